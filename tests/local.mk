@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+include tests/unit/local.mk
+include tests/fuzz/local.mk
+include tests/guest/local.mk
+include tests/san/local.mk
+include tests/lab/local.mk
+include tests/sim/local.mk
+include tests/golden/local.mk

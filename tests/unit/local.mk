@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+include tests/unit/common.mk
+include tests/unit/proto.mk
+include tests/unit/sharedstorage.mk
+include tests/unit/hvcore.mk
+include tests/unit/soft.mk
+include tests/unit/fencing.mk
+include tests/unit/migration.mk
+include tests/unit/cluster.mk
+include tests/unit/cli.mk
