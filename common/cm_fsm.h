@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cm_fsm.h - full-table state machines that print themselves.
+ *
+ * A machine is a 2-D table [state][event] of cells. Every cell is an action with its next state, IGN
+ * (nothing happens, by intent) or BAD (must not happen; logged as an error and nothing changes). A cell
+ * that was left out is neither and is refused by cm_fsm_check, so tables are complete. Only cm_fsm_feed
+ * changes the state, and it writes one line: "LABEL: RUN --LEASE_LOST(renewal timed out)--> STOPPING".
+ *
+ * Actions return the next event to feed (0: none), they never set the state. State and event 0 are
+ * invalid by rule.
+ *
+ * Thread: a machine belongs to one thread.
+ */
+#ifndef CM_FSM_H
+#define CM_FSM_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/cm_err.h"
+
+enum cm_fsm_kind { CM_FSM_MISSING = 0, CM_FSM_ACT, CM_FSM_IGN, CM_FSM_BAD };
+
+/* The state has changed already when the action runs. event_arg is what the feeder gave. */
+typedef unsigned (*cm_fsm_action_fn)(void *ctx, void *event_arg);
+
+struct cm_fsm_cell {
+	enum cm_fsm_kind kind;
+	unsigned next;
+	cm_fsm_action_fn action; /* may be NULL: only the state changes */
+};
+#define CM_ACT(next_state, fn) { CM_FSM_ACT, next_state, fn }
+#define CM_IGN                 { CM_FSM_IGN, 0, NULL }
+#define CM_BAD                 { CM_FSM_BAD, 0, NULL }
+
+struct cm_fsm_def {
+	const char *name;
+	unsigned states, events; /* counts including the invalid 0 */
+	const char *const *state_names, *const *event_names;
+	const struct cm_fsm_cell *cells; /* states * events, row by row; row 0 and column 0 unused */
+};
+
+struct cm_fsm {
+	const struct cm_fsm_def *def;
+	void *ctx;
+	const char *label; /* borrowed */
+	unsigned state;
+	bool feeding;
+};
+
+void cm_fsm_init(struct cm_fsm *m, const struct cm_fsm_def *def, unsigned state, void *ctx,
+		 const char *label);
+/* Feeds one event and those that actions return. reason: for the log, may be "". False: a BAD cell was hit. */
+bool cm_fsm_feed(struct cm_fsm *m, unsigned event, const char *reason, void *event_arg);
+const char *cm_fsm_state_name(const struct cm_fsm *m);
+/* 0 if every cell is filled and every next state exists; else fills err with the first hole. */
+int cm_fsm_check(const struct cm_fsm_def *def, struct cm_err *err);
+void cm_fsm_dot(const struct cm_fsm_def *def, FILE *to);
+
+/* X-macro helpers: from LIST(XX) with XX(NAME) make the enum and the names. */
+#define CM_FSM_ENUM_ROW(n) n,
+#define CM_FSM_NAME_ROW(n) #n,
+
+#endif
