@@ -15,7 +15,7 @@
 #define REG_VERSION	1u
 #define REG_ARBITRATION	2u
 #define REG_TABLE	0x10u
-#define VERSION		(0x11u | (HV_IOAPIC_PINS - 1) << 16)
+#define IOAPIC_VERSION		(0x11u | (HV_IOAPIC_PINS - 1) << 16)
 
 #define ENTRY_LOGICAL		(1ull << 11)
 #define ENTRY_STATUS		(1ull << 12)
@@ -111,7 +111,7 @@ static uint32_t read_register(const struct soft_ioapic *ioapic)
 	case REG_ARBITRATION:
 		return (ioapic->state.id & 0xf) << 24;
 	case REG_VERSION:
-		return VERSION;
+		return IOAPIC_VERSION;
 	default:
 		return 0;
 	}
