@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 noinst_LIBRARIES += libhvcore.a
-libhvcore_a_SOURCES =
+libhvcore_a_SOURCES = \
+	hvcore/hv_bus.h hvcore/hv_char.h hvcore/hv_dev.h hvcore/hv_devices.h hvcore/hv_engine.h \
+	hvcore/hv_irq.h hvcore/hv_lock.h hvcore/hv_machine.h hvcore/hv_mem.h hvcore/hv_state.h \
+	hvcore/hv_vcpu_state.h hvcore/hv_vm.h
 
+include hvcore/devices/local.mk
+include hvcore/engine_kvm/local.mk
 include hvcore/engine_soft/local.mk
