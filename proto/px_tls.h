@@ -3,6 +3,8 @@
  * px_tls.h - TLS 1.3: node identities for channels, and blocking streams with a single-use key for
  * migrations. TLS 1.3 only; no tickets, no 0-RTT, no compression. px_tls.c is the only OpenSSL user.
  *
+ * The process must ignore SIGPIPE: OpenSSL writes to sockets without MSG_NOSIGNAL.
+ *
  * Thread: px_tls [loop]; a px_stream belongs to one thread at a time ([any] for px_stream_abort).
  */
 #ifndef PX_TLS_H
