@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_dev.h - one asynchronous block device on the event loop, whatever is behind it.
+ *
+ * Backends: file (stor_file), iSCSI (stor_iscsi), a disk of a cluster volume (stor_disk). A request
+ * is a struct of the caller that must stay untouched, with its iovec array and the memory that it
+ * points to, until its done callback; data moves straight between that memory and the kernel or
+ * socket. done is never called from inside the submitting call.
+ *
+ * Stalls. I/O that cannot proceed now (session lost, target busy) waits inside the device and goes
+ * out when it can; the `event` callback says STALLED (with words) and RESUMED. Only after
+ * opts.fail_after_ms (0: never) such requests end with CM_E_SAN_TIMEOUT. Reads and writes that a
+ * dead session left in doubt are submitted again only after the barrier and the gate below.
+ *
+ * The gate. Each time the device has a usable session (at open, and after each reconnect) it has a
+ * new incarnation: logged in, registered with a new PR key, everything of its own older sessions
+ * aborted at the target. If the device was opened with opts.gated, ordinary requests then still
+ * wait: the gate callback is called with the incarnation, its owner reads the ownership block and
+ * wins a COMPARE AND WRITE with STOR_REQ_ADMIN requests, and calls stor_dev_admit(). stor_lease
+ * does exactly that: give it the device.
+ *
+ * Thread: everything is [loop], except stor_req initialisers. Errors: in done: 0, -EINVAL (range,
+ * alignment), -ECANCELED, CM_E_IO, CM_E_SAN_*, CM_E_VOL_FULL. Ownership: the device belongs to who
+ * opened it.
+ */
+#ifndef STOR_DEV_H
+#define STOR_DEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "common/cm_err.h"
+#include "common/cm_loop.h"
+
+struct stor_dev;
+struct stor_req;
+
+enum stor_op {
+	STOR_OP_NONE = 0,
+	STOR_OP_READ,
+	STOR_OP_WRITE,
+	STOR_OP_FLUSH,	      /* all writes that were done before are on stable storage */
+	STOR_OP_DISCARD,      /* contents may be forgotten */
+	STOR_OP_WRITE_ZEROES, /* reads give zero afterwards */
+	STOR_OP_CAW,	      /* compare and write, durable when done */
+};
+
+#define STOR_REQ_ADMIN (1u << 0) /* passes the gate; fails with CM_E_SAN_LOST instead of waiting   \
+				  */
+#define STOR_REQ_FUA   (1u << 1) /* write: durable when done */
+#define STOR_REQ_UNMAP (1u << 2) /* write zeroes: the space may be given back */
+
+typedef void (*stor_done_fn)(struct stor_req *req, int rc);
+
+struct stor_req {
+	enum stor_op op;
+	unsigned flags;
+	uint64_t offset_bytes, length_bytes; /* multiples of the sector size */
+	struct iovec *iov; /* READ, WRITE; may be changed while in flight, restored at the end */
+	int niov;
+	const void *compare, *swap; /* CAW: length_bytes each, one sector */
+	stor_done_fn done;
+	void *arg;
+	/* of the device, from submit to done */
+	TAILQ_ENTRY(stor_req) link;
+	struct stor_dev *dev;
+	struct stor_req *parent;
+	void *priv;
+	uint64_t submitted_ns;
+	uint64_t word[2];
+	int rc;
+	unsigned state;
+};
+
+struct stor_dev_info {
+	uint32_t sector_bytes; /* 512 or 4096 */
+	uint64_t capacity_bytes;
+	uint32_t max_transfer_bytes; /* longer requests are fine, the device splits them */
+	bool readonly;
+	bool can_discard;
+	bool discard_zeroes;   /* discarded sectors read as zero */
+	bool can_write_zeroes; /* without moving the zeroes */
+	bool native_caw;       /* false: built from locks (file) or a guarded lock LUN */
+	bool shared;	       /* other hosts may reach it: PR keys matter */
+	char serial[64];
+};
+
+enum stor_dev_state {
+	STOR_DEV_NONE = 0,
+	STOR_DEV_OPENING,
+	STOR_DEV_GATED, /* usable session, waits for stor_dev_admit */
+	STOR_DEV_READY,
+	STOR_DEV_STALLED, /* comes back by itself */
+	STOR_DEV_FENCED,  /* shut out by somebody: ordinary I/O waits for ever, admission is refused
+			   */
+	STOR_DEV_FAILED,  /* open failed */
+	STOR_DEV_CLOSING,
+};
+const char *stor_dev_state_name(enum stor_dev_state state);
+
+struct stor_dev_status {
+	enum stor_dev_state state;
+	char why[192];	      /* words for people; "" when ready */
+	uint64_t since_ns;    /* of this state */
+	uint32_t incarnation; /* 0: no session yet */
+	uint64_t pr_key;      /* 0: none */
+	uint32_t inflight, queued;
+	uint64_t reads, writes, flushes, others, read_bytes, write_bytes, errors, reconnects;
+	char path[64]; /* portal in use */
+};
+
+enum stor_dev_event {
+	STOR_EVENT_NONE = 0,
+	STOR_EVENT_READY,  /* open succeeded: info is valid (once) */
+	STOR_EVENT_FAILED, /* open failed for good; close it (once, instead of READY) */
+	STOR_EVENT_STALLED,
+	STOR_EVENT_RESUMED,
+	STOR_EVENT_CONFLICT, /* the target refused us (reservation conflict, preempted): the lease
+				must look */
+	STOR_EVENT_RESIZED,  /* info has a new capacity */
+};
+/* err: words for FAILED, STALLED and CONFLICT, else code 0. */
+typedef void (*stor_event_fn)(struct stor_dev *dev, enum stor_dev_event event,
+			      const struct cm_err *err, void *arg);
+typedef void (*stor_gate_fn)(struct stor_dev *dev, uint32_t incarnation, void *arg);
+
+struct stor_dev_opts {
+	bool readonly;
+	bool gated;	       /* ordinary I/O only after stor_dev_admit */
+	bool exclusive_create; /* file: create it with size_bytes if it is missing */
+	uint64_t size_bytes;
+	uint64_t fail_after_ms; /* 0: stalled I/O is never failed */
+	uint32_t io_timeout_ms; /* 0: STOR_IO_TIMEOUT_MS of stor_timing.h */
+	const char
+		*initiator; /* iscsi: initiator name of this node; NULL: made from the host name */
+	uint64_t isid; /* iscsi: 40 bits, one per session of this initiator, same at every login; 0:
+			  made up */
+	uint16_t host_slot; /* iscsi: > 0 turns persistent reservations on */
+	int secret_fd; /* iscsi: CHAP secret is read from here instead of secret-file; <= 0: none */
+	stor_event_fn event;
+	void *event_arg;
+};
+
+/*
+ * Opens by URL (not VOLUME/DISK: see stor_disk.h). Returns at once; event READY or FAILED follows.
+ * NULL only for a bad URL or no memory.
+ */
+struct stor_dev *stor_dev_open(struct cm_loop *loop, const char *url,
+			       const struct stor_dev_opts *opts, struct cm_err *err);
+/* Ends all requests (-ECANCELED or their true end), then calls fn(arg); the device is gone then. */
+void stor_dev_close(struct stor_dev *dev, cm_close_fn fn, void *arg);
+/* Valid from READY on. */
+const struct stor_dev_info *stor_dev_info(const struct stor_dev *dev);
+void stor_dev_get_status(struct stor_dev *dev, struct stor_dev_status *status);
+struct cm_loop *stor_dev_loop(const struct stor_dev *dev);
+
+void stor_dev_submit(struct stor_dev *dev, struct stor_req *req);
+/* Asks that req ends soon with -ECANCELED; done still comes, when its memory is not in use any
+ * more. */
+void stor_dev_cancel(struct stor_dev *dev, struct stor_req *req);
+
+/* The gate (see the top). fn is called from the loop, also soon after this call if a session is up
+ * already. */
+void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg);
+/* Lets ordinary I/O of this incarnation go. A stale incarnation is ignored. */
+void stor_dev_admit(struct stor_dev *dev, uint32_t incarnation);
+/* Shuts ordinary I/O off for good in this process (ownership is lost). Requests wait until close.
+ */
+void stor_dev_shut(struct stor_dev *dev, const char *why);
+
+/*
+ * Shuts every key of keys[] out: PREEMPT AND ABORT (or PREEMPT and an awaited LUN RESET), then READ
+ * KEYS until none of them is left: done(0) means that nothing of them can land any more. Zero keys
+ * in the list are skipped. A backend without hosts to shut out (file) answers 0. One at a time per
+ * device.
+ */
+typedef void (*stor_fence_fn)(int rc, const struct cm_err *err, void *arg);
+void stor_dev_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys, stor_fence_fn done,
+		    void *arg);
+/* Keys that are registered now. */
+typedef void (*stor_keys_fn)(int rc, const uint64_t *keys, unsigned nkeys, void *arg);
+void stor_dev_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg);
+
+/* Fill in a request. */
+void stor_req_readv(struct stor_req *r, uint64_t offset_bytes, struct iovec *iov, int niov,
+		    stor_done_fn done, void *arg);
+void stor_req_writev(struct stor_req *r, uint64_t offset_bytes, struct iovec *iov, int niov,
+		     stor_done_fn done, void *arg);
+void stor_req_flush(struct stor_req *r, stor_done_fn done, void *arg);
+void stor_req_discard(struct stor_req *r, uint64_t offset_bytes, uint64_t length_bytes,
+		      stor_done_fn done, void *arg);
+void stor_req_write_zeroes(struct stor_req *r, uint64_t offset_bytes, uint64_t length_bytes,
+			   bool unmap, stor_done_fn done, void *arg);
+/*
+ * Compare and write of one sector, atomic against all other hosts. done: 0 written,
+ * CM_E_LEASE_MISCOMPARE nothing changed, CM_E_LEASE_UNKNOWN: it may have happened or may still
+ * happen; only after the next gate callback (or immediately, on a file) a read tells. Never retried
+ * by the device.
+ */
+void stor_req_caw(struct stor_req *r, uint64_t offset_bytes, const void *compare, const void *swap,
+		  uint32_t sector_bytes, stor_done_fn done, void *arg);
+
+#endif

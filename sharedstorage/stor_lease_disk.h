@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_lease_disk.h - the ownership block as bytes. Part of format: docs/DISK.md specifies it.
+ *
+ * One pair of pure functions; little-endian; the encoding is 512 bytes, a 4096-byte sector is
+ * padded with zeroes. Data of the disk is parsed here: any bytes are survived. Thread: [any].
+ */
+#ifndef STOR_LEASE_DISK_H
+#define STOR_LEASE_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cm_err.h"
+
+struct stor_uuid {
+	uint8_t b[16];
+};
+#define STOR_UUID_TEXT 37
+bool stor_uuid_equal(const struct stor_uuid *a, const struct stor_uuid *b);
+bool stor_uuid_is_zero(const struct stor_uuid *a);
+/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" */
+int stor_uuid_parse(const char *text, struct stor_uuid *out) cm_must_check;
+void stor_uuid_format(const struct stor_uuid *id, char out[STOR_UUID_TEXT]);
+void stor_uuid_random(struct stor_uuid *out);
+/* Boot id of this host (/proc/sys/kernel/random/boot_id). */
+int stor_boot_id(struct stor_uuid *out) cm_must_check;
+
+#define STOR_NODE_NAME	64 /* with its NUL */
+#define STOR_OWNER_KEYS 4
+
+/* Who owns, or shall own: all that a fencer needs to know. Name "" = nobody. */
+struct stor_owner {
+	char node[STOR_NODE_NAME];
+	struct stor_uuid boot;	   /* boot id of the node */
+	struct stor_uuid instance; /* random, one per hvcore process */
+	uint32_t pid;
+	uint16_t host_slot;
+	uint64_t keys[STOR_OWNER_KEYS]; /* PR keys of its sessions now; 0 unused */
+};
+bool stor_owner_same(const struct stor_owner *a, const struct stor_owner *b); /* same process */
+
+enum stor_block_state {
+	STOR_BLOCK_NONE = 0,
+	STOR_BLOCK_FREE = 1,
+	STOR_BLOCK_RUNNING =
+		2, /* with owner; with peer.node != "" the owner intends to hand over to peer */
+};
+
+struct stor_block {
+	enum stor_block_state state;
+	struct stor_uuid vm;
+	uint64_t epoch;	  /* grows by one with every change of owner */
+	uint64_t renewal; /* grows with every write of the owner */
+	struct stor_uuid
+		nonce; /* random, new with every write: whose write is it that we read back? */
+	uint32_t io_timeout_ms; /* of the owner */
+	struct stor_owner owner, peer;
+};
+
+#define STOR_BLOCK_BYTES 512
+#define STOR_SECTOR_MAX	 4096
+
+/* Writes sector_bytes bytes. */
+void stor_block_encode(const struct stor_block *b, uint8_t *out, uint32_t sector_bytes);
+/* CM_E_LEASE_CORRUPT (magic, checksum, version, impossible fields) or -ENODATA (all zero: never
+ * used). */
+int stor_block_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_block *b) cm_must_check;
+/* One line for people. */
+void stor_block_print(const struct stor_block *b, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_timing.h - every delay of ownership and fencing, from one io_timeout; and why they are safe.
+ *
+ * io_timeout (T) is the one setting: the longest time in which the SAN must answer a command before
+ * its session counts as dead. The default is 2 s; use up to 10 s for slow arrays. The owner writes
+ * its T into the ownership block, and everybody who waits for that owner uses that T, not his own.
+ * All clocks are CLOCK_BOOTTIME of one host; clocks of two hosts are never compared, only how long
+ * something lasts, and those may differ by STOR_DRIFT_PERCENT.
+ *
+ * The story, with T = 2 s. "Start" is when the owner submitted a renewal, not when it was answered.
+ *
+ *  t = 0   The owner S submits renewal n (COMPARE AND WRITE); the SAN applies it a little later and
+ *          answers. S may now run its vCPUs until t = STOR_FAIL = 8 s: counted from the start, since
+ *          S cannot know when the SAN applied it. An observer O that watches the block sees n at
+ *          some time o >= 0, since it cannot be seen before it was submitted.
+ *
+ *  t = 2   STOR_RENEW after the last start, S submits renewal n+1. Assume that from now on S and the
+ *          SAN are cut off.
+ *
+ *  t = 4   STOR_IO after that S gives the session up and logs in again, by the other portal if there
+ *          is one. There is time for two such tries before S must stop:
+ *          STOR_FAIL >= STOR_RENEW + 3 * STOR_IO.
+ *
+ *  t = 8   STOR_FAIL: no renewal succeeded; S stops its vCPUs. Each vCPU also checks "now < valid
+ *          until" by itself before it enters the guest, so a thread that was late stops too.
+ *
+ *  t = 9   STOR_STOPPED: within T/2 the last vCPU is out of the guest. No guest instruction runs.
+ *
+ *  t = 10  STOR_KILL: hvwatchdogd, to which S has said "alive until t = 10", kills S with SIGKILL.
+ *          It gets here only if S hangs or is frozen; SIGKILL ends a frozen process too, without one
+ *          more instruction of it.
+ *
+ *  t = 12  STOR_DEAD_OWNER = STOR_KILL + STOR_IO: the kernel closed the socket of S at t = 10, and
+ *          what S had sent before can only sit inside the target; the barrier (PREEMPT AND ABORT,
+ *          or PREEMPT and LUN RESET) ends that, whatever it takes. The extra STOR_IO covers what
+ *          was on the wire.
+ *
+ *  o + 13  STOR_DEAD on O's clock since O first saw n, with no change seen: O may conclude that S
+ *          has stopped. It needs STOR_DEAD >= STOR_DEAD_OWNER + the drift of both clocks; since
+ *          o >= 0 it holds however late O began to look. (Proof (d) of fencing asks in addition that
+ *          the keys are gone.) O then does COMPARE AND WRITE of epoch + 1, expecting the bytes that
+ *          it saw for 13 s. Had a late renewal of S been applied in between, the bytes would
+ *          differ, nothing would be written, and O would wait anew.
+ *
+ * The hardware watchdog. hvwatchdogd feeds it only while no client is overdue by more than
+ * STOR_IO; the device is set to STOR_WATCHDOG, so a host whose kernel is gone is reset at
+ * STOR_KILL + STOR_IO + STOR_WATCHDOG at the latest. A host without one gives no promise "S stopped"
+ * if its kernel hangs with vCPUs running: it needs proof (a), a power fence. STOR_DEAD_WATCHDOG is
+ * the wait where such a watchdog is relied upon.
+ *
+ * Suspended host: CLOCK_BOOTTIME counts the sleep, so S is late when it wakes up, and stops.
+ *
+ * Why from the start of the last success and not from its end: the SAN may apply a command at once
+ * and answer late; O counts from what it saw, which may be before S got the answer.
+ * Why the wait of O uses T from the block: S might be set to a longer T than O.
+ *
+ * tests/unit/test_stor_timing.c asserts each inequality for all T from 100 ms to 60 s.
+ * Pure formulas. Thread: [any].
+ */
+#ifndef STOR_TIMING_H
+#define STOR_TIMING_H
+
+#include <stdint.h>
+
+#define STOR_IO_TIMEOUT_MS     2000u /* default T */
+#define STOR_IO_TIMEOUT_MIN_MS 100u
+#define STOR_IO_TIMEOUT_MAX_MS 60000u
+#define STOR_DRIFT_PERCENT     2u
+
+/* All in ms, t as above. */
+#define STOR_IO(t)         ((uint64_t)(t))
+#define STOR_RENEW(t)      ((uint64_t)(t))
+#define STOR_FAIL(t)       (4 * (uint64_t)(t))
+#define STOR_STOP(t)       ((uint64_t)(t) / 2)
+#define STOR_STOPPED(t)    (STOR_FAIL(t) + STOR_STOP(t))
+#define STOR_KILL(t)       (5 * (uint64_t)(t))
+#define STOR_DEAD_OWNER(t) (STOR_KILL(t) + STOR_IO(t))
+#define STOR_SLACK(t)      ((uint64_t)(t) / 2)
+#define STOR_DEAD(t)       (STOR_DEAD_OWNER(t) + STOR_SLACK(t))
+/* An observer reads the block this often; a gap in reading never shortens a wait. */
+#define STOR_OBSERVE(t) ((uint64_t)(t) / 8)
+/* Hardware watchdog: its own time-out, and the wait for a host that relies on it. */
+#define STOR_WATCHDOG(t) (STOR_KILL(t))
+#define STOR_DEAD_WATCHDOG(t) \
+	(STOR_KILL(t) + STOR_IO(t) + STOR_WATCHDOG(t) + 2 * STOR_SLACK(t))
+/* Reconnect pauses: first and longest. */
+#define STOR_RECONNECT_MIN(t) ((uint64_t)(t) / 40)
+#define STOR_RECONNECT_MAX(t) ((uint64_t)(t) / 2)
+/* Path check (NOP-Out) when nothing else was heard. */
+#define STOR_PING(t) ((uint64_t)(t) / 2)
+
+#endif
