@@ -38,7 +38,8 @@ void hv_char_output(struct hv_char *c, const uint8_t *data, size_t len);
 
 /*
  * One attached pair at a time, in_fd may be -1; both stay the caller's but are non-blocking until
- * detached. replay: bytes of history first.
+ * detached. replay: bytes of history first. Without a gone function the end of input does not
+ * detach.
  */
 int hv_char_attach(struct hv_char *c, int in_fd, int out_fd, size_t replay, hv_char_gone_fn gone,
 		   void *arg);
