@@ -2,7 +2,8 @@
 noinst_LIBRARIES += libproto.a
 libproto_a_SOURCES = \
 	proto/px_call.c proto/px_call.h \
-	proto/px_chan.c proto/px_chan.h \
+	proto/px_chan.c proto/px_chan.h  \
+	proto/px_client.c proto/px_client.h \
 	proto/px_frame.c proto/px_frame.h \
 	proto/px_req.c proto/px_req.h \
 	proto/px_server.c \
