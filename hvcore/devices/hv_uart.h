@@ -22,7 +22,6 @@ struct hv_uart_state {
 	uint8_t thr_pending; /* the THR-empty interrupt waits to be seen */
 	uint8_t overrun;     /* LSR bit 1 */
 	uint8_t rx_timeout;  /* character time-out: data below the trigger level */
-	uint8_t tx_full;     /* the backend has no room: THR not empty */
 	uint8_t rx_len;
 	uint8_t rx[HV_UART_FIFO]; /* oldest first */
 };
@@ -36,7 +35,7 @@ unsigned hv_uart_rx_room(const struct hv_uart_state *s);
 void hv_uart_rx_put(struct hv_uart_state *s, uint8_t byte);
 /* The level of the interrupt line. */
 bool hv_uart_irq(const struct hv_uart_state *s);
-/* Makes any bytes (of a stream) a state that the chip can be in; -EBADMSG if it cannot. */
+/* Can the chip be in this state? 0 or -EBADMSG. */
 int hv_uart_state_check(const struct hv_uart_state *s);
 
 #endif

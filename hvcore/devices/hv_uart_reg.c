@@ -2,8 +2,7 @@
 /*
  * hv_uart_reg.c - the registers of a 16550A as a pure state machine.
  *
- * No baud rate: a byte written is sent at once, unless the backend is full (then THRE stays clear until
- * it has room). No modem: DSR, CTS and DCD are always on. Data of: the guest (any register, any value).
+ * No baud rate: a byte written is sent at once, so the transmitter is always empty. No modem: DSR, CTS and DCD are always on. Data of: the guest (any register, any value).
  */
 #include "config.h"
 
@@ -50,7 +49,7 @@ void hv_uart_reg_init(struct hv_uart_state *s)
 int hv_uart_state_check(const struct hv_uart_state *s)
 {
 	if (s->rx_len > HV_UART_FIFO || s->ier & 0xf0 || s->mcr & 0xe0 || s->trigger > 3 ||
-	    s->fifo_on > 1 || s->thr_pending > 1 || s->overrun > 1 || s->rx_timeout > 1 || s->tx_full > 1)
+	    s->fifo_on > 1 || s->thr_pending > 1 || s->overrun > 1 || s->rx_timeout > 1)
 		return -EBADMSG;
 	if (!s->fifo_on && s->rx_len > 1)
 		return -EBADMSG;
@@ -113,7 +112,7 @@ static uint8_t uart_cause(const struct hv_uart_state *s)
 		return IIR_RX;
 	if (s->ier & IER_RX && s->rx_len && s->rx_timeout)
 		return s->fifo_on ? IIR_TOUT : IIR_RX;
-	if (s->ier & IER_THR && s->thr_pending && !s->tx_full)
+	if (s->ier & IER_THR && s->thr_pending)
 		return IIR_THR;
 	return IIR_NONE;
 }
@@ -134,7 +133,7 @@ static uint8_t uart_iir(struct hv_uart_state *s)
 
 static uint8_t uart_lsr(struct hv_uart_state *s)
 {
-	uint8_t v = s->tx_full ? 0 : LSR_THRE | LSR_TEMT;
+	uint8_t v = LSR_THRE | LSR_TEMT;
 
 	v |= s->rx_len ? LSR_DR : 0;
 	v |= s->overrun ? LSR_OE : 0;
