@@ -203,6 +203,9 @@ int hv_virtio_init(struct hv_virtio *v, struct hv_dev *dev, const struct hv_virt
 	v->class = class;
 	for (unsigned i = 0; i < HV_VIRTIO_QUEUES; i++)
 		hv_virtq_init(&v->q[i], &v->s->q[i], dev->env.mem, class->queue_max[i]);
+	if (v->s->driver_features & ~virtio_offered(v) && v->s->status & HV_VIRTIO_S_FEATURES_OK)
+		return cm_err_set(err, CM_E_INCOMPATIBLE, "%s: the guest uses features that it does not have here",
+				  dev->ops->name);
 	virtio_settle(v);
 	v->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (v->kick_fd < 0)

@@ -7,7 +7,7 @@
  * eventfd, so no vCPU ever does I/O). A ring that breaks the rules sets NEEDS_RESET and a counter.
  *
  * Threads: machine lock held everywhere; hv_virtio_init/fini/pause/resume [loop]; io [vcpu]; class
- * callbacks queue() and driver_ok() [loop], config and reset [vcpu] or [loop].
+ * callbacks: queue() [loop], the others [vcpu] or [loop].
  */
 #ifndef HV_VIRTIO_MMIO_H
 #define HV_VIRTIO_MMIO_H
