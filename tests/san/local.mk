@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# labsan, the iSCSI target of our tests.
+noinst_PROGRAMS += tests/san/labsan tests/san/labsanctl
+tests_san_labsan_SOURCES = tests/san/labsan_main.c tests/san/san_block.c tests/san/san_chap.c \
+	tests/san/san_cmd.c tests/san/san_conn.c tests/san/san_ctl.c tests/san/san_inject.c \
+	tests/san/san_log.c tests/san/san_login.c tests/san/san_medium.c tests/san/san_power.c \
+	tests/san/san_pr.c tests/san/san_pr_out.c tests/san/san_pr_state.c \
+	tests/san/san_respond.c tests/san/san_scsi.c tests/san/san_session.c tests/san/san_spc.c \
+	tests/san/san_text.c tests/san/san_tmf.c tests/san/san.h tests/san/san_wire.h
+tests_san_labsan_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(ISAL_CFLAGS)
+tests_san_labsan_LDADD = $(OPENSSL_LIBS) $(ISAL_LIBS)
+tests_san_labsanctl_SOURCES = tests/san/labsanctl.c
