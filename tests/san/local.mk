@@ -10,3 +10,4 @@ tests_san_labsan_SOURCES = tests/san/labsan_main.c tests/san/san_block.c tests/s
 tests_san_labsan_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(ISAL_CFLAGS)
 tests_san_labsan_LDADD = $(OPENSSL_LIBS) $(ISAL_LIBS)
 tests_san_labsanctl_SOURCES = tests/san/labsanctl.c
+EXTRA_DIST += tests/san/README.md

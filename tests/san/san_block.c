@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define UNMAP_MAX_DESC	 256u
-#define UNMAP_MAX_BYTES	 (1ull << 40)
+#define UNMAP_MAX_BYTES	 (512ull << 20)
 #define LBA_STATUS_DESCS 64u
 
 /* --- CDB fields ------------------------------------------------------------------------- */

@@ -107,7 +107,7 @@ static uint32_t page_limits(const struct san_cmd *cmd, uint8_t *d)
 	san_put32(d + 12, (1u << 20) / bs);
 	san_put32(d + 16, SAN_MAX_XFER / bs); /* PRE-FETCH */
 	if (cmd->lun->thin) {
-		san_put32(d + 20, (uint32_t)((1ull << 40) / bs) - 1);
+		san_put32(d + 20, (uint32_t)((512ull << 20) / bs));
 		san_put32(d + 24, 256);
 		san_put32(d + 28, 4096 / bs);
 		san_put32(d + 32, 0x80000000);
