@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Comparison of two results, and the report that shows an engineer what went wrong. */
+#include "config.h"
+
+#include "tests/engine/insn_compare.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "tests/engine/insn_form.h"
+
+#define CF 0x1u
+#define AF 0x10u
+#define OF 0x800u
+#define RF 0x10000u
+#define ARITH 0x8d5u
+#define PAGE_FAULT 14
+
+static const char *const reg_names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+
+/* Fields of the FXSAVE image that are compared. FOP, FIP and FDP are not: AMD leaves them out, Intel does not. */
+static const struct {
+	const char *name;
+	uint16_t at, bytes;
+} fx_fields[] = {
+	{ "fcw", 0, 2 }, { "fsw", 2, 2 }, { "ftw", 4, 1 }, { "mxcsr", 24, 4 },
+	{ "st0", 32, 10 }, { "st1", 48, 10 }, { "st2", 64, 10 }, { "st3", 80, 10 },
+	{ "st4", 96, 10 }, { "st5", 112, 10 }, { "st6", 128, 10 }, { "st7", 144, 10 },
+	{ "xmm0", 160, 16 }, { "xmm1", 176, 16 }, { "xmm2", 192, 16 }, { "xmm3", 208, 16 },
+	{ "xmm4", 224, 16 }, { "xmm5", 240, 16 }, { "xmm6", 256, 16 }, { "xmm7", 272, 16 },
+	{ "xmm8", 288, 16 }, { "xmm9", 304, 16 }, { "xmm10", 320, 16 }, { "xmm11", 336, 16 },
+	{ "xmm12", 352, 16 }, { "xmm13", 368, 16 }, { "xmm14", 384, 16 }, { "xmm15", 400, 16 },
+};
+
+static uint32_t shift_count(const struct insn_case *c, const struct insn_form *f)
+{
+	uint32_t count;
+
+	if (f->flags & F_IB)
+		count = c->code[c->len - 1];
+	else if (f->kind != K_DOUBLE && (f->opcode & 0xfe) == 0xd0)
+		count = 1;
+	else
+		count = (uint32_t)c->in.gpr[1];
+	return count & (c->opsize == 8 ? 63 : 31);
+}
+
+uint32_t insn_undefined_flags(const struct insn_case *c)
+{
+	const struct insn_form *f = &insn_forms[c->form];
+	uint32_t undefined = f->undefined, count;
+
+	if (f->kind == K_PLAIN)
+		return undefined;
+	count = shift_count(c, f);
+	if (count == 0)
+		return undefined;
+	if (f->kind != K_ROTATE)
+		undefined |= AF;
+	if (count != 1)
+		undefined |= OF;
+	if (f->kind == K_SHIFT && count >= c->opsize * 8)
+		undefined |= CF;
+	return undefined;
+}
+
+static uint64_t flags_mask(const struct insn_case *c, const struct insn_result *native)
+{
+	uint64_t mask = ~(uint64_t)RF;
+
+	if (native->vector == INSN_NONE)
+		return mask & ~(uint64_t)insn_undefined_flags(c);
+	/* A string instruction that faults on its way: whether flags of earlier elements show is up to the CPU. */
+	if (insn_forms[c->form].flags & F_STRING)
+		return mask & ~(uint64_t)ARITH;
+	return mask;
+}
+
+static bool fx_equal(const uint8_t *a, const uint8_t *b)
+{
+	if (memcmp(a + 160, b + 160, 256) || memcmp(a, b, 5) || memcmp(a + 24, b + 24, 4))
+		return false;
+	for (unsigned int i = 0; i < 8; i++)
+		if (memcmp(a + 32 + i * 16, b + 32 + i * 16, 10))
+			return false;
+	return true;
+}
+
+bool insn_equal(const struct insn_case *c, const struct insn_result *native, const struct insn_result *soft)
+{
+	const struct insn_regs *n = &native->regs, *s = &soft->regs;
+
+	if (native->vector != soft->vector || n->rip != s->rip || memcmp(n->gpr, s->gpr, sizeof(n->gpr)))
+		return false;
+	if (native->vector != INSN_NONE && native->error != soft->error)
+		return false;
+	if (native->vector == PAGE_FAULT && native->cr2 != soft->cr2)
+		return false;
+	if ((n->rflags ^ s->rflags) & flags_mask(c, native))
+		return false;
+	return fx_equal(n->fx, s->fx) && !memcmp(native->mem, soft->mem, sizeof(native->mem));
+}
+
+static void print_bytes(FILE *to, const uint8_t *p, unsigned int n)
+{
+	for (unsigned int i = n; i-- > 0;)
+		fprintf(to, "%02x", p[i]);
+}
+
+static void report_memory(FILE *to, const struct insn_case *c, const struct insn_result *native,
+			  const struct insn_result *soft)
+{
+	unsigned int shown = 0;
+
+	for (unsigned int i = 0; i < INSN_STRIPS; i++)
+		for (unsigned int j = 0; j < INSN_STRIP; j++)
+			if (native->mem[i][j] != soft->mem[i][j] && shown++ < 16)
+				fprintf(to, "  [%#" PRIx64 "] in %02x native %02x soft %02x\n",
+					(uint64_t)(INSN_DATA_LA + insn_strip_offset(i) + j), c->mem[i][j],
+					native->mem[i][j], soft->mem[i][j]);
+}
+
+static void report_fx(FILE *to, const struct insn_case *c, const uint8_t *n, const uint8_t *s)
+{
+	bool fpu = insn_forms[c->form].flags & (F_X87 | F_FLOAT);
+
+	for (unsigned int i = 0; i < sizeof(fx_fields) / sizeof(fx_fields[0]); i++) {
+		unsigned int at = fx_fields[i].at, bytes = fx_fields[i].bytes;
+
+		if (!memcmp(n + at, s + at, bytes) && !(fpu && at < 32))
+			continue;
+		fprintf(to, "  %-6s in ", fx_fields[i].name);
+		print_bytes(to, c->in.fx + at, bytes);
+		fprintf(to, " native ");
+		print_bytes(to, n + at, bytes);
+		fprintf(to, " soft ");
+		print_bytes(to, s + at, bytes);
+		fprintf(to, "\n");
+	}
+}
+
+void insn_report(FILE *to, const struct insn_case *c, const struct insn_result *native, const struct insn_result *soft)
+{
+	const struct insn_regs *n = &native->regs, *s = &soft->regs;
+
+	fprintf(to, "MISMATCH %s: ", insn_forms[c->form].name);
+	for (uint32_t i = 0; i < c->len; i++)
+		fprintf(to, "%02x ", c->code[i]);
+	fprintf(to, "at %#" PRIx64 "\n", c->in.rip);
+	fprintf(to, "  exception native %d:%x cr2 %" PRIx64 "  soft %d:%x cr2 %" PRIx64 "\n", native->vector,
+		native->error, native->cr2, soft->vector, soft->error, soft->cr2);
+	for (int i = 0; i < 16; i++)
+		if (n->gpr[i] != s->gpr[i] || n->gpr[i] != c->in.gpr[i] || i < 2)
+			fprintf(to, "  %-6s in %016" PRIx64 " native %016" PRIx64 " soft %016" PRIx64 "%s\n", reg_names[i],
+				c->in.gpr[i], n->gpr[i], s->gpr[i], n->gpr[i] != s->gpr[i] ? " <--" : "");
+	if (n->rip != s->rip)
+		fprintf(to, "  rip    native %" PRIx64 " soft %" PRIx64 " <--\n", n->rip, s->rip);
+	fprintf(to, "  rflags in %06" PRIx64 " native %06" PRIx64 " soft %06" PRIx64 " differ %" PRIx64 "\n", c->in.rflags,
+		n->rflags, s->rflags, (n->rflags ^ s->rflags) & flags_mask(c, native));
+	report_fx(to, c, n->fx, s->fx);
+	report_memory(to, c, native, soft);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Runs instruction cases on the host CPU, in a child process that can do nothing else (seccomp strict). */
+#ifndef INSN_NATIVE_H
+#define INSN_NATIVE_H
+
+#include "tests/engine/insn_case.h"
+
+#define INSN_BATCH 256u
+
+struct insn_native {
+	struct insn_case *cases;	/* INSN_BATCH, shared with the child */
+	struct insn_result *results;
+	int to_child, from_child;
+	int pid;
+};
+
+/* 0 or -errno; -ENOTSUP: this host is no x86-64. */
+int insn_native_start(struct insn_native *n);
+/* Runs the first `count` cases. -EIO: the child died (says how on stderr). */
+int insn_native_run(struct insn_native *n, unsigned int count);
+void insn_native_stop(struct insn_native *n);
+
+#endif
