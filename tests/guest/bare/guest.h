@@ -21,7 +21,7 @@
 #define GUEST_NS_S  1000000000ul
 #define GUEST_NEVER (~0ul)
 
-/* --- guest_lib.c: strings, text output, checksums
+/* --- guest_lib.c: strings, text output
  * --------------------------------------------------- */
 void *memcpy(void *to, const void *from, size_t n);
 void *memset(void *to, int c, size_t n);
@@ -37,7 +37,6 @@ void guest_say(const char *fmt, ...)
 void guest_debug_line(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2)));		     /* on the debug port */
 __attribute__((noreturn)) void guest_fail(const char *what); /* says it, tells the machine, stops */
-uint32_t guest_crc32(uint32_t crc, const void *data, size_t n); /* IEEE 802.3, as zlib's crc32() */
 uint64_t guest_random(void);
 
 static inline void guest_outb(uint16_t port, uint8_t v)

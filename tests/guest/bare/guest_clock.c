@@ -2,8 +2,8 @@
 /*
  * guest_clock.c - mode=clock: clock and processor checks on every processor.
  *
- *	slack=NS	how far kvmclock may differ between processors before it counts as a step back
- *(0) clockfail=1	stop the guest at the first step back (otherwise only counted)
+ *	slack=NS	how far kvmclock may differ between processors before it counts as a step
+ *back (0) clockfail=1	stop the guest at the first step back (otherwise only counted)
  *
  * Every processor reads the TSC and kvmclock in bursts, sleeps 1 ms by its own LAPIC timer, and
  *counts: TSC steps back on the same processor, kvmclock steps back on the same processor and

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * guest_lib.c - the little C library of the bare-metal test guest: memory, text, checksums.
+ * guest_lib.c - the little C library of the bare-metal test guest: memory, text, random numbers.
  *
  * No floating point, no allocation. Parses nothing but the operator's command line numbers.
  */
@@ -201,26 +201,6 @@ void guest_debug_line(const char *fmt, ...)
 	va_start(ap, fmt);
 	line_to(GUEST_DEBUG_PORT, "", fmt, &ap);
 	va_end(ap);
-}
-
-uint32_t guest_crc32(uint32_t crc, const void *data, size_t n)
-{
-	static uint32_t table[256];
-	const uint8_t *p = data;
-
-	if (!table[1]) {
-		for (uint32_t i = 0; i < 256; i++) {
-			uint32_t c = i;
-
-			for (int k = 0; k < 8; k++)
-				c = c & 1 ? c >> 1 ^ 0xedb88320u : c >> 1;
-			table[i] = c;
-		}
-	}
-	crc = ~crc;
-	while (n--)
-		crc = crc >> 8 ^ table[(crc ^ *p++) & 0xff];
-	return ~crc;
 }
 
 /* splitmix64 over the loader's seed and the time: unlike between boots, nothing more is promised.

@@ -12,10 +12,10 @@
  *anything.
  */
 #include "guest.h"
+#include "record_proto.h"
 
 #define BATCH	   64u
 #define SCAN_BATCH 512u
-#define MAX_RANGES 32u
 
 struct record {
 	char magic[8];
@@ -27,13 +27,10 @@ struct record {
 
 _Static_assert(sizeof(struct record) == GUEST_RECORD_BYTES, "one sector");
 
-static struct {
-	uint64_t first, last;
-} ranges[MAX_RANGES]; /* of the sequence numbers that are safe */
-static unsigned range_count, batch_count;
+static struct record_ranges safe;
+static unsigned batch_count;
 static struct record *batch;
 static uint64_t sectors, next_position, boot_id, last_seq, bad;
-static bool overflowed;
 
 static bool is_whole(struct record *r, uint64_t position)
 {
@@ -44,7 +41,7 @@ static bool is_whole(struct record *r, uint64_t position)
 		return false;
 	r->crc = 0;
 	ok = r->position == position && r->len <= GUEST_RECORD_PAYLOAD &&
-	     guest_crc32(0, r, sizeof(*r)) == crc;
+	     record_crc32(0, r, sizeof(*r)) == crc;
 	r->crc = crc;
 	bad += !ok;
 	return ok;
@@ -52,36 +49,8 @@ static bool is_whole(struct record *r, uint64_t position)
 
 static void note(uint64_t seq)
 {
-	unsigned i;
-
 	last_seq = seq > last_seq ? seq : last_seq;
-	for (i = 0; i < range_count; i++) {
-		if (seq >= ranges[i].first && seq <= ranges[i].last)
-			return;
-		if (seq == ranges[i].last + 1) {
-			ranges[i].last = seq;
-			if (i + 1 < range_count && ranges[i + 1].first == seq + 1) {
-				ranges[i].last = ranges[i + 1].last;
-				range_count--;
-				memcpy(&ranges[i + 1], &ranges[i + 2],
-				       (range_count - i - 1) * sizeof(ranges[0]));
-			}
-			return;
-		}
-		if (seq + 1 == ranges[i].first) {
-			ranges[i].first = seq;
-			return;
-		}
-		if (seq < ranges[i].first)
-			break;
-	}
-	if (range_count == MAX_RANGES) {
-		overflowed = true;
-		return;
-	}
-	for (unsigned k = range_count++; k > i; k--)
-		ranges[k] = ranges[k - 1];
-	ranges[i].first = ranges[i].last = seq;
+	record_ranges_add(&safe, seq, seq);
 }
 
 static void scan(void)
@@ -132,7 +101,7 @@ bool guest_store_add(uint64_t seq, const void *payload, uint32_t len)
 	r->boot_id = boot_id;
 	r->len = len;
 	memcpy(r->payload, payload, len);
-	r->crc = guest_crc32(0, r, sizeof(*r));
+	r->crc = record_crc32(0, r, sizeof(*r));
 	batch_count++;
 	return true;
 }
@@ -165,9 +134,12 @@ uint64_t guest_store_boot_id(void)
 
 size_t guest_store_verdict(char *out, size_t room)
 {
-	size_t n = guest_format(out, room, "%u %lu", overflowed ? 0 : range_count, bad);
+	size_t n;
 
-	for (unsigned i = 0; i < range_count && !overflowed; i++)
-		n += guest_format(out + n, room - n, " %lu-%lu", ranges[i].first, ranges[i].last);
+	if (safe.overflowed)
+		return guest_format(out, room, "many %lu", bad);
+	n = guest_format(out, room, "%u %lu", safe.n, bad);
+	for (unsigned i = 0; i < safe.n; i++)
+		n += guest_format(out + n, room - n, " %lu-%lu", safe.r[i].first, safe.r[i].last);
 	return n;
 }
