@@ -5,6 +5,10 @@
  * their XML (clu_pcmk_parse.c, pure functions), because these are stable across releases and its C
  * libraries are not.
  *
+ * Pacemaker 2.1 takes changes of the configuration in a partition without quorum and loses them later; so
+ * every verb that changes it is refused (CM_E_NO_QUORUM) when the last picture had no quorum. The picture may
+ * be older than corosync's word: ask clu_corosync_is_quorate() too.
+ *
  * Thread: [loop]; the parse functions [any]. Ownership: see each type. Errors: CM_E_NO_CLUSTER (pacemaker
  * does not answer), CM_E_NO_QUORUM, CM_E_NO_VM, CM_E_NO_NODE, CM_E_VM_EXISTS, CM_E_TIMEOUT,
  * CM_E_FENCING, CM_E_PACEMAKER (its words are in the text).
@@ -142,7 +146,8 @@ typedef void (*clu_pcmk_done_fn)(int code, const struct cm_err *err, void *arg);
 /* ops is borrowed. Nothing runs until the first refresh. */
 struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *ops, void *arg,
 			      struct cm_err *err);
-void clu_pcmk_free(struct clu_pcmk *p); /* kills tools that still run */
+/* Kills tools that still run. Not from within one of its callbacks. */
+void clu_pcmk_free(struct clu_pcmk *p);
 /* Takes a new picture soon; calls during one that is being taken cause exactly one more. */
 void clu_pcmk_refresh(struct clu_pcmk *p);
 /* Refresh every interval_ms (0 = not by itself). Every verb that succeeds refreshes, too. */

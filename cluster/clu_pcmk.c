@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The adapter to pacemaker: runs its command line tools and turns their answers into pictures and
+ * results. Decides nothing. Configuration is never changed from a partition without quorum: pacemaker
+ * 2.1 itself would accept that, and lose it when the partitions meet again.
+ */
+#include "config.h"
+
+#include "cluster/clu_pcmk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/clu_exec.h"
+#include "cluster/clu_pcmk_xml.h"
+#include "common/cm_clock.h"
+
+#define QUERY_TIMEOUT_MS 20000u
+#define VERB_TIMEOUT_MS	 60000u
+#define FENCE_TIMEOUT_MS 180000u
+#define STEPS_MAX	 2
+#define ARGS_MAX	 14
+
+/* One verb: up to two tools in a row. */
+struct verb {
+	struct clu_pcmk *p;
+	struct verb *next, **prev;
+	struct clu_exec *exec;
+	char *args[STEPS_MAX][ARGS_MAX + 1]; /* owned */
+	int steps, step;
+	unsigned timeout_ms;
+	int not_found; /* code for "no such object" */
+	char what[192];
+	struct cm_err early; /* why it was not even started; told by the timer, never from within the call */
+	struct cm_timer late;
+	clu_pcmk_done_fn done;
+	void *arg;
+};
+
+struct clu_pcmk {
+	struct cm_loop *loop;
+	const struct clu_pcmk_ops *ops;
+	void *arg;
+	struct cm_timer poll;
+	unsigned poll_ms;
+	struct clu_exec *query;
+	struct clu_pcmk_picture *pic, *next; /* shown; being taken */
+	bool again;
+	struct verb *verbs;
+};
+
+static void picture_free(void *arg)
+{
+	struct clu_pcmk_picture *pic = arg;
+
+	if (!pic)
+		return;
+	clu_pcmk_picture_fini(pic);
+	free(pic);
+}
+
+/* --- pictures --------------------------------------------------------------------------------------- */
+static void refresh_done(struct clu_pcmk *p, const struct cm_err *err)
+{
+	if (err) {
+		picture_free(p->next);
+		p->next = NULL;
+		if (p->ops->lost)
+			p->ops->lost(err, p->arg);
+	} else {
+		if (p->pic)
+			cm_loop_defer(p->loop, picture_free, p->pic);
+		p->pic = p->next;
+		p->next = NULL;
+		if (p->ops->picture)
+			p->ops->picture(p->pic, p->arg);
+	}
+	if (p->again) {
+		p->again = false;
+		clu_pcmk_refresh(p);
+	} else if (p->poll_ms && !p->query) {
+		cm_timer_arm_ms(&p->poll, p->poll_ms);
+	}
+}
+
+static void mon_done(const struct clu_exec_result *r, void *arg)
+{
+	struct clu_pcmk *p = arg;
+	struct cm_err err = CM_ERR_INIT;
+	int rc;
+
+	p->query = NULL;
+	rc = clu_pcmk_parse_result(r->timed_out ? 124 : r->exit_code, r->out, r->out_len, r->errs, r->errs_len,
+				   "cannot read the state of the cluster", &err);
+	if (rc == 0)
+		rc = clu_pcmk_parse_mon(r->out, r->out_len, p->next, &err);
+	refresh_done(p, rc ? &err : NULL);
+}
+
+static void cib_done(const struct clu_exec_result *r, void *arg)
+{
+	static const char *const mon[] = {"crm_mon", "-1", "--output-as=xml",
+					  "--include=nodes,resources,failures,fencing,inactive", NULL};
+	struct clu_pcmk *p = arg;
+	struct cm_err err = CM_ERR_INIT;
+	int rc;
+
+	p->query = NULL;
+	rc = clu_pcmk_parse_result(r->timed_out ? 124 : r->exit_code, r->out, r->out_len, r->errs, r->errs_len,
+				   "cannot read the configuration of the cluster", &err);
+	if (rc == 0)
+		rc = clu_pcmk_parse_cib(r->out, r->out_len, p->next, &err);
+	if (rc == 0) {
+		p->query = clu_exec_start(p->loop, mon, QUERY_TIMEOUT_MS, mon_done, p, &err);
+		if (p->query)
+			return;
+	}
+	refresh_done(p, &err);
+}
+
+void clu_pcmk_refresh(struct clu_pcmk *p)
+{
+	static const char *const cib[] = {"cibadmin", "--query", "--local", NULL};
+	struct cm_err err = CM_ERR_INIT;
+
+	if (p->query) {
+		p->again = true;
+		return;
+	}
+	cm_timer_disarm(&p->poll);
+	p->next = calloc(1, sizeof(*p->next));
+	if (p->next)
+		p->query = clu_exec_start(p->loop, cib, QUERY_TIMEOUT_MS, cib_done, p, &err);
+	if (p->query)
+		return;
+	cm_err_set(&err, -ENOMEM, "cannot ask pacemaker: out of memory");
+	refresh_done(p, &err);
+}
+
+static void on_poll(struct cm_timer *t, void *arg)
+{
+	(void)t;
+	clu_pcmk_refresh(arg);
+}
+
+void clu_pcmk_poll(struct clu_pcmk *p, unsigned interval_ms)
+{
+	p->poll_ms = interval_ms;
+	cm_timer_disarm(&p->poll);
+	if (interval_ms && !p->query)
+		cm_timer_arm_ms(&p->poll, interval_ms);
+}
+
+const struct clu_pcmk_picture *clu_pcmk_picture(const struct clu_pcmk *p)
+{
+	return p->pic;
+}
+
+struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *ops, void *arg,
+			      struct cm_err *err)
+{
+	struct clu_pcmk *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		cm_err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	p->loop = loop;
+	p->ops = ops;
+	p->arg = arg;
+	cm_timer_init(&p->poll, loop, on_poll, p);
+	return p;
+}
+
+/* --- verbs ------------------------------------------------------------------------------------------ */
+static void verb_free(void *arg)
+{
+	struct verb *v = arg;
+
+	cm_timer_fini(&v->late);
+	for (int s = 0; s < v->steps; s++)
+		for (int i = 0; v->args[s][i]; i++)
+			free(v->args[s][i]);
+	free(v);
+}
+
+static void verb_unlink(struct verb *v)
+{
+	*v->prev = v->next;
+	if (v->next)
+		v->next->prev = v->prev;
+}
+
+static void verb_end(struct verb *v, int code, const struct cm_err *err)
+{
+	verb_unlink(v);
+	cm_loop_defer(v->p->loop, verb_free, v);
+	if (code == 0)
+		clu_pcmk_refresh(v->p);
+	v->done(code, err, v->arg);
+}
+
+static void verb_step(struct verb *v);
+
+static void step_done(const struct clu_exec_result *r, void *arg)
+{
+	struct verb *v = arg;
+	struct cm_err err = CM_ERR_INIT;
+	int rc;
+
+	v->exec = NULL;
+	rc = clu_pcmk_parse_result(r->timed_out ? 124 : r->exit_code, r->out, r->out_len, r->errs, r->errs_len,
+				   v->what, &err);
+	if (rc == CM_E_NO_VM && v->not_found != rc)
+		rc = err.code = v->not_found;
+	if (rc == 0 && ++v->step < v->steps)
+		verb_step(v);
+	else
+		verb_end(v, rc, &err);
+}
+
+static void verb_step(struct verb *v)
+{
+	v->exec = clu_exec_start(v->p->loop, (const char *const *)v->args[v->step], v->timeout_ms, step_done, v,
+				 &v->early);
+	if (!v->exec)
+		cm_timer_arm_ns(&v->late, 0);
+}
+
+static void verb_refused(struct cm_timer *t, void *arg)
+{
+	struct verb *v = arg;
+
+	(void)t;
+	verb_end(v, v->early.code, &v->early);
+}
+
+static struct verb *verb_new(struct clu_pcmk *p, clu_pcmk_done_fn done, void *arg, const char *fmt, ...)
+	cm_printf(4, 5);
+
+static struct verb *verb_new(struct clu_pcmk *p, clu_pcmk_done_fn done, void *arg, const char *fmt, ...)
+{
+	struct verb *v = calloc(1, sizeof(*v));
+	va_list ap;
+
+	CM_ASSERT(v != NULL);
+	v->p = p;
+	v->done = done;
+	v->arg = arg;
+	v->timeout_ms = VERB_TIMEOUT_MS;
+	v->not_found = CM_E_NO_VM;
+	cm_timer_init(&v->late, p->loop, verb_refused, v);
+	va_start(ap, fmt);
+	vsnprintf(v->what, sizeof(v->what), fmt, ap);
+	va_end(ap);
+	v->next = p->verbs;
+	v->prev = &p->verbs;
+	if (v->next)
+		v->next->prev = &v->next;
+	p->verbs = v;
+	return v;
+}
+
+/* One tool with its arguments, ended by NULL. */
+static void verb_tool(struct verb *v, const char *first, ...)
+{
+	const char *word = first;
+	va_list ap;
+	int n = 0;
+
+	CM_ASSERT(v->steps < STEPS_MAX);
+	va_start(ap, first);
+	for (; word; word = va_arg(ap, const char *)) {
+		CM_ASSERT(n < ARGS_MAX);
+		v->args[v->steps][n] = strdup(word);
+		CM_ASSERT(v->args[v->steps][n] != NULL);
+		n++;
+	}
+	va_end(ap);
+	v->steps++;
+}
+
+static void verb_run(struct verb *v, bool needs_quorum)
+{
+	struct clu_pcmk *p = v->p;
+
+	if (!v->early.code && needs_quorum && p->pic && !p->pic->quorate)
+		cm_err_set(&v->early, CM_E_NO_QUORUM, "%s: this partition has no quorum", v->what);
+	if (v->early.code)
+		cm_timer_arm_ns(&v->late, 0);
+	else
+		verb_step(v);
+}
+
+void clu_pcmk_vm_create(struct clu_pcmk *p, const char *vm, const struct clu_pcmk_param *params, size_t n,
+			bool started, clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot create VM %.64s", vm);
+	char *xml = clu__pcmk_vm_xml(vm, params, n, started, &v->early);
+
+	if (xml)
+		verb_tool(v, "cibadmin", "--create", "--scope", "resources", "--xml-text", xml, NULL);
+	free(xml);
+	verb_run(v, true);
+}
+
+void clu_pcmk_vm_update(struct clu_pcmk *p, const char *vm, const struct clu_pcmk_param *params, size_t n,
+			clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot change VM %.64s", vm);
+	char *xml = clu__pcmk_vm_params_xml(vm, params, n, &v->early);
+
+	if (xml)
+		verb_tool(v, "cibadmin", "--modify", "--scope", "resources", "--xml-text", xml, NULL);
+	free(xml);
+	verb_run(v, true);
+}
+
+static void add_unprefer(struct verb *v, const char *vm)
+{
+	char xml[CLU_PCMK_NAME * 2];
+
+	if (clu__pcmk_check_name("VM", vm, &v->early) != 0)
+		return;
+	snprintf(xml, sizeof(xml), "<rsc_location id=\"hvcluster-move-%s\"/>", vm);
+	verb_tool(v, "cibadmin", "--delete", "--scope", "constraints", "--xml-text", xml, NULL);
+}
+
+void clu_pcmk_vm_delete(struct clu_pcmk *p, const char *vm, clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot delete VM %.64s", vm);
+	char xml[CLU_PCMK_NAME * 2];
+
+	add_unprefer(v, vm);
+	if (!v->early.code) {
+		snprintf(xml, sizeof(xml), "<primitive id=\"%s\"/>", vm);
+		verb_tool(v, "cibadmin", "--delete", "--scope", "resources", "--xml-text", xml, NULL);
+	}
+	verb_run(v, true);
+}
+
+void clu_pcmk_set_started(struct clu_pcmk *p, const char *vm, bool started, clu_pcmk_done_fn done,
+			  void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot %s VM %.64s", started ? "start" : "stop", vm);
+
+	if (clu__pcmk_check_name("VM", vm, &v->early) == 0)
+		verb_tool(v, "crm_resource", "--resource", vm, "--meta", "--set-parameter", "target-role",
+			  "--parameter-value", started ? "Started" : "Stopped", "--output-as=xml", NULL);
+	verb_run(v, true);
+}
+
+void clu_pcmk_prefer(struct clu_pcmk *p, const char *vm, const char *node, unsigned lifetime_s,
+		     clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot ask for VM %.64s on node %.64s", vm, node);
+	int64_t until = (int64_t)(cm_wall_ns() / CM_NS_PER_S) + lifetime_s;
+	char *xml = clu__pcmk_prefer_xml(vm, node, until, &v->early);
+
+	if (xml)
+		verb_tool(v, "cibadmin", "--modify", "--allow-create", "--scope", "constraints", "--xml-text",
+			  xml, NULL);
+	free(xml);
+	verb_run(v, true);
+}
+
+void clu_pcmk_unprefer(struct clu_pcmk *p, const char *vm, clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot forget the preference of VM %.64s", vm);
+
+	add_unprefer(v, vm);
+	verb_run(v, true);
+}
+
+void clu_pcmk_standby(struct clu_pcmk *p, const char *node, bool on, clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot %s node %.64s", on ? "drain" : "undrain", node);
+
+	v->not_found = CM_E_NO_NODE;
+	if (clu__pcmk_check_name("node", node, &v->early) == 0)
+		verb_tool(v, "crm_attribute", "--node", node, "--name", "standby", "--update", on ? "on" : "off",
+			  "--output-as=xml", NULL);
+	verb_run(v, true);
+}
+
+void clu_pcmk_cleanup(struct clu_pcmk *p, const char *vm, const char *node, clu_pcmk_done_fn done,
+		      void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot clean up VM %.64s", vm);
+
+	if (clu__pcmk_check_name("VM", vm, &v->early) == 0 &&
+	    (!node || clu__pcmk_check_name("node", node, &v->early) == 0))
+		verb_tool(v, "crm_resource", "--cleanup", "--resource", vm, "--output-as=xml",
+			  node ? "--node" : NULL, node, NULL);
+	verb_run(v, true);
+}
+
+void clu_pcmk_set_property(struct clu_pcmk *p, const char *name, const char *value, clu_pcmk_done_fn done,
+			   void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot %s cluster property %.64s", value ? "set" : "delete",
+				  name);
+
+	if (strncmp(name, "hvcluster-", 10) != 0)
+		cm_err_set(&v->early, CM_E_BAD_VALUE, "%s: only names that begin with hvcluster- are ours",
+			   v->what);
+	clu__pcmk_check_name("property", name, &v->early);
+	if (value)
+		clu__pcmk_check_value(name, value, &v->early);
+	if (!v->early.code && value)
+		verb_tool(v, "crm_attribute", "--type", "crm_config", "--set-name", "hvcluster-options", "--name",
+			  name, "--update", value, "--output-as=xml", NULL);
+	else if (!v->early.code)
+		verb_tool(v, "crm_attribute", "--type", "crm_config", "--name", name, "--delete",
+			  "--output-as=xml", NULL);
+	verb_run(v, true);
+}
+
+/* Both fencing verbs: pacemaker takes any name for a node, so the picture is asked first. */
+static void fence_verb(struct clu_pcmk *p, const char *node, const char *option, const char *what,
+		       clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot %s node %.64s", what, node);
+
+	v->timeout_ms = FENCE_TIMEOUT_MS;
+	v->not_found = CM_E_FENCING;
+	clu__pcmk_check_name("node", node, &v->early);
+	if (!v->early.code && p->pic && !clu_pcmk_find_node(p->pic, node))
+		cm_err_set(&v->early, CM_E_NO_NODE, "%s: there is no node of that name", v->what);
+	if (!v->early.code)
+		verb_tool(v, "stonith_admin", option, node, "--output-as=xml", NULL);
+	verb_run(v, false);
+}
+
+void clu_pcmk_confirm(struct clu_pcmk *p, const char *node, clu_pcmk_done_fn done, void *arg)
+{
+	fence_verb(p, node, "--confirm", "confirm the end of", done, arg);
+}
+
+void clu_pcmk_fence(struct clu_pcmk *p, const char *node, clu_pcmk_done_fn done, void *arg)
+{
+	fence_verb(p, node, "--fence", "fence", done, arg);
+}
+
+void clu_pcmk_free(struct clu_pcmk *p)
+{
+	if (!p)
+		return;
+	while (p->verbs) {
+		struct verb *v = p->verbs;
+
+		clu_exec_kill(v->exec);
+		verb_unlink(v);
+		verb_free(v);
+	}
+	clu_exec_kill(p->query);
+	cm_timer_fini(&p->poll);
+	picture_free(p->pic);
+	picture_free(p->next);
+	free(p);
+}
