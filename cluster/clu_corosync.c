@@ -141,7 +141,7 @@ static void on_deliver(cpg_handle_t h, const struct cpg_name *name, uint32_t nod
 }
 
 static void on_quorum(quorum_handle_t h, uint32_t quorate, struct quorum_ring_id ring, uint32_t n,
-		      uint32_t *view)
+		      const uint32_t *view)
 {
 	struct clu_corosync *c = NULL;
 	const void *context = NULL;
@@ -235,8 +235,8 @@ static cs_error_t read_nodes(struct clu_corosync *c)
 static cs_error_t open_quorum(struct clu_corosync *c, const char **what)
 {
 	quorum_model_v1_data_t model = {.model = QUORUM_MODEL_V1,
-					.quorum_notify_callback = on_quorum,
-					.nodelist_notify_callback = on_nodelist};
+					.quorum_notify_fn = on_quorum,
+					.nodelist_notify_fn = on_nodelist};
 	uint32_t type = 0;
 	cs_error_t cs;
 	int fd = -1;

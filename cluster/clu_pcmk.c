@@ -9,6 +9,7 @@
 #include "cluster/clu_pcmk.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -57,7 +57,7 @@ struct clu_pcmk_vm {
 	enum clu_pcmk_role role;
 	char node[CLU_PCMK_NAME]; /* where it is active, "" nowhere */
 	bool active, failed, managed, blocked;
-	char failure[256]; /* last failed operation in pacemaker's words, "" none */
+	char failure[384]; /* last failed operation in pacemaker's words, "" none */
 };
 
 /* Any other resource (fence devices, storage ...). */

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 noinst_LIBRARIES += libcluster.a
 libcluster_a_SOURCES = \
-	cluster/clu_corosync.h \
-	cluster/clu_pcmk.h \
+	cluster/clu_corosync.c cluster/clu_corosync.h \
+	cluster/clu_exec.c cluster/clu_exec.h \
+	cluster/clu_pcmk.c cluster/clu_pcmk.h \
+	cluster/clu_pcmk_parse.c \
+	cluster/clu_pcmk_picture.c \
+	cluster/clu_pcmk_xml.c cluster/clu_pcmk_xml.h \
 	cluster/clu_vmconf.c cluster/clu_vmconf.h
 libcluster_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(XML_CFLAGS) $(JSON_CFLAGS) $(COROSYNC_CFLAGS)
 $(libcluster_a_OBJECTS): proto/ctl.pb-c.h

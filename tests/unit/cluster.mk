@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unit tests of cluster.
+check_PROGRAMS += tests/unit/test_pcmk
+TESTS += tests/unit/test_pcmk
+tests_unit_test_pcmk_SOURCES = tests/unit/test_pcmk.c
+tests_unit_test_pcmk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS) -DGOLDEN_DIR='"$(abs_top_srcdir)/tests/golden/pcmk"'
+tests_unit_test_pcmk_LDADD = libcluster.a libproto.a libcommon.a $(CMOCKA_LIBS) $(XML_LIBS) $(HV_SYS_LIBS)
+EXTRA_DIST += tests/golden/pcmk
