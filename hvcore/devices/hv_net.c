@@ -287,21 +287,30 @@ out:
 	return count == BUDGET;
 }
 
-static void net_control(struct net *n)
+static void net_command(struct net *n)
 {
-	while (hv_virtio_pop(&n->v, Q_CTRL, &n->chain)) {
-		uint8_t cmd[2] = {0}, ack = CTRL_ERR;
-		uint32_t written;
+	uint8_t cmd[2] = {0}, ack = CTRL_ERR;
+	uint32_t written;
 
-		if (hv_chain_read(&n->chain, 0, cmd, 2) == 2 && cmd[0] == CTRL_ANNOUNCE &&
-		    cmd[1] == CTRL_ANNOUNCE_ACK) {
-			net_state(n)->announce = 0;
-			ack = CTRL_OK;
-		}
-		written = (uint32_t)hv_chain_write(&n->chain, n->v.dev->env.mem, 0, &ack, 1);
-		hv_virtio_push(&n->v, Q_CTRL, n->chain.head, written);
-		hv_virtio_notify(&n->v, Q_CTRL);
+	if (hv_chain_read(&n->chain, 0, cmd, 2) == 2 && cmd[0] == CTRL_ANNOUNCE &&
+	    cmd[1] == CTRL_ANNOUNCE_ACK) {
+		net_state(n)->announce = 0;
+		ack = CTRL_OK;
 	}
+	written = (uint32_t)hv_chain_write(&n->chain, n->v.dev->env.mem, 0, &ack, 1);
+	hv_virtio_push(&n->v, Q_CTRL, n->chain.head, written);
+	hv_virtio_notify(&n->v, Q_CTRL);
+}
+
+static bool net_control(struct net *n)
+{
+	unsigned count = 0;
+
+	while (count < BUDGET && hv_virtio_pop(&n->v, Q_CTRL, &n->chain)) {
+		net_command(n);
+		count++;
+	}
+	return count == BUDGET || (hv_virtio_live(&n->v) && hv_virtq_bell_on(&n->v.q[Q_CTRL]));
 }
 
 /* --- the loop's side ----------------------------------------------------------------------- */
@@ -316,7 +325,7 @@ static bool net_queue(struct hv_virtio *v, unsigned index)
 	else if (index == Q_TX)
 		again = net_transmit(n);
 	else
-		net_control(n);
+		again = net_control(n);
 	net_want(n);
 	return again;
 }

@@ -53,12 +53,14 @@ static size_t vcon_input(void *arg, const uint8_t *data, size_t len)
 	struct vcon *c = arg;
 	size_t done = 0;
 
-	while (done < len && hv_virtio_pop(&c->v, Q_RX, &c->chain)) {
-		size_t n = hv_chain_write(&c->chain, c->v.dev->env.mem, 0, data + done, len - done);
+	do {
+		while (done < len && hv_virtio_pop(&c->v, Q_RX, &c->chain)) {
+			size_t n = hv_chain_write(&c->chain, c->v.dev->env.mem, 0, data + done, len - done);
 
-		hv_virtio_push(&c->v, Q_RX, c->chain.head, (uint32_t)n);
-		done += n;
-	}
+			hv_virtio_push(&c->v, Q_RX, c->chain.head, (uint32_t)n);
+			done += n;
+		}
+	} while (done < len && hv_virtio_live(&c->v) && hv_virtq_bell_on(&c->v.q[Q_RX]));
 	if (done)
 		hv_virtio_notify(&c->v, Q_RX);
 	c->rx_bytes += done;

@@ -3,6 +3,7 @@ include tests/unit/common.mk
 include tests/unit/proto.mk
 include tests/unit/sharedstorage.mk
 include tests/unit/hvcore.mk
+include tests/unit/devices.mk
 include tests/unit/soft.mk
 include tests/unit/fencing.mk
 include tests/unit/migration.mk

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Unit tests of hvcore/devices.
+check_PROGRAMS += tests/unit/test_hv_devices
+TESTS += tests/unit/test_hv_devices
+tests_unit_test_hv_devices_SOURCES = tests/unit/test_hv_devices.c tests/unit/hv_devkit.c tests/unit/hv_devkit.h
+tests_unit_test_hv_devices_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hv_devices_LDADD = libhvcore.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
