@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-EXTRA_DIST += \
-	sharedstorage/stor_dev.h sharedstorage/stor_disk.h sharedstorage/stor_lease.h \
-	sharedstorage/stor_lease_disk.h sharedstorage/stor_permit.h sharedstorage/stor_permit_int.h \
-	sharedstorage/stor_pr.h sharedstorage/stor_timing.h sharedstorage/stor_url.h \
+noinst_LIBRARIES += libsharedstorage.a
+libsharedstorage_a_SOURCES = \
+	sharedstorage/stor_dev.c sharedstorage/stor_dev.h sharedstorage/stor_dev_int.h \
+	sharedstorage/stor_disk.h \
+	sharedstorage/stor_file.c \
+	sharedstorage/stor_lease.c sharedstorage/stor_lease.h sharedstorage/stor_lease_int.h \
+	sharedstorage/stor_lease_api.c \
+	sharedstorage/stor_lease_disk.c sharedstorage/stor_lease_disk.h \
+	sharedstorage/stor_lease_judge.c \
+	sharedstorage/stor_permit.c sharedstorage/stor_permit.h sharedstorage/stor_permit_int.h \
+	sharedstorage/stor_pr.h \
+	sharedstorage/stor_timing.h \
+	sharedstorage/stor_url.c sharedstorage/stor_url.h \
 	sharedstorage/stor_volume.h
+libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS)

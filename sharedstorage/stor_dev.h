@@ -13,11 +13,12 @@
  * dead session left in doubt are submitted again only after the barrier and the gate below.
  *
  * The gate. Each time the device has a usable session (at open, and after each reconnect) it has a
- * new incarnation: logged in, registered with a new PR key, everything of its own older sessions
- * aborted at the target. If the device was opened with opts.gated, ordinary requests then still
- * wait: the gate callback is called with the incarnation, its owner reads the ownership block and
- * wins a COMPARE AND WRITE with STOR_REQ_ADMIN requests, and calls stor_dev_admit(). stor_lease
- * does exactly that: give it the device.
+ * new incarnation. If it was opened with opts.gated, ordinary requests still wait, and the gate callback
+ * leads through two stages: STOR_GATE_LOOK: logged in, but not registered: the owner reads the
+ * ownership block (STOR_REQ_ADMIN) and calls stor_dev_enter() or stor_dev_shut(). STOR_GATE_ENTERED:
+ * registered with a new PR key, and everything of the device's own older sessions is aborted at the target: the
+ * owner reads the block again, wins a COMPARE AND WRITE (STOR_REQ_ADMIN), and calls stor_dev_admit().
+ * stor_lease does exactly that: give it the device.
  *
  * Thread: everything is [loop], except stor_req initialisers. Errors: in done: 0, -EINVAL (range,
  * alignment), -ECANCELED, CM_E_IO, CM_E_SAN_*, CM_E_VOL_FULL. Ownership: the device belongs to who
@@ -124,7 +125,11 @@ enum stor_dev_event {
 /* err: words for FAILED, STALLED and CONFLICT, else code 0. */
 typedef void (*stor_event_fn)(struct stor_dev *dev, enum stor_dev_event event,
 			      const struct cm_err *err, void *arg);
-typedef void (*stor_gate_fn)(struct stor_dev *dev, uint32_t incarnation, void *arg);
+enum stor_gate { STOR_GATE_NONE = 0, STOR_GATE_LOOK, STOR_GATE_ENTERED };
+typedef void (*stor_gate_fn)(struct stor_dev *dev, enum stor_gate stage, uint32_t incarnation,
+			     void *arg);
+
+#define STOR_SLOT_TOOL 0xffffu
 
 struct stor_dev_opts {
 	bool readonly;
@@ -137,7 +142,8 @@ struct stor_dev_opts {
 		*initiator; /* iscsi: initiator name of this node; NULL: made from the host name */
 	uint64_t isid; /* iscsi: 40 bits, one per session of this initiator, same at every login; 0:
 			  made up */
-	uint16_t host_slot; /* iscsi: > 0 turns persistent reservations on */
+	/* iscsi: > 0 turns persistent reservations on; STOR_SLOT_TOOL: a tool, no host */
+	uint16_t host_slot;
 	int secret_fd; /* iscsi: CHAP secret is read from here instead of secret-file; <= 0: none */
 	stor_event_fn event;
 	void *event_arg;
@@ -155,15 +161,18 @@ void stor_dev_close(struct stor_dev *dev, cm_close_fn fn, void *arg);
 const struct stor_dev_info *stor_dev_info(const struct stor_dev *dev);
 void stor_dev_get_status(struct stor_dev *dev, struct stor_dev_status *status);
 struct cm_loop *stor_dev_loop(const struct stor_dev *dev);
+/* Key of the session of now; 0: none (yet). */
+uint64_t stor_dev_pr_key(const struct stor_dev *dev);
 
 void stor_dev_submit(struct stor_dev *dev, struct stor_req *req);
 /* Asks that req ends soon with -ECANCELED; done still comes, when its memory is not in use any
  * more. */
 void stor_dev_cancel(struct stor_dev *dev, struct stor_req *req);
 
-/* The gate (see the top). fn is called from the loop, also soon after this call if a session is up
- * already. */
+/* The gate (see the top). fn is called from the loop, also soon after this call if a session is up. */
 void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg);
+/* Registers and aborts what is left of older sessions. A stale incarnation is ignored. */
+void stor_dev_enter(struct stor_dev *dev, uint32_t incarnation);
 /* Lets ordinary I/O of this incarnation go. A stale incarnation is ignored. */
 void stor_dev_admit(struct stor_dev *dev, uint32_t incarnation);
 /* Shuts ordinary I/O off for good in this process (ownership is lost). Requests wait until close.

@@ -28,6 +28,7 @@ int stor_boot_id(struct stor_uuid *out) cm_must_check;
 
 #define STOR_NODE_NAME	64 /* with its NUL */
 #define STOR_OWNER_KEYS 4
+#define STOR_SHUT_KEYS	12
 
 /* Who owns, or shall own: all that a fencer needs to know. Name "" = nobody. */
 struct stor_owner {
@@ -56,6 +57,8 @@ struct stor_block {
 		nonce; /* random, new with every write: whose write is it that we read back? */
 	uint32_t io_timeout_ms; /* of the owner */
 	struct stor_owner owner, peer;
+	/* Keys of former owners that a takeover has not shut out yet: the next taker must, too. */
+	uint64_t shut[STOR_SHUT_KEYS];
 };
 
 #define STOR_BLOCK_BYTES 512
