@@ -79,7 +79,8 @@ struct stor_dev *stor_dev_open(struct cm_loop *loop, const char *text,
 	case STOR_URL_FILE:
 		return stor__file_open(loop, &url, opts, err);
 	case STOR_URL_ISCSI:
-		return stor__iscsi_open(loop, &url, opts, err);
+		cm_err_set(err, CM_E_UNSUPPORTED, "iSCSI is not in this build");
+		return NULL;
 	case STOR_URL_VOLUME:
 	case STOR_URL_NONE:
 		break;

@@ -232,10 +232,13 @@ static void lease_kick(void *arg)
 
 	if (l->closing || !l->op)
 		return;
+	if (l->cancelled && l->kick) { /* not begun yet */
+		l->kick = false;
+		stor__lease_answer(l, -ECANCELED, NULL);
+		return;
+	}
 	if (l->cancelled) {
 		stor__lease_feed(l, E_CANCEL, "cancelled by the caller");
-		if (l->op && l->fsm.state == S_IDLE)
-			stor__lease_answer(l, -ECANCELED, NULL);
 		return;
 	}
 	if (!l->kick)

@@ -66,13 +66,13 @@ int stor_uuid_parse(const char *text, struct stor_uuid *out)
 	for (unsigned i = 0; i < STOR_UUID_TEXT - 1; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 		unsigned char c = (unsigned char)text[i];
-		unsigned v;
+		uint8_t v;
 
 		if (dash ? c != '-' : !isxdigit(c))
 			return CM_E_BAD_VALUE;
 		if (dash)
 			continue;
-		v = isdigit(c) ? c - '0' : (unsigned)(tolower(c) - 'a' + 10);
+		v = (uint8_t)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
 		out->b[n / 2] = (uint8_t)(n % 2 ? out->b[n / 2] << 4 | v : v);
 		n++;
 	}
