@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Python end of observer.c: starts it, gives it commands, waits for what it sees."""
+import os
+import select
+import subprocess
+import time
+
+
+class Observer:
+    """with Observer(program, [socket paths]) as o: ..."""
+
+    def __init__(self, program, sockets):
+        self.process = subprocess.Popen([program, *sockets], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.rest = b""
+        self.events = []  # (kind, ns, [words])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        try:
+            self.command("quit")
+        except OSError:
+            pass
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def command(self, *words):
+        self.process.stdin.write(("\t".join(words) + "\n").encode())
+
+    def spawn(self, argv, frame_file=None):
+        """Returns (ns just before the fork, pid)."""
+        seen = len(self.events)
+        self.command("spawn", frame_file or "-", *argv)
+        _, at, words = self.wait(lambda e: e[0] == "spawn", seen)
+        return at, int(words[0])
+
+    def mark(self, text):
+        seen = len(self.events)
+        self.command("mark", text)
+        return self.wait(lambda e: e[0] == "mark", seen)[1]
+
+    def pump(self, seconds):
+        """Takes what there is, waiting at most so long for something. False: nothing came."""
+        if not select.select([self.process.stdout], [], [], seconds)[0]:
+            return False
+        data = os.read(self.process.stdout.fileno(), 1 << 16)
+        if not data:
+            raise RuntimeError("the observer has ended")
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            kind, at, *words = line.decode().split(" ")
+            self.events.append((kind, int(at), words))
+        return True
+
+    def wait(self, test, since=0, timeout=20):
+        """The first event from index `since` on that passes the test."""
+        end = time.monotonic() + timeout
+        while True:
+            for event in self.events[since:]:
+                if test(event):
+                    return event
+            since = len(self.events)
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("nothing of the kind was seen")
+            self.pump(left)
+
+    def wait_byte(self, source, value=None, since=0, timeout=20):
+        """Time of the first byte (of that value) of a source."""
+        def test(event):
+            return event[0] == "bytes" and int(event[2][0]) == source and (
+                value is None or f"{value:02x}" in [event[2][1][i:i + 2] for i in range(0, len(event[2][1]), 2)])
+        return self.wait(test, since, timeout)[1]
+
+    def bytes_of(self, source, since=0):
+        """[(ns, value)] seen so far."""
+        return [(at, int(words[1][i:i + 2], 16)) for kind, at, words in self.events[since:]
+                if kind == "bytes" and int(words[0]) == source for i in range(0, len(words[1]), 2)]
