@@ -3,6 +3,9 @@ noinst_LIBRARIES += libcluster.a
 libcluster_a_SOURCES = \
 	cluster/clu_corosync.c cluster/clu_corosync.h \
 	cluster/clu_exec.c cluster/clu_exec.h \
+	cluster/clu_ocf.c cluster/clu_ocf.h cluster/clu_ocf_int.h \
+	cluster/clu_ocf_meta.c \
+	cluster/clu_ocf_proc.c \
 	cluster/clu_pcmk.c cluster/clu_pcmk.h \
 	cluster/clu_pcmk_parse.c \
 	cluster/clu_pcmk_picture.c \

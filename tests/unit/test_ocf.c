@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unit tests of the resource agent. A child process plays hvcore or hvclusterd on real sockets and answers
+ * as it is told; the agent's own code runs unchanged.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <libxml/parser.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cluster/clu_ocf.h"
+#include "cluster/clu_ocf_int.h"
+#include "cluster/clu_vmconf.h"
+#include "proto/px_req.h"
+
+/* --- a server that says what it is told ---------------------------------------------------------------- */
+struct play {
+	const char *verb;
+	int code;	    /* of the reply */
+	const char *doc;    /* or the error's text */
+	bool silent;	    /* never answers */
+	bool end;	    /* the process ends after this answer */
+	const char *expect; /* argument that must be there ("force"), NULL none */
+};
+
+struct server {
+	struct cm_loop *loop;
+	const struct play *plays;
+	struct px_server *srv;
+	const char *log; /* verbs that came */
+};
+
+static void on_message(struct px_chan *c, struct px_msg *m, void *arg)
+{
+	struct server *s = arg;
+	const Hv__Request *q = m->msg;
+	FILE *f = fopen(s->log, "a");
+	Hv__Reply r;
+
+	if (m->type != PX_REQUEST)
+		_exit(9);
+	fprintf(f, "%s%s\n", q->verb, q->n_args && strcmp(q->args[0]->key, "force") == 0 ? "!" : "");
+	fclose(f);
+	for (const struct play *p = s->plays; p->verb; p++) {
+		if (strcmp(p->verb, q->verb) != 0)
+			continue;
+		if (p->expect && (!q->n_args || strcmp(q->args[0]->key, p->expect) != 0))
+			continue;
+		if (p->silent)
+			return;
+		hv__reply__init(&r);
+		r.id = q->id;
+		r.code = p->code;
+		if (p->code)
+			r.error = (char *)(uintptr_t)p->doc;
+		else if (p->doc)
+			r.doc = (char *)(uintptr_t)p->doc;
+		px_chan_send(c, PX_REPLY, &r);
+		if (p->end) {
+			px_chan_finish(c);
+			px_server_close(s->srv);
+			for (int i = 0; i < 3; i++)
+				cm_loop_turn(s->loop, 20);
+			_exit(0);
+		}
+		return;
+	}
+	_exit(8); /* nobody expected that verb */
+}
+
+static void on_closed(struct px_chan *c, int code, const char *text, void *arg)
+{
+	(void)c;
+	(void)code;
+	(void)text;
+	(void)arg;
+}
+
+static void on_accept(struct px_server *srv, int fd, void *arg)
+{
+	static const struct px_chan_ops ops = {.message = on_message, .closed = on_closed};
+	static const struct px_self self = {.program = "hvcore", .node = "n"};
+	struct server *s = arg;
+
+	(void)srv;
+	px_chan_new(s->loop, fd, &self, &ops, s);
+}
+
+struct world {
+	char dir[64], log[96];
+	pid_t pid[2];
+	int n;
+	const char *env[16];
+	char out[16384], errs[1024];
+};
+
+static void serve(struct world *w, const char *name, const struct play *plays)
+{
+	char path[128];
+	int ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	snprintf(path, sizeof(path), "%s/%s.sock", w->dir, name);
+	w->pid[w->n] = fork();
+	if (w->pid[w->n] == 0) {
+		struct server s = {.loop = cm_loop_new(NULL), .plays = plays, .log = w->log};
+
+		signal(SIGPIPE, SIG_IGN);
+		s.srv = px_server_unix(s.loop, path, 0600, getgid(), on_accept, &s, NULL);
+		if (!s.srv || write(ready[1], "r", 1) != 1)
+			_exit(7);
+		cm_loop_run(s.loop);
+		_exit(0);
+	}
+	w->n++;
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+}
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	char sub[96];
+
+	snprintf(w->dir, sizeof(w->dir), "/tmp/test_ocf.XXXXXX");
+	if (!mkdtemp(w->dir))
+		return -1;
+	snprintf(sub, sizeof(sub), "%s/vm", w->dir);
+	mkdir(sub, 0700);
+	snprintf(w->log, sizeof(w->log), "%s/log", w->dir);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	char cmd[128];
+
+	for (int i = 0; i < w->n; i++) {
+		kill(w->pid[i], SIGKILL);
+		waitpid(w->pid[i], NULL, 0);
+	}
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", w->dir);
+	if (system(cmd) != 0)
+		return -1;
+	free(w);
+	return 0;
+}
+
+static const char *get(const char *name, void *arg)
+{
+	struct world *w = arg;
+
+	if (strcmp(name, "OCF_RESOURCE_INSTANCE") == 0)
+		return "web1";
+	for (int i = 0; w->env[i]; i++) {
+		size_t n = strlen(name);
+
+		if (strncmp(w->env[i], name, n) == 0 && w->env[i][n] == '=')
+			return w->env[i] + n + 1;
+	}
+	return NULL;
+}
+
+static int act(struct world *w, const char *action)
+{
+	struct clu_ocf o = {.run_dir = w->dir, .get = get, .arg = w, .answer_ms = 300, .grace_ms = 300};
+	int rc;
+
+	memset(w->out, 0, sizeof(w->out));
+	memset(w->errs, 0, sizeof(w->errs));
+	o.out = fmemopen(w->out, sizeof(w->out) - 1, "w");
+	o.errs = fmemopen(w->errs, sizeof(w->errs) - 1, "w");
+	rc = clu_ocf_run(&o, action);
+	fclose(o.out);
+	fclose(o.errs);
+	return rc;
+}
+
+static const char *verbs(struct world *w)
+{
+	static char text[512];
+	FILE *f = fopen(w->log, "r");
+	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+	text[n] = '\0';
+	if (f)
+		fclose(f);
+	for (char *p = text; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	return text;
+}
+
+/* --- tests ---------------------------------------------------------------------------------------------- */
+static void test_monitor_states(void **state)
+{
+	static const struct {
+		const char *doc;
+		int code;
+	} cases[] = {
+		{"{\"state\":\"running\"}", CLU_OCF_OK},	   {"{\"state\":\"paused\"}", CLU_OCF_OK},
+		{"{\"state\":\"handing-over\"}", CLU_OCF_OK},	   {"{\"state\":\"starting\"}", CLU_OCF_OK},
+		{"{\"state\":\"incoming\"}", CLU_OCF_NOT_RUNNING}, {"{\"state\":\"stopped\"}", CLU_OCF_NOT_RUNNING},
+		{"{\"state\":\"failed\"}", CLU_OCF_GENERIC},	   {"{\"state\":\"what\"}", CLU_OCF_GENERIC},
+		{"{\"state\":7}", CLU_OCF_GENERIC},		   {"not json", CLU_OCF_GENERIC},
+		{"", CLU_OCF_GENERIC},
+	};
+	struct world *w = *state;
+
+	assert_int_equal(act(w, "monitor"), CLU_OCF_NOT_RUNNING);
+	for (size_t i = 0; i < CM_ARRAY_LEN(cases); i++) {
+		struct play plays[] = {{.verb = "status", .doc = cases[i].doc}, {0}};
+
+		serve(w, "vm/web1", plays);
+		assert_int_equal(act(w, "monitor"), cases[i].code);
+		kill(w->pid[0], SIGKILL);
+		waitpid(w->pid[0], NULL, 0);
+		w->n = 0;
+	}
+	/* the socket's file is still there, nobody listens */
+	assert_int_equal(act(w, "monitor"), CLU_OCF_NOT_RUNNING);
+}
+
+static void test_monitor_hung(void **state)
+{
+	static const struct play plays[] = {{.verb = "status", .silent = true}, {0}};
+	struct world *w = *state;
+
+	serve(w, "vm/web1", plays);
+	assert_int_equal(act(w, "monitor"), CLU_OCF_GENERIC);
+	assert_non_null(strstr(w->errs, "ocf-exit-reason:VM web1 does not answer"));
+}
+
+static void test_stop_of_stopped(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(act(w, "stop"), CLU_OCF_OK); /* neither VM nor hvclusterd */
+}
+
+static void test_stop_nicely(void **state)
+{
+	static const struct play plays[] = {{.verb = "status", .doc = "{\"state\":\"running\"}"},
+					    {.verb = "stop", .expect = "timeout_ms", .end = true}, {0}};
+	struct world *w = *state;
+
+	serve(w, "vm/web1", plays);
+	assert_int_equal(act(w, "stop"), CLU_OCF_OK);
+	assert_string_equal(verbs(w), "status stop ");
+}
+
+static void test_stop_falls_back_to_force(void **state)
+{
+	static const struct play plays[] = {{.verb = "status", .doc = "{\"state\":\"running\"}"},
+					    {.verb = "stop", .expect = "timeout_ms", .silent = true},
+					    {.verb = "stop", .expect = "force", .end = true}, {0}};
+	struct world *w = *state;
+
+	serve(w, "vm/web1", plays);
+	assert_int_equal(act(w, "stop"), CLU_OCF_OK);
+	assert_string_equal(verbs(w), "status stop stop! ");
+}
+
+static void test_stop_of_incoming_is_forced(void **state)
+{
+	static const struct play plays[] = {{.verb = "status", .doc = "{\"state\":\"incoming\"}"},
+					    {.verb = "stop", .expect = "force", .end = true}, {0}};
+	struct world *w = *state;
+
+	serve(w, "vm/web1", plays);
+	assert_int_equal(act(w, "stop"), CLU_OCF_OK);
+	assert_string_equal(verbs(w), "status stop! ");
+}
+
+/* Nothing answers: hvclusterd is asked to end it, too, and a process that is no hvcore is never killed. */
+static void test_stop_of_hung_asks_everybody(void **state)
+{
+	static const struct play vm[] = {{.verb = "status", .silent = true}, {.verb = "stop", .silent = true}, {0}};
+	static const struct play daemon[] = {{.verb = "local-stop", .expect = "force"}, {0}};
+	struct world *w = *state;
+
+	serve(w, "vm/web1", vm);
+	serve(w, "hvclusterd", daemon);
+	assert_int_equal(act(w, "stop"), CLU_OCF_OK);
+	assert_non_null(strstr(verbs(w), "local-stop!"));
+	assert_int_equal(kill(w->pid[0], 0), 0);
+	assert_int_equal(clu__ocf_find_process("/nonexistent"), 0);
+}
+
+static void test_kill(void **state)
+{
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(clu__ocf_kill(pid, 2000), 0);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(clu__ocf_kill(pid, 2000), 0);
+}
+
+static void test_start(void **state)
+{
+	static const struct play daemon[] = {{.verb = "local-start", .doc = "{}"}, {0}};
+	static const struct play vm[] = {{.verb = "status", .doc = "{\"state\":\"running\"}"}, {0}};
+	struct world *w = *state;
+
+	w->env[0] = "OCF_RESKEY_uuid=6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+	w->env[1] = "OCF_RESKEY_kernel=/boot/vmlinuz";
+	w->env[2] = "OCF_RESKEY_CRM_meta_timeout=1000";
+	assert_int_equal(act(w, "start"), CLU_OCF_GENERIC); /* no hvclusterd */
+	assert_non_null(strstr(w->errs, "did not start"));
+	serve(w, "hvclusterd", daemon);
+	assert_int_equal(act(w, "start"), CLU_OCF_NOT_RUNNING); /* it said yes, but nothing runs: not believed */
+	serve(w, "vm/web1", vm);
+	assert_int_equal(act(w, "start"), CLU_OCF_OK);
+	assert_string_equal(verbs(w), "local-start status ");
+}
+
+static void test_start_refused(void **state)
+{
+	static const struct play daemon[] = {
+		{.verb = "local-start", .code = CM_E_BAD_KERNEL, .doc = "/boot/vmlinuz is no kernel"}, {0}};
+	struct world *w = *state;
+
+	w->env[0] = "OCF_RESKEY_uuid=6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+	w->env[1] = "OCF_RESKEY_kernel=/boot/vmlinuz";
+	serve(w, "hvclusterd", daemon);
+	assert_int_equal(act(w, "start"), CLU_OCF_INSTALLED);
+	assert_non_null(strstr(w->errs, "ocf-exit-reason:VM web1 did not start: /boot/vmlinuz is no kernel"));
+	w->env[2] = "OCF_RESKEY_memory=7";
+	assert_int_equal(act(w, "start"), CLU_OCF_CONFIGURED);
+	assert_string_equal(verbs(w), "local-start ");
+}
+
+static void test_migrate(void **state)
+{
+	static const struct play daemon[] = {
+		{.verb = "local-migrate-to", .code = CM_E_MIG_PEER, .doc = "node2 went away"},
+		{.verb = "local-migrate-from", .doc = "{}"}, {0}};
+	static const struct play vm[] = {{.verb = "status", .doc = "{\"state\":\"running\"}"}, {0}};
+	struct world *w = *state;
+
+	assert_int_equal(act(w, "migrate_to"), CLU_OCF_ARGS);
+	w->env[0] = "OCF_RESKEY_CRM_meta_migrate_target=node2";
+	serve(w, "hvclusterd", daemon);
+	assert_int_equal(act(w, "migrate_to"), CLU_OCF_GENERIC);
+	assert_non_null(strstr(w->errs, "was not moved to node2: node2 went away"));
+	assert_int_equal(act(w, "migrate_from"), CLU_OCF_GENERIC);
+	serve(w, "vm/web1", vm);
+	assert_int_equal(act(w, "migrate_from"), CLU_OCF_OK);
+}
+
+/* The VM arrived, hvclusterd is just restarting: the VM's own word is enough. */
+static void test_migrate_from_without_daemon(void **state)
+{
+	static const struct play vm[] = {{.verb = "status", .doc = "{\"state\":\"running\"}"}, {0}};
+	struct world *w = *state;
+
+	serve(w, "vm/web1", vm);
+	assert_int_equal(act(w, "migrate_from"), CLU_OCF_OK);
+}
+
+static void test_validate(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(act(w, "validate-all"), CLU_OCF_CONFIGURED);
+	w->env[0] = "OCF_RESKEY_uuid=6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+	w->env[1] = "OCF_RESKEY_kernel=/nonexistent/vmlinuz";
+	assert_int_equal(act(w, "validate-all"), CLU_OCF_INSTALLED);
+	assert_non_null(strstr(w->errs, "/nonexistent/vmlinuz"));
+	w->env[1] = "OCF_RESKEY_kernel=/proc/self/exe";
+	assert_int_equal(act(w, "validate-all"), CLU_OCF_OK);
+	assert_int_equal(act(w, "promote"), CLU_OCF_UNIMPLEMENTED);
+}
+
+static void test_meta_data(void **state)
+{
+	struct world *w = *state;
+	xmlDoc *doc;
+
+	assert_int_equal(act(w, "meta-data"), CLU_OCF_OK);
+	doc = xmlReadMemory(w->out, (int)strlen(w->out), "meta", NULL, 0);
+	assert_non_null(doc);
+	xmlFreeDoc(doc);
+	for (size_t i = 0; i < clu_vmconf_n_params; i++)
+		assert_non_null(strstr(w->out, clu_vmconf_params[i].name));
+}
+
+static void test_exit_codes(void **state)
+{
+	(void)state;
+	assert_int_equal(clu_ocf_exit_of(0), CLU_OCF_OK);
+	assert_int_equal(clu_ocf_exit_of(CM_E_LEASE_HELD), CLU_OCF_GENERIC);
+	assert_int_equal(clu_ocf_exit_of(CM_E_NO_MEMORY), CLU_OCF_GENERIC);
+	assert_int_equal(clu_ocf_exit_of(CM_E_BAD_VALUE), CLU_OCF_CONFIGURED);
+	assert_int_equal(clu_ocf_exit_of(CM_E_NO_ENGINE), CLU_OCF_INSTALLED);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_monitor_states), T(test_monitor_hung), T(test_stop_of_stopped), T(test_stop_nicely),
+		T(test_stop_falls_back_to_force), T(test_stop_of_incoming_is_forced),
+		T(test_stop_of_hung_asks_everybody), T(test_kill), T(test_start), T(test_start_refused),
+		T(test_migrate), T(test_migrate_from_without_daemon), T(test_validate), T(test_meta_data),
+		T(test_exit_codes),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
