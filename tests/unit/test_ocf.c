@@ -16,7 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,8 +41,16 @@ struct server {
 	struct cm_loop *loop;
 	const struct play *plays;
 	struct px_server *srv;
+	struct cm_timer end;
 	const char *log; /* verbs that came */
 };
+
+static void on_end(struct cm_timer *t, void *arg)
+{
+	(void)t;
+	(void)arg;
+	_exit(0);
+}
 
 static void on_message(struct px_chan *c, struct px_msg *m, void *arg)
 {
@@ -71,9 +81,8 @@ static void on_message(struct px_chan *c, struct px_msg *m, void *arg)
 		if (p->end) {
 			px_chan_finish(c);
 			px_server_close(s->srv);
-			for (int i = 0; i < 3; i++)
-				cm_loop_turn(s->loop, 20);
-			_exit(0);
+			cm_timer_init(&s->end, s->loop, on_end, s);
+			cm_timer_arm_ms(&s->end, 50);
 		}
 		return;
 	}
@@ -303,6 +312,38 @@ static void test_stop_of_hung_asks_everybody(void **state)
 	assert_int_equal(clu__ocf_find_process("/nonexistent"), 0);
 }
 
+/* A process that is called hvcore, holds the socket, and answers nobody: found without asking, and killed. */
+static void test_stop_kills_a_hung_hvcore(void **state)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct world *w = *state;
+	char exe[96], cmd[256];
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status = 0;
+
+	snprintf(exe, sizeof(exe), "%s/hvcore", w->dir);
+	snprintf(cmd, sizeof(cmd), "cp \"$(command -v sleep)\" '%s'", exe);
+	assert_int_equal(system(cmd), 0);
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/vm/web1.sock", w->dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	w->pid[0] = fork();
+	if (w->pid[0] == 0) {
+		execl(exe, "hvcore", "1000", (char *)NULL);
+		_exit(1);
+	}
+	close(fd);
+	w->n = 1;
+	while (clu__ocf_find_process(un.sun_path) == 0) /* until exec is done */
+		usleep(1000);
+	assert_int_equal(clu__ocf_find_process(un.sun_path), w->pid[0]);
+	assert_int_equal(act(w, "monitor"), CLU_OCF_GENERIC);
+	assert_int_equal(act(w, "stop"), CLU_OCF_OK);
+	assert_int_equal(waitpid(w->pid[0], &status, 0), w->pid[0]);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	w->n = 0;
+	assert_int_equal(act(w, "monitor"), CLU_OCF_NOT_RUNNING);
+}
+
 static void test_kill(void **state)
 {
 	pid_t pid = fork();
@@ -423,7 +464,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_monitor_states), T(test_monitor_hung), T(test_stop_of_stopped), T(test_stop_nicely),
 		T(test_stop_falls_back_to_force), T(test_stop_of_incoming_is_forced),
-		T(test_stop_of_hung_asks_everybody), T(test_kill), T(test_start), T(test_start_refused),
+		T(test_stop_of_hung_asks_everybody), T(test_stop_kills_a_hung_hvcore), T(test_kill), T(test_start), T(test_start_refused),
 		T(test_migrate), T(test_migrate_from_without_daemon), T(test_validate), T(test_meta_data),
 		T(test_exit_codes),
 	};
