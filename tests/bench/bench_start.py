@@ -31,11 +31,9 @@ def stop(observer, pid):
 
 def one_ours(env, observer, number):
     control = os.path.join(env.dir, f"control{number}")
-    frame_file = os.path.join(env.dir, "start.frame")
-    with open(frame_file, "wb") as f:
-        f.write(hvwire.frame("CoreStart", env.core_start(f"bench{number}", control, "beat", CMDLINE, MEMORY_MIB)))
     seen = len(observer.events)
-    begun, pid = observer.spawn([env.hvcore], frame_file)
+    pid, _ = env.start(observer, env.core_start(f"bench{number}", control, "beat", CMDLINE, MEMORY_MIB))
+    begun = next(e[1] for e in observer.events[seen:] if e[0] == "spawn")
     first = observer.wait_byte(0, 0x40, seen)
     api = observer.wait(lambda e: e[0] == "reply", seen)[1]
     time.sleep(0.1)
@@ -59,7 +57,7 @@ def one_peer(env, observer, number):
     return (first - begun) / 1e6, (qmp.ready_ns - begun) / 1e6, memory
 
 
-def run(env):
+def run(env, names):
     ours, peer = [], []
     with Observer(env.observer, [os.path.join(env.dir, "beat")]) as observer:
         for number, side in env.alternate():
@@ -69,4 +67,4 @@ def run(env):
                 peer.append(one_peer(env, observer, number))
     units = ("ms", "ms", "MiB")
     return [stats.make_row(name, unit, [o[i] for o in ours], [p[i] for p in peer], limit=limit)
-            for i, (name, unit, limit) in enumerate(zip(NAMES, units, (0.4, 0.4, None)))]
+            for i, (name, unit, limit) in enumerate(zip(NAMES, units, (0.4, 0.4, None))) if name in names]

@@ -175,8 +175,8 @@ static bool read_commands(int fd)
 	return len < sizeof(in) - 1;
 }
 
-/* Returns false when the source has ended. */
-static bool read_source(int fd, int source)
+/* Notes the bytes that came on a descriptor; returns false when it has ended. */
+static bool note_bytes(const char *kind, int fd, int source)
 {
 	unsigned char data[4096];
 	ssize_t n = read(fd, data, sizeof(data));
@@ -186,7 +186,9 @@ static bool read_source(int fd, int source)
 		return errno == EAGAIN || errno == EINTR;
 	if (n == 0)
 		return false;
-	printf("bytes %llu %d ", at, source);
+	printf("%s %llu ", kind, at);
+	if (source >= 0)
+		printf("%d ", source);
 	for (ssize_t i = 0; i < n; i++)
 		printf("%02x", data[i]);
 	putchar('\n');
@@ -211,7 +213,6 @@ static void collect_children(int fd)
 
 static bool handle(unsigned i)
 {
-	char data[4096];
 	int fd;
 
 	switch (what[i].kind) {
@@ -228,15 +229,14 @@ static bool handle(unsigned i)
 		}
 		break;
 	case KIND_SOURCE:
-		if (!read_source(fds[i].fd, what[i].source)) {
+		if (!note_bytes("bytes", fds[i].fd, what[i].source)) {
 			printf("close %llu %d\n", now_ns(), what[i].source);
 			drop(i);
 		}
 		break;
 	case KIND_REPLY:
-		if (read(fds[i].fd, data, sizeof(data)) > 0)
-			printf("reply %llu\n", now_ns());
-		drop(i);
+		if (!note_bytes("reply", fds[i].fd, -1))
+			drop(i);
 		break;
 	case KIND_NONE:
 		break;

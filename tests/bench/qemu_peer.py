@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import time
 
 QEMU = shutil.which("qemu-system-x86_64")
@@ -16,12 +17,34 @@ def version():
     return text.split("version ")[1].split()[0] if "version " in text else text.strip()
 
 
-def command(elf, cmdline, beat_socket, qmp_socket, memory_mib, ram_file=None, machine="microvm", extra=(), incoming=False):
-    """microvm with virtio-mmio, the same guest, guest RAM shared so that private memory is QEMU's own."""
-    backend = (f"memory-backend-file,id=m,size={memory_mib}M,mem-path={ram_file},share=on" if ram_file
-               else f"memory-backend-memfd,id=m,size={memory_mib}M,share=on")
-    if machine == "microvm":
-        machine = "microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=off"
+def make_certificates(directory):
+    """A CA and one certificate for both ends, as tls-creds-x509 wants them; QEMU's TLS goes through GnuTLS."""
+    def openssl(*args):
+        subprocess.run(["openssl", *args], cwd=directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca-key.pem", "-out", "ca-cert.pem", "-days", "2", "-subj", "/CN=bench CA",
+            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
+    with open(os.path.join(directory, "ext"), "w", encoding="ascii") as f:
+        f.write("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\nkeyUsage=critical,digitalSignature\n")
+    openssl("req", *key, "-keyout", "server-key.pem", "-out", "end.csr", "-subj", "/CN=127.0.0.1")
+    openssl("x509", "-req", "-in", "end.csr", "-CA", "ca-cert.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2",
+            "-extfile", "ext", "-out", "server-cert.pem")
+    for kind in ("cert", "key"):
+        shutil.copy(os.path.join(directory, f"server-{kind}.pem"), os.path.join(directory, f"client-{kind}.pem"))
+
+
+def command(elf, cmdline, beat_socket, qmp_socket, memory_mib, extra=(), incoming=False, tls_dir=None):
+    """microvm with virtio-mmio, the same guest, guest RAM shared so that private memory is QEMU's own.
+
+    tls_dir: where make_certificates() was; makes the object t0 for tune(tls="t0").
+    """
+    prealloc = ",prealloc=on" if incoming else ""
+    backend = f"memory-backend-memfd,id=m,size={memory_mib}M,share=on" + prealloc
+    machine = "microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=off"
+    if tls_dir:
+        extra = (*extra, "-object", f"tls-creds-x509,id=t0,dir={tls_dir},verify-peer=on,endpoint="
+                 + ("server" if incoming else "client"))
     return [QEMU, "-accel", "kvm", "-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
             "-machine", machine + ",memory-backend=m", "-object", backend,
             "-global", "virtio-mmio.force-legacy=false",

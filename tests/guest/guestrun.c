@@ -3,24 +3,30 @@
  * guestrun.c - runs bare.elf on raw KVM ioctls: a judge of the test guest that shares no code with
  *hvcore.
  *
- *	guestrun ELF "COMMAND LINE"
+ *	guestrun ELF "COMMAND LINE" [spoil]
  *
- * One processor, 64 MiB, in-kernel interrupt controllers, no virtio. Serial output and the debug
- *port go to standard output. Ends by itself when the guest powers off (give it seconds=N). Exit
- *codes: 0 powered off, 1 the guest failed, 77 no KVM here. Trusts the guest: it is ours.
+ * spoil: after half a second takes one page of the page stepper back to the pass before, as a bad
+ *migration would. One processor, 64 MiB, in-kernel interrupt controllers, no virtio. Serial output
+ *and the debug port go to standard output. Ends by itself when the guest powers off (give it
+ *seconds=N). Exit codes: 0 powered off, 1 the guest failed, 77 no KVM here. Trusts the guest: it is
+ *ours.
  */
 #include "config.h"
 
 #include <elf.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "hvcore/hv_machine.h"
@@ -164,14 +170,52 @@ static int memory(struct kvm_run *run)
 	return -1;
 }
 
+static void on_alarm(int sig)
+{
+	(void)sig; /* only interrupts KVM_RUN */
+}
+
+/* guest_step.c: magic, address, pages, pass, position; both words of a page behind the position are
+ * one pass behind. */
+static void spoil_page(void)
+{
+	const uint8_t *info = memmem(ram, RAM_BYTES, "HVSTEP1", 8);
+	uint64_t v[5], *page;
+
+	if (!info)
+		errx(1, "no page stepper to spoil");
+	memcpy(v, info, sizeof(v));
+	page = (uint64_t *)(void *)(ram + v[1]) + 512 * ((v[4] + v[2] / 2) % v[2]);
+	page[0]--;
+	page[511]--;
+}
+
+/* Returns an exit code, or -1 to go on. */
+static int turn(struct kvm_run *run)
+{
+	if (ioctl(vcpu_fd, KVM_RUN, 0) < 0) {
+		if (errno != EINTR)
+			err(1, "KVM_RUN");
+		spoil_page();
+	} else if (run->exit_reason == KVM_EXIT_IO) {
+		port(run);
+	} else if (run->exit_reason == KVM_EXIT_MMIO) {
+		return memory(run);
+	} else {
+		errx(1, "unexpected exit %u", run->exit_reason);
+	}
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
+	const struct sigaction alarm_action = {.sa_handler = on_alarm};
 	struct kvm_run *run;
 	uint64_t entry;
 	int code = -1;
 
-	if (argc != 3)
-		errx(2, "usage: guestrun ELF COMMANDLINE");
+	if (argc < 3 || argc > 4)
+		errx(2, "usage: guestrun ELF COMMANDLINE [spoil]");
 	make_vm();
 	load(argv[1], &entry);
 	make_boot(argv[2]);
@@ -179,14 +223,11 @@ int main(int argc, char **argv)
 	run = mmap(NULL, (size_t)run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fd, 0);
 	if (run == MAP_FAILED)
 		err(1, "mmap of the vCPU");
-	while (code < 0) {
-		must(ioctl(vcpu_fd, KVM_RUN, 0), "KVM_RUN");
-		if (run->exit_reason == KVM_EXIT_IO)
-			port(run);
-		else if (run->exit_reason == KVM_EXIT_MMIO)
-			code = memory(run);
-		else
-			errx(1, "unexpected exit %u", run->exit_reason);
+	if (argc == 4) {
+		sigaction(SIGALRM, &alarm_action, NULL);
+		setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0, 500000}}, NULL);
 	}
+	while (code < 0)
+		code = turn(run);
 	return code;
 }
