@@ -11,7 +11,7 @@ libhvcore_a_SOURCES += \
 	hvcore/engine_soft/soft_sse_int.c \
 	hvcore/engine_soft/soft_sse_shuffle.c \
 	hvcore/engine_soft/soft_sse_float.c \
-	hvcore/engine_soft/soft_sse4.c \
+	hvcore/engine_soft/soft_sse4.c hvcore/engine_soft/soft_sse_string.c \
 	hvcore/engine_soft/soft_fp.c hvcore/engine_soft/soft_fp.h \
 	hvcore/engine_soft/soft_fxsave.c hvcore/engine_soft/soft_fxsave.h \
 	hvcore/engine_soft/soft_x87.c hvcore/engine_soft/soft_x87.h \

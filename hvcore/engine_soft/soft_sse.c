@@ -169,7 +169,7 @@ const struct soft_op *soft_mmx_low_m(struct soft_cpu *cpu, const struct soft_op 
 
 static bool matches(const struct soft_sse_row *row, const struct soft_decode *d)
 {
-	if (row->opcode != d->opcode || row->map != d->map)
+	if (row->opcode != d->opcode || row->map != d->map || !(d->is_mem ? row->mem : row->reg))
 		return false;
 	if (row->pfx != d->pfx && !(d->pfx == SOFT_PFX_NONE && row->pfx == SOFT_PFX_66 && (row->flags & SOFT_SSE_MMX)))
 		return false;
@@ -213,11 +213,14 @@ static void address_rdi(const struct soft_decode *d, struct soft_op *op)
 int soft_sse_decode(struct soft_decode *d, struct soft_op *op)
 {
 	const struct soft_sse_row *row = d->lock ? NULL : find(d);
-	soft_fn fn = row ? (d->is_mem ? row->mem : row->reg) : NULL;
 
-	if (!fn)
+	if (!d->lock && d->map == SOFT_MAP_0F38 && d->pfx == SOFT_PFX_F2 && (d->opcode & 0xfe) == 0xf0)
+		return soft_crc32_decode(d, op);
+	if (!d->lock && d->map == SOFT_MAP_0F3A && d->pfx == SOFT_PFX_66 && (d->opcode & 0xfc) == 0x60)
+		return soft_sse_string_decode(d, op);
+	if (!row)
 		return SOFT_INSN_UD;
-	op->fn = fn;
+	op->fn = d->is_mem ? row->mem : row->reg;
 	op->imm = row->scalar ? (uint64_t)(uintptr_t)row->scalar : (uint64_t)(uintptr_t)row->kernel;
 	if (row->opcode == 0xf7 && row->map == SOFT_MAP_0F) /* maskmov: the operand is [rdi] */
 		address_rdi(d, op);

@@ -49,6 +49,10 @@ struct soft_sse_table {
 extern const struct soft_sse_table soft_sse_moves, soft_sse_ints, soft_sse_shuffles, soft_sse_floats, soft_sse_fours,
 	soft_sse_state;
 
+/* Instructions whose operands no row can say. */
+int soft_crc32_decode(const struct soft_decode *d, struct soft_op *op);
+int soft_sse_string_decode(struct soft_decode *d, struct soft_op *op);
+
 /* Generic handlers. _r: register source; _m: memory source of 128 (aligned), 64, 32 or 16 bits. */
 const struct soft_op *soft_sse_r(struct soft_cpu *cpu, const struct soft_op *op);
 const struct soft_op *soft_sse_m128(struct soft_cpu *cpu, const struct soft_op *op);

@@ -67,25 +67,26 @@ HOST2(cvtdq2pd)
 HOST2(cvtpd2dq)
 HOST2(cvttpd2dq)
 
-/* Compare: the predicate is part of the host's instruction. */
-#define HOST_CMP_CASE(name, n)                                                                                        \
+/* An immediate that is part of the host's instruction. */
+#define HOST_IMM_CASE(name, n)                                                                                        \
 	case n:                                                                                                       \
-		__asm__ volatile(#name " $" #n ", %1, %0" : "+x"(x) : "x"(y));                                        \
+		__asm__ volatile(#name " %2, %1, %0" : "+x"(x) : "x"(y), "i"(n));                                     \
 		break;
+#define HOST_IMM_4(name, n)                                                                                           \
+	HOST_IMM_CASE(name, n)                                                                                        \
+	HOST_IMM_CASE(name, (n) + 1)                                                                                  \
+	HOST_IMM_CASE(name, (n) + 2)                                                                                  \
+	HOST_IMM_CASE(name, (n) + 3)
+
+/* Compare: eight predicates. */
 #define HOST_CMP(name)                                                                                                \
 	static void name(union soft_xmm *d, const union soft_xmm *s, unsigned int imm)                                \
 	{                                                                                                             \
 		host_xmm x = host_load(d), y = host_load(s);                                                          \
                                                                                                                       \
 		switch (imm & 7) {                                                                                    \
-			HOST_CMP_CASE(name, 0)                                                                        \
-			HOST_CMP_CASE(name, 1)                                                                        \
-			HOST_CMP_CASE(name, 2)                                                                        \
-			HOST_CMP_CASE(name, 3)                                                                        \
-			HOST_CMP_CASE(name, 4)                                                                        \
-			HOST_CMP_CASE(name, 5)                                                                        \
-			HOST_CMP_CASE(name, 6)                                                                        \
-			HOST_CMP_CASE(name, 7)                                                                        \
+			HOST_IMM_4(name, 0)                                                                           \
+			HOST_IMM_4(name, 4)                                                                           \
 		}                                                                                                     \
 		host_store(d, x);                                                                                     \
 	}
@@ -94,6 +95,59 @@ HOST_CMP(cmpps)
 HOST_CMP(cmppd)
 HOST_CMP(cmpss)
 HOST_CMP(cmpsd)
+
+/* SSE4.1: rounding mode and precision mask. */
+#define HOST_ROUND(name)                                                                                              \
+	static void name(union soft_xmm *d, const union soft_xmm *s, unsigned int imm)                                \
+	{                                                                                                             \
+		host_xmm x = host_load(d), y = host_load(s);                                                          \
+                                                                                                                      \
+		switch (imm & 15) {                                                                                   \
+			HOST_IMM_4(name, 0)                                                                           \
+			HOST_IMM_4(name, 4)                                                                           \
+			HOST_IMM_4(name, 8)                                                                           \
+			HOST_IMM_4(name, 12)                                                                          \
+		}                                                                                                     \
+		host_store(d, x);                                                                                     \
+	}
+
+HOST_ROUND(roundps)
+HOST_ROUND(roundpd)
+HOST_ROUND(roundss)
+HOST_ROUND(roundsd)
+
+/* Dot products: lanes that are not chosen do not take part, not even with their exceptions. */
+static void dpps(union soft_xmm *d, const union soft_xmm *s, unsigned int imm)
+{
+	union soft_xmm product = *d, sum;
+	union soft_xmm other = *s;
+
+	for (unsigned int i = 0; i < 4; i++)
+		if (!(imm >> (4 + i) & 1))
+			product.u32[i] = other.u32[i] = 0;
+	mulps(&product, &other, 0);
+	for (unsigned int i = 0; i < 4; i++)
+		if (!(imm >> (4 + i) & 1))
+			product.u32[i] = 0;
+	haddps(&product, &product, 0);
+	sum = product;
+	haddps(&sum, &product, 0);
+	for (unsigned int i = 0; i < 4; i++)
+		d->u32[i] = imm >> i & 1 ? sum.u32[0] : 0;
+}
+
+static void dppd(union soft_xmm *d, const union soft_xmm *s, unsigned int imm)
+{
+	union soft_xmm product = *d, other = *s;
+
+	for (unsigned int i = 0; i < 2; i++)
+		if (!(imm >> (4 + i) & 1))
+			product.u64[i] = other.u64[i] = 0;
+	mulpd(&product, &other, 0);
+	haddpd(&product, &product, 0);
+	for (unsigned int i = 0; i < 2; i++)
+		d->u64[i] = imm >> i & 1 ? product.u64[0] : 0;
+}
 
 /* Compare into flags: ZF, PF, CF as RFLAGS bits; the other three are cleared. */
 #define HOST_COMI(name)                                                                                               \
@@ -264,18 +318,13 @@ HANDLER(cvtpi2pd_r)
 	SOFT_NEXT(cpu, op);
 }
 
+/* From memory they do not touch the MMX state. */
 HANDLER(cvtpi2ps_m)
 {
-	uint64_t s;
-
-	soft_mmx_check(cpu, op);
-	s = soft_ld64(cpu, op, soft_ea(cpu, op));
-	soft_mmx_enter(cpu, op);
-	mmx_to_xmm(cpu, op, s, false);
+	mmx_to_xmm(cpu, op, soft_ld64(cpu, op, soft_ea(cpu, op)), false);
 	SOFT_NEXT(cpu, op);
 }
 
-/* From memory this one does not touch the MMX state. */
 HANDLER(cvtpi2pd_m)
 {
 	mmx_to_xmm(cpu, op, soft_ld64(cpu, op, soft_ea(cpu, op)), true);
@@ -286,10 +335,10 @@ static void xmm_to_mmx(struct soft_cpu *cpu, const struct soft_op *op, const uni
 {
 	union soft_xmm d = { .u64 = { 0 } };
 
+	soft_mmx_enter(cpu, op);
 	soft_fp_begin(cpu);
 	soft_sse_kernel(op)(&d, s, 0);
 	soft_fp_end(cpu, op, NULL);
-	soft_mmx_enter(cpu, op);
 	soft_mmx_set(cpu, op->reg & 7, d.u64[0]);
 }
 
@@ -339,6 +388,9 @@ HANDLER(cvtpd2pi_m)
 #define F2 SOFT_PFX_F2
 #define FP(p, o, m, f, kern)                                                                                          \
 	SOFT_ROW_(SOFT_MAP_0F, p, o, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_SSE, f, soft_sse_fp_r, m, kern, NULL)
+#define FP3A(o, m, kern)                                                                                              \
+	SOFT_ROW_(SOFT_MAP_0F3A, P66, o, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_SSE, SOFT_SSE_IMM8, soft_sse_fp_r, m,   \
+		  kern, NULL)
 #define FP_ALL(o, kern)                                                                                               \
 	FP(NP, o, soft_sse_fp_m128, 0, kern##ps), FP(P66, o, soft_sse_fp_m128, 0, kern##pd),                          \
 	FP(F3, o, soft_sse_fp_m32, 0, kern##ss), FP(F2, o, soft_sse_fp_m64, 0, kern##sd)
@@ -369,6 +421,8 @@ static const struct soft_sse_row rows[] = {
 	FP(P66, 0xd0, soft_sse_fp_m128, 0, addsubpd), FP(F2, 0xd0, soft_sse_fp_m128, 0, addsubps),
 	FP(NP, 0xc2, soft_sse_fp_m128, SOFT_SSE_IMM8, cmpps), FP(P66, 0xc2, soft_sse_fp_m128, SOFT_SSE_IMM8, cmppd),
 	FP(F3, 0xc2, soft_sse_fp_m32, SOFT_SSE_IMM8, cmpss), FP(F2, 0xc2, soft_sse_fp_m64, SOFT_SSE_IMM8, cmpsd),
+	FP3A(0x08, soft_sse_fp_m128, roundps), FP3A(0x09, soft_sse_fp_m128, roundpd), FP3A(0x0a, soft_sse_fp_m32, roundss),
+	FP3A(0x0b, soft_sse_fp_m64, roundsd), FP3A(0x40, soft_sse_fp_m128, dpps), FP3A(0x41, soft_sse_fp_m128, dppd),
 	COMI(NP, 0x2e, comi_m32, ucomiss), COMI(P66, 0x2e, comi_m64, ucomisd),
 	COMI(NP, 0x2f, comi_m32, comiss), COMI(P66, 0x2f, comi_m64, comisd),
 	TO_GPR(F3, 0x2c, to_gpr_m32, cvttss2si), TO_GPR(F2, 0x2c, to_gpr_m64, cvttsd2si),

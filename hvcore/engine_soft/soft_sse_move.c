@@ -211,15 +211,19 @@ HANDLER(movnti64)
 	SOFT_NEXT(cpu, op);
 }
 
-/* maskmovdqu, maskmovq: the bytes whose mask byte has its top bit set go to [rdi] */
+/*
+ * maskmovdqu, maskmovq: the bytes whose mask byte has its top bit set go to [rdi]. All of the operand must be writable,
+ * as on AMD's processors.
+ */
 static void store_masked(struct soft_cpu *cpu, const struct soft_op *op, const uint8_t *data, const uint8_t *mask,
 			 unsigned int bytes)
 {
-	uint64_t la = soft_ea(cpu, op);
+	uint8_t *to = soft_rmw(cpu, op, soft_ea(cpu, op), bytes);
 
 	for (unsigned int i = 0; i < bytes; i++)
 		if (mask[i] & 0x80)
-			soft_st8(cpu, op, la + i, data[i]);
+			to[i] = data[i];
+	soft_rmw_end(cpu, op);
 }
 
 HANDLER(maskmovdqu)

@@ -123,9 +123,13 @@ static void run_store(struct soft_cpu *cpu, const struct soft_op *op, unsigned i
 	take_out(cpu, &image);
 	soft_x87_host_mem(op->aux, (unsigned int)op->imm, &image, operand);
 	memcpy(&sw, image.bytes + 2, 2);
-	/* An unmasked exception other than precision keeps the result from being stored. */
-	if (!(sw & ~cpu->x87.cw & SW_FLAGS & ~SW_PRECISION))
+	/* An unmasked exception other than precision keeps the result from being stored; a fault comes all the same. */
+	if (sw & ~cpu->x87.cw & SW_FLAGS & ~SW_PRECISION) {
+		soft_rmw(cpu, op, la, bytes);
+		soft_rmw_end(cpu, op);
+	} else {
 		soft_st_bytes(cpu, op, la, operand, bytes);
+	}
 	put_back(cpu, op, &image);
 	cpu->x87.fdp = la;
 }

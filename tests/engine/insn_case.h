@@ -39,6 +39,7 @@ struct insn_case {
 	uint32_t len;
 	uint32_t form;
 	uint32_t opsize;	/* bytes of the integer operand */
+	uint64_t target;	/* linear address of the memory operand */
 	bool branch;
 };
 

@@ -38,7 +38,7 @@
 #define F_FRAME	  0x10000000u /* RBP points to memory too */
 #define F_RDI	  0x20000000u /* RDI points to memory */
 #define F_XIMM	  0x40000000u /* x87 control words and images in memory */
-#define F_APPROX  0x80000000u /* result may differ in the last bits (reciprocals, transcendental) */
+#define F_ROUNDS  0x80000000u /* rounds several times: which flags come with #XM is up to the CPU */
 
 enum insn_kind {
 	K_PLAIN,

@@ -220,8 +220,10 @@ static void aim(struct insn_gen *g, struct shape *s, struct insn_case *c, int ba
 
 	if (index >= 0 && index != base) {
 		c->in.gpr[index] = one_in(g, 2) ? below(g, 64) - 32ull : value(g);
-		if (base < 0) /* only multiples of the scale can be reached */
+		if (base < 0) { /* only multiples of the scale can be reached */
 			c->in.gpr[index] = rest >> scale;
+			s->target = (c->in.gpr[index] << scale) + (uint64_t)disp;
+		}
 		rest -= c->in.gpr[index] << scale;
 	} else if (index >= 0) {
 		rest /= 1 + (1u << scale);
@@ -378,7 +380,7 @@ static void fix_branch(struct insn_gen *g, struct shape *s, struct insn_case *c)
 		p = operand(c, s->target, 8);
 		if (p)
 			memcpy(p, &target, 8);
-	} else if (flags & F_JUMP) {
+	} else if ((flags & F_JUMP) && s->rm != RSP) { /* "call rsp" would push onto the code */
 		c->in.gpr[s->rm] = target;
 	}
 }
@@ -537,12 +539,13 @@ void insn_gen_case(struct insn_gen *g, unsigned int form, struct insn_case *c)
 	c->in.rflags = 0x202 | (insn_gen_next(g) & 0x2008d5);
 	if ((f->flags & F_STRING) || one_in(g, 8))
 		c->in.rflags |= insn_gen_next(g) & 0x400;
-	c->in.rip = INSN_CODE_LA + below(g, INSN_PAGE - 64);
+	c->in.rip = INSN_CODE_LA + 160 + below(g, INSN_PAGE - 320); /* short branches stay in the page */
 	fill_fx(g, f, c);
 	fill_memory(g, f, c);
 	if (f->flags & F_STRING)
 		repeat_memory(g, c);
 	aim_implicit(g, f, c);
 	put_encoding(g, &s, c);
+	c->target = s.target;
 	fix_values(g, &s, c);
 }

@@ -26,8 +26,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define RFLAGS_TRAP 0x100u
 #define JUMP_OUT_BYTES 14u
+#define VECTOR_BREAKPOINT 3
+#define VECTOR_PAGE_FAULT 14
+#define PF_FETCH 0x10u
 
 _Static_assert(offsetof(struct insn_regs, rip) == 128 && offsetof(struct insn_regs, rflags) == 136 &&
 	       offsetof(struct insn_regs, fx) == 144, "the stubs below know these offsets");
@@ -152,6 +154,18 @@ static uint8_t *map_code(void)
 	return code;
 }
 
+/* A branch was taken if the int3 at its target trapped, or if the target could not be fetched. */
+static void settle_branch(const struct insn_case *c, struct insn_result *r)
+{
+	if (!c->branch || r->regs.rip == c->in.rip)
+		return;
+	if (r->vector == VECTOR_BREAKPOINT)
+		r->regs.rip--;
+	else if (r->vector != VECTOR_PAGE_FAULT || !(r->error & PF_FETCH))
+		return;
+	r->vector = INSN_NONE;
+}
+
 static void run_case(const struct insn_case *c, struct insn_result *r, uint8_t *code, uint8_t *data)
 {
 	uint8_t *insn = code + (c->in.rip - INSN_CODE_LA);
@@ -174,10 +188,7 @@ static void run_case(const struct insn_case *c, struct insn_result *r, uint8_t *
 	current = NULL;
 	if (r->vector == INSN_NONE)
 		r->regs.rip = c->in.rip + c->len;
-	if (r->vector == 3 && c->branch && r->regs.rip != c->in.rip + 1) {
-		r->vector = INSN_NONE;	/* landed on the int3 there */
-		r->regs.rip--;
-	}
+	settle_branch(c, r);
 	memset(insn, 0xcc, c->len + JUMP_OUT_BYTES);
 	for (unsigned int i = 0; i < INSN_STRIPS; i++)
 		memcpy(r->mem[i], data + insn_strip_offset(i), INSN_STRIP);
@@ -202,8 +213,10 @@ static _Noreturn void child(struct insn_native *n, int in, int out)
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
 		_exit(5);
 	while (read(in, &count, sizeof(count)) == sizeof(count) && count <= INSN_BATCH) {
-		for (uint32_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i < count; i++) {
+			*n->running = i;
 			run_case(&n->cases[i], &n->results[i], code, data);
+		}
 		if (write(out, &count, sizeof(count)) != sizeof(count))
 			break;
 	}
@@ -215,13 +228,15 @@ int insn_native_start(struct insn_native *n)
 {
 	size_t cases = INSN_BATCH * sizeof(struct insn_case);
 	size_t results = INSN_BATCH * sizeof(struct insn_result);
+	size_t running = sizeof(*n->running);
 	int to[2], from[2];
-	uint8_t *shared = mmap(NULL, cases + results, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint8_t *shared = mmap(NULL, cases + results + running, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (shared == MAP_FAILED || pipe(to) || pipe(from))
 		return -errno;
 	n->cases = (struct insn_case *)(void *)shared;
 	n->results = (struct insn_result *)(void *)(shared + cases);
+	n->running = (volatile uint32_t *)(void *)(shared + cases + results);
 	n->pid = fork();
 	if (n->pid < 0)
 		return -errno;
@@ -246,8 +261,11 @@ int insn_native_run(struct insn_native *n, unsigned int count)
 	    read(n->from_child, &word, sizeof(word)) == sizeof(word))
 		return 0;
 	if (waitpid(n->pid, &status, 0) == n->pid)
-		fprintf(stderr, "the native child ended: %s %d\n", WIFSIGNALED(status) ? "signal" : "exit",
+		fprintf(stderr, "the native child ended: %s %d at ", WIFSIGNALED(status) ? "signal" : "exit",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	for (uint32_t i = 0; i < n->cases[*n->running].len; i++)
+		fprintf(stderr, "%02x ", n->cases[*n->running].code[i]);
+	fprintf(stderr, "\n");
 	n->pid = -1;
 	return -EIO;
 }
@@ -260,7 +278,7 @@ void insn_native_stop(struct insn_native *n)
 		kill(n->pid, SIGKILL);
 		waitpid(n->pid, NULL, 0);
 	}
-	munmap(n->cases, INSN_BATCH * (sizeof(struct insn_case) + sizeof(struct insn_result)));
+	munmap(n->cases, INSN_BATCH * (sizeof(struct insn_case) + sizeof(struct insn_result)) + sizeof(*n->running));
 }
 
 #else

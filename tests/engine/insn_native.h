@@ -10,6 +10,7 @@
 struct insn_native {
 	struct insn_case *cases;	/* INSN_BATCH, shared with the child */
 	struct insn_result *results;
+	volatile uint32_t *running;	/* the case that the child is at */
 	int to_child, from_child;
 	int pid;
 };
