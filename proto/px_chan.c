@@ -86,6 +86,11 @@ static void chan_fail(struct px_chan *c, int code, const char *text)
 		c->ops->closed(c, code, text, c->arg);
 }
 
+void px_chan_abort(struct px_chan *c, int code, const char *text)
+{
+	chan_fail(c, code, text);
+}
+
 static void chan_timeout(struct cm_timer *t, void *arg)
 {
 	(void)t;

@@ -63,6 +63,8 @@ int px_chan_send(struct px_chan *c, enum px_type type, const void *msg);
 size_t px_chan_pending(const struct px_chan *c);
 /* Sends what is queued, then closes (closed is not called any more). */
 void px_chan_finish(struct px_chan *c);
+/* Ends it now as if the connection had failed: closed is called with code and text. */
+void px_chan_abort(struct px_chan *c, int code, const char *text);
 /* Closes now, without calling closed. */
 void px_chan_close(struct px_chan *c);
 

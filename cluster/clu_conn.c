@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * clu_conn.c - who is connected to this agent, and the tables of verbs that they may use.
+ *
+ * Operators and the OCF agent come by the UNIX socket (its mode and group decide who may connect; verbs
+ * marked admin are for root); agents of other nodes by mutual TLS. Parses nothing itself.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cluster/clu_agent_int.h"
+#include "common/cm_log.h"
+
+#define CONNS_MAX 256u
+
+struct clu__conn {
+	struct clu__conn *next;
+	struct clu_agent *agent;
+	struct px_chan *chan;
+	struct px_reqs reqs;
+	bool peer;
+};
+
+/* {name, arguments, handler, root only} */
+static const struct px_verb operator_verbs[] = {
+	{"list", "", clu__verb_list, false},
+	{"show", "vm", clu__verb_show, false},
+	{"why", "vm", clu__verb_why, false},
+	{"create", "vm uuid memory cpus engine kernel initrd cmdline disk net lease machine io_timeout_ms start",
+	 clu__verb_create, false},
+	{"delete", "vm", clu__verb_delete, false},
+	{"start", "vm timeout_ms", clu__verb_start, false},
+	{"stop", "vm force timeout_ms", clu__verb_stop, false},
+	{"pause", "vm", clu__verb_core, false},
+	{"resume", "vm", clu__verb_core, false},
+	{"reset", "vm", clu__verb_core, false},
+	{"power-button", "vm", clu__verb_core, false},
+	{"dump", "vm", clu__verb_core, false},
+	{"balloon", "vm bytes", clu__verb_core, false},
+	{"fault", "vm spec", clu__verb_core, true},
+	{"console", "vm", clu__verb_console, false},
+	{"migrate", "vm node mode max_blackout_ms", clu__verb_migrate, false},
+	{"migrate-cancel", "vm", clu__verb_migrate_cancel, false},
+	{"node-list", "", clu__verb_node_list, false},
+	{"node-show", "node", clu__verb_node_show, false},
+	{"node-drain", "node", clu__verb_node_drain, false},
+	{"node-undrain", "node", clu__verb_node_undrain, false},
+	{"cluster-status", "", clu__verb_cluster_status, false},
+	{"events", "follow", clu__verb_events, false},
+	{"host-check", "", clu__verb_host_check, false},
+	{"volume-create", "volume url extent", clu__verb_volume, true},
+	{"volume-list", "", clu__verb_volume, false},
+	{"volume-show", "volume", clu__verb_volume, false},
+	{"volume-check", "volume repair", clu__verb_volume, true},
+	{"volume-forget", "volume", clu__verb_volume, true},
+	{"disk-create", "disk size thick", clu__verb_volume, false},
+	{"disk-inspect", "disk", clu__verb_volume, false},
+	{"disk-resize", "disk size", clu__verb_volume, false},
+	{"disk-delete", "disk", clu__verb_volume, false},
+};
+
+static const struct px_verb ocf_verbs[] = {
+	{"local-start", "vm timeout_ms", clu__verb_local_start, true},
+	{"local-stop", "vm force timeout_ms", clu__verb_local_stop, true},
+	{"local-status", "vm", clu__verb_local_status, false},
+	{"local-migrate-to", "vm node timeout_ms", clu__verb_local_migrate_to, true},
+	{"local-migrate-from", "vm node timeout_ms", clu__verb_local_migrate_from, true},
+};
+
+/* Besides these a peer may use the operator's verbs, for a VM that is here: an agent forwards them. */
+static const struct px_verb peer_verbs[] = {
+	{"peer-hello", "", clu__verb_peer_hello, false},
+	{"peer-reclaim", "vm", clu__verb_peer_reclaim, false},
+	{"peer-incoming", "vm", clu__verb_peer_incoming, false},
+	{"peer-incoming-cancel", "vm", clu__verb_peer_incoming_cancel, false},
+};
+
+static void conn_drop(struct clu__conn *k)
+{
+	struct clu_agent *a = k->agent;
+
+	for (struct clu__conn **p = &a->conns; *p; p = &(*p)->next)
+		if (*p == k) {
+			*p = k->next;
+			break;
+		}
+	clu_events_unfollow(a->events, k->chan);
+	px_reqs_gone(&k->reqs);
+	free(k);
+}
+
+static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
+{
+	struct clu__conn *k = arg;
+
+	if (m->type == PX_DATA) {
+		clu__console_input(c, m->msg);
+	} else if (m->type != PX_REQUEST) {
+		cm_warning("a %s sent a %s", k->peer ? "peer" : "client", px_type_name((uint16_t)m->type));
+	} else if (k->peer) {
+		px_verbs_run(peer_verbs, CM_ARRAY_LEN(peer_verbs), operator_verbs, CM_ARRAY_LEN(operator_verbs),
+			     c, &k->reqs, m, k->agent);
+	} else {
+		px_verbs_run(operator_verbs, CM_ARRAY_LEN(operator_verbs), ocf_verbs, CM_ARRAY_LEN(ocf_verbs), c,
+			     &k->reqs, m, k->agent);
+	}
+}
+
+static void conn_closed(struct px_chan *c, int code, const char *text, void *arg)
+{
+	(void)c;
+	if (code != CM_E_PROTO_CLOSED)
+		cm_debug("connection: %s", text);
+	conn_drop(arg);
+}
+
+static const struct px_chan_ops conn_ops = {.message = conn_message, .closed = conn_closed};
+
+static void conn_accept(struct clu_agent *a, int fd, bool peer)
+{
+	struct clu__conn *k;
+	unsigned n = 0;
+
+	for (k = a->conns; k; k = k->next)
+		n++;
+	k = n < CONNS_MAX ? calloc(1, sizeof *k) : NULL;
+	if (!k) {
+		cm_warning("too many connections: one was refused");
+		close(fd);
+		return;
+	}
+	k->agent = a;
+	k->peer = peer;
+	k->next = a->conns;
+	a->conns = k;
+	k->chan = peer ? px_chan_new_tls(a->loop, fd, a->tls, true, NULL, &a->self, &conn_ops, k)
+		       : px_chan_new(a->loop, fd, &a->self, &conn_ops, k);
+}
+
+void clu__conn_accept(struct px_server *s, int fd, void *agent)
+{
+	(void)s;
+	conn_accept(agent, fd, false);
+}
+
+void clu__conn_accept_peer(struct px_server *s, int fd, void *agent)
+{
+	(void)s;
+	conn_accept(agent, fd, true);
+}
+
+void clu__conns_free(struct clu_agent *a)
+{
+	while (a->conns) {
+		struct clu__conn *k = a->conns;
+
+		px_chan_close(k->chan);
+		conn_drop(k);
+	}
+}

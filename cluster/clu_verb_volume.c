@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * clu_verb_volume.c - volumes and their disks. The metadata work of sharedstorage/ is blocking code, so
+ * each request gets a thread of its own; the device lives on the loop.
+ *
+ * Parses arguments of operators.
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/clu_agent_int.h"
+#include "sharedstorage/stor_disk.h"
+#include "sharedstorage/stor_volume.h"
+
+#define DISK_MIN_BYTES (1ull << 20)
+#define DISK_MAX_BYTES (1ull << 50)
+
+struct job {
+	struct clu_agent *agent;
+	struct px_req *q; /* borrowed until the answer */
+	const char *verb;
+	char volume[64], disk[64], url[1024];
+	uint64_t size_bytes, extent_bytes;
+	bool thick, repair, opened;
+	struct stor_dev *dev;
+	struct json_object *doc, *list;
+	pthread_t thread;
+	bool threaded;
+	struct cm_err err;
+};
+
+static void job_free(void *arg)
+{
+	struct job *j = arg;
+
+	json_object_put(j->doc);
+	free(j);
+}
+
+static void job_end(struct job *j)
+{
+	if (j->threaded)
+		pthread_join(j->thread, NULL);
+	j->threaded = false;
+	if (j->err.code) {
+		px_req_fail(j->q, &j->err);
+	} else {
+		clu__answer(j->q, j->doc);
+		j->doc = NULL;
+	}
+	if (j->dev)
+		stor_dev_close(j->dev, job_free, j);
+	else
+		cm_loop_defer(j->agent->loop, job_free, j);
+}
+
+/* --- the work, on its own thread ------------------------------------------------------------------------ */
+
+static void add_disk(const struct stor_disk_info *d, void *arg)
+{
+	struct json_object *o = json_object_new_object();
+
+	clu__add_str(o, "name", d->name);
+	clu__add_u64(o, "size_bytes", d->size_bytes);
+	clu__add_u64(o, "allocated_bytes", d->allocated_bytes);
+	clu__add_bool(o, "thick", d->thick);
+	json_object_array_add(arg, o);
+}
+
+static void add_complaint(const char *text, void *arg)
+{
+	json_object_array_add(arg, json_object_new_string(text));
+}
+
+static void work_info(struct job *j, struct stor_volume *vol)
+{
+	struct stor_volume_info in;
+	struct json_object *disks;
+
+	if (stor_volume_info(vol, &in, &j->err))
+		return;
+	clu__add_str(j->doc, "name", j->volume);
+	clu__add_str(j->doc, "url", j->url);
+	clu__add_u64(j->doc, "extent_bytes", in.extent_bytes);
+	clu__add_u64(j->doc, "size_bytes", in.extents * in.extent_bytes);
+	clu__add_u64(j->doc, "free_bytes", in.extents_free * in.extent_bytes);
+	clu__add_u64(j->doc, "vms", in.vms);
+	clu__add_u64(j->doc, "hosts", in.hosts);
+	clu__add_bool(j->doc, "native_compare_and_write", stor_dev_info(j->dev)->native_caw);
+	disks = json_object_new_array();
+	json_object_object_add(j->doc, "disks", disks);
+	stor_volume_each_disk(vol, add_disk, disks, &j->err);
+}
+
+static void work_check(struct job *j, struct stor_volume *vol)
+{
+	struct json_object *complaints = json_object_new_array();
+	struct stor_volume_report r;
+
+	json_object_object_add(j->doc, "complaints", complaints);
+	if (stor_volume_check(vol, j->repair, add_complaint, complaints, &r, &j->err))
+		return;
+	clu__add_u64(j->doc, "leaked_extents", r.leaked_extents);
+	clu__add_u64(j->doc, "repaired_extents", r.repaired_extents);
+	clu__add_u64(j->doc, "doubly_used_extents", r.doubly_used_extents);
+	clu__add_u64(j->doc, "bad_structures", r.bad_structures);
+}
+
+static void work_disk(struct job *j, struct stor_volume *vol)
+{
+	struct stor_disk_info d;
+	struct json_object *list;
+
+	if (strcmp(j->verb, "disk-create") == 0)
+		stor_volume_disk_create(vol, j->disk, j->size_bytes, j->thick, &j->err);
+	else if (strcmp(j->verb, "disk-resize") == 0)
+		stor_volume_disk_resize(vol, j->disk, j->size_bytes, &j->err);
+	else if (strcmp(j->verb, "disk-delete") == 0)
+		stor_volume_disk_delete(vol, j->disk, &j->err);
+	if (j->err.code || strcmp(j->verb, "disk-delete") == 0 ||
+	    stor_volume_disk_info(vol, j->disk, &d, &j->err))
+		return;
+	list = json_object_new_array();
+	add_disk(&d, list);
+	json_object_object_add(j->doc, "disk", json_object_get(json_object_array_get_idx(list, 0)));
+	json_object_put(list);
+}
+
+static void job_posted(void *arg)
+{
+	job_end(arg);
+}
+
+static void *job_thread(void *arg)
+{
+	struct job *j = arg;
+	struct stor_volume *vol = NULL;
+
+	if (stor_volume_open(j->dev, &vol, &j->err) == 0) {
+		if (strcmp(j->verb, "volume-check") == 0)
+			work_check(j, vol);
+		else if (strncmp(j->verb, "disk-", 5) == 0)
+			work_disk(j, vol);
+		else
+			work_info(j, vol);
+		stor_volume_free(vol);
+	}
+	CM_ASSERT(cm_loop_post(j->agent->loop, job_posted, j) == 0);
+	return NULL;
+}
+
+/* --- the shell, on the loop -------------------------------------------------------------------------------- */
+
+static void job_registered(int code, const struct cm_err *err, void *arg)
+{
+	struct job *j = arg;
+
+	if (code)
+		cm_err_set(&j->err, code, "%s", err->text);
+	job_end(j);
+}
+
+/* A new volume is announced to the cluster after it was made. */
+static void job_done_create(void *arg)
+{
+	struct job *j = arg;
+
+	pthread_join(j->thread, NULL);
+	j->threaded = false;
+	if (j->err.code) {
+		job_end(j);
+		return;
+	}
+	clu_event(j->agent->events, "notice", "volume-created", NULL, NULL, "volume %s on %s", j->volume, j->url);
+	clu__store_set_volume(j->agent, j->volume, j->url, job_registered, j);
+}
+
+static void *job_thread_create(void *arg)
+{
+	struct job *j = arg;
+	struct stor_volume *vol = NULL;
+
+	if (stor_volume_format(j->dev, j->volume, j->extent_bytes, &j->err) == 0 &&
+	    stor_volume_open(j->dev, &vol, &j->err) == 0) {
+		work_info(j, vol);
+		stor_volume_free(vol);
+	}
+	CM_ASSERT(cm_loop_post(j->agent->loop, job_done_create, j) == 0);
+	return NULL;
+}
+
+static void job_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err, void *arg)
+{
+	struct job *j = arg;
+	bool create = strcmp(j->verb, "volume-create") == 0;
+
+	(void)dev;
+	if (j->opened || (ev != STOR_EVENT_READY && ev != STOR_EVENT_FAILED))
+		return;
+	j->opened = true;
+	if (ev == STOR_EVENT_FAILED) {
+		cm_err_set(&j->err, err->code, "%s", err->text);
+		job_end(j);
+		return;
+	}
+	if (pthread_create(&j->thread, NULL, create ? job_thread_create : job_thread, j)) {
+		cm_err_set(&j->err, -11, "cannot start a thread");
+		job_end(j);
+		return;
+	}
+	j->threaded = true;
+}
+
+static void list_volume(const char *name, const char *url, void *arg)
+{
+	struct json_object *o = json_object_new_object();
+
+	clu__add_str(o, "name", name);
+	clu__add_str(o, "url", url);
+	json_object_array_add(arg, o);
+}
+
+static void forgotten(int code, const struct cm_err *err, void *arg)
+{
+	if (code)
+		px_req_fail(arg, err);
+	else
+		px_req_ok(arg, NULL);
+}
+
+/* Names of the request into the job; CM_E_USAGE, CM_E_NO_DISK, CM_E_DISK_EXISTS. */
+static int job_names(struct job *j, struct cm_err *err)
+{
+	const char *volume = px_req_arg(j->q, "volume"), *disk = px_req_arg(j->q, "disk"), *url = px_req_arg(j->q, "url");
+	struct stor_url u;
+	int rc;
+
+	if (disk) {
+		rc = stor_url_parse(disk, &u, err);
+		if (rc || u.kind != STOR_URL_VOLUME)
+			return rc ? rc : cm_err_set(err, CM_E_BAD_URL, "'%s' is not VOLUME/DISK", disk);
+		snprintf(j->volume, sizeof j->volume, "%s", u.volume);
+		snprintf(j->disk, sizeof j->disk, "%s", u.disk);
+	} else if (!volume || !stor_name_valid(volume)) {
+		return cm_err_set(err, CM_E_USAGE, "%s needs the name of a volume", j->verb);
+	} else {
+		snprintf(j->volume, sizeof j->volume, "%s", volume);
+	}
+	rc = clu__store_volume(j->agent, j->volume, j->url, sizeof j->url, NULL);
+	if (strcmp(j->verb, "volume-create") != 0)
+		return rc ? clu__store_volume(j->agent, j->volume, j->url, sizeof j->url, err) : 0;
+	if (rc == 0)
+		return cm_err_set(err, CM_E_DISK_EXISTS, "a volume '%s' exists already (%s)", j->volume, j->url);
+	if (!url)
+		return cm_err_set(err, CM_E_USAGE, "volume create needs a URL: file:PATH or iscsi://host/iqn/lun");
+	rc = stor_url_parse(url, &u, err);
+	if (rc == 0 && (u.kind == STOR_URL_VOLUME || u.disk[0]))
+		rc = cm_err_set(err, CM_E_BAD_URL, "a volume lies on a whole file or LUN, not on '%s'", url);
+	snprintf(j->url, sizeof j->url, "%s", url);
+	return rc;
+}
+
+static int job_args(struct job *j, struct cm_err *err)
+{
+	bool sized = strcmp(j->verb, "disk-create") == 0 || strcmp(j->verb, "disk-resize") == 0;
+	int rc = job_names(j, err);
+
+	rc = rc ? rc : px_req_u64(j->q, "size", 0, DISK_MIN_BYTES, DISK_MAX_BYTES, &j->size_bytes, err);
+	rc = rc ? rc : px_req_u64(j->q, "extent", 0, 1u << 20, 1u << 30, &j->extent_bytes, err);
+	if (rc == 0 && sized && j->size_bytes == 0)
+		rc = cm_err_set(err, CM_E_USAGE, "%s needs a size (as 10G)", j->verb);
+	j->thick = px_req_flag(j->q, "thick");
+	j->repair = px_req_flag(j->q, "repair");
+	return rc;
+}
+
+void clu__verb_volume(struct px_req *q, void *agent)
+{
+	struct clu_agent *a = agent;
+	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL, .fail_after_ms = 10000,
+				     .io_timeout_ms = a->conf->io_timeout_ms, .event = job_event};
+	struct cm_err err = CM_ERR_INIT;
+	struct json_object *doc, *list;
+	struct job *j;
+
+	if (strcmp(q->msg->verb, "volume-list") == 0) {
+		doc = json_object_new_object();
+		list = json_object_new_array();
+		clu__store_each_volume(a, list_volume, list);
+		json_object_object_add(doc, "volumes", list);
+		clu__answer(q, doc);
+		return;
+	}
+	j = calloc(1, sizeof *j);
+	CM_ASSERT(j);
+	j->agent = a;
+	j->q = q;
+	j->verb = q->msg->verb;
+	j->doc = json_object_new_object();
+	opts.event_arg = j;
+	if (clu__agent_need_quorum(a, &err) == 0 && job_args(j, &err) == 0 &&
+	    strcmp(j->verb, "volume-forget") != 0)
+		j->dev = stor_dev_open(a->loop, j->url, &opts, &err);
+	if (j->dev)
+		return;
+	if (err.code)
+		px_req_fail(q, &err);
+	else
+		clu__store_set_volume(a, j->volume, NULL, forgotten, q);
+	job_free(j);
+}
