@@ -65,10 +65,12 @@ int clu__agent_need_quorum(struct clu_agent *a, struct cm_err *err)
 	return 0;
 }
 
-static void agent_note_lost(struct clu_agent *a, const char *node)
+static void agent_note_lost(struct clu_agent *a, const char *name)
 {
+	char node[64];
 	unsigned i;
 
+	snprintf(node, sizeof node, "%s", name); /* name lies in the table that is about to change */
 	for (i = 0; i < a->n_lost; i++)
 		if (strcmp(a->lost[i].node, node) == 0)
 			break;
@@ -76,7 +78,7 @@ static void agent_note_lost(struct clu_agent *a, const char *node)
 		i = 0;
 	else if (i == a->n_lost)
 		a->n_lost++;
-	snprintf(a->lost[i].node, sizeof a->lost[i].node, "%s", node);
+	memcpy(a->lost[i].node, node, sizeof node);
 	a->lost[i].wall_s = cm_wall_ns() / CM_NS_PER_S;
 	clu_event(a->events, "warning", "node-lost", NULL, NULL, "node %s left the membership", node);
 	if (a->peers)
@@ -221,26 +223,25 @@ static void agent_peers_try(struct cm_timer *t, void *arg)
 
 /* --- life ---------------------------------------------------------------------------------------------------- */
 
-static int agent_dir(const char *fmt, const char *base, mode_t mode, struct cm_err *err) cm_printf(1, 0);
-static int agent_dir(const char *fmt, const char *base, mode_t mode, struct cm_err *err)
+static int agent_dir(const char *base, const char *sub, struct cm_err *err)
 {
 	char path[256];
 
-	snprintf(path, sizeof path, fmt, base);
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
+	snprintf(path, sizeof path, "%s%s", base, sub);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return cm_err_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
 	return 0;
 }
 
 static int agent_dirs(struct clu_agent *a, struct cm_err *err)
 {
-	int rc = agent_dir("%s", a->conf->run_dir, 0755, err);
+	static const char *const state[] = {"", "/log", "/vms", "/volumes"};
+	int rc = agent_dir(a->conf->run_dir, "", err);
 
-	rc = rc ? rc : agent_dir("%s/vm", a->conf->run_dir, 0755, err);
-	rc = rc ? rc : agent_dir("%s", a->conf->state_dir, 0755, err);
-	rc = rc ? rc : agent_dir("%s/log", a->conf->state_dir, 0755, err);
-	rc = rc ? rc : agent_dir("%s/vms", a->conf->state_dir, 0755, err);
-	return rc ? rc : agent_dir("%s/volumes", a->conf->state_dir, 0755, err);
+	rc = rc ? rc : agent_dir(a->conf->run_dir, "/vm", err);
+	for (size_t i = 0; rc == 0 && i < CM_ARRAY_LEN(state); i++)
+		rc = agent_dir(a->conf->state_dir, state[i], err);
+	return rc;
 }
 
 static int agent_identity(struct clu_agent *a, struct cm_err *err)

@@ -14,6 +14,7 @@
 #include "cluster/clu_peer.h"
 #include "cluster/clu_super.h"
 #include "cluster/clu_vmconf.h"
+#include "common/cm_fsm.h"
 #include "proto/px_req.h"
 
 /* When a node was last seen to leave the membership. */
@@ -126,6 +127,7 @@ void clu__verb_peer_incoming_cancel(struct px_req *q, void *agent);
 void clu__move_picture(struct clu_agent *a); /* pacemaker's picture changed */
 void clu__move_vm_gone(struct clu_agent *a, const char *vm);
 struct json_object *clu__move_doc(struct clu_agent *a, const char *vm); /* NULL: none under way */
+const struct cm_fsm_def *clu__move_fsm(void);
 
 /* --- clu_verb_vm.c ------------------------------------------------------------------------------------------- */
 /* Where a VM is active, as far as we know: our own table first, then pacemaker's picture. "" nowhere. */

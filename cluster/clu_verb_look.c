@@ -188,8 +188,7 @@ static void why_add(struct json_object *list, const char *what, const char *fmt,
 	json_object_array_add(list, o);
 }
 
-static void why_cluster(struct clu_agent *a, const char *name, const struct clu_pcmk_picture *pic,
-			struct json_object *list)
+static void why_cluster(const char *name, const struct clu_pcmk_picture *pic, struct json_object *list)
 {
 	const struct clu_pcmk_vm *v = clu_pcmk_find_vm(pic, name);
 
@@ -271,7 +270,7 @@ void clu__verb_why(struct px_req *q, void *agent)
 	clu__add_str(doc, "state", vm_state(a, q->msg->vm, pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL));
 	clu__add_str(doc, "node", node);
 	if (pic)
-		why_cluster(a, q->msg->vm, pic, list);
+		why_cluster(q->msg->vm, pic, list);
 	else
 		why_add(list, "standalone", "this host runs standalone: VMs run where they are started");
 	json_object_object_add(doc, "reasons", list);

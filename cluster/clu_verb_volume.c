@@ -80,6 +80,7 @@ static void work_info(struct job *j, struct stor_volume *vol)
 {
 	struct stor_volume_info in;
 	struct json_object *disks;
+	int rc;
 
 	if (stor_volume_info(vol, &in, &j->err))
 		return;
@@ -93,7 +94,9 @@ static void work_info(struct job *j, struct stor_volume *vol)
 	clu__add_bool(j->doc, "native_compare_and_write", stor_dev_info(j->dev)->native_caw);
 	disks = json_object_new_array();
 	json_object_object_add(j->doc, "disks", disks);
-	stor_volume_each_disk(vol, add_disk, disks, &j->err);
+	rc = stor_volume_each_disk(vol, add_disk, disks, &j->err);
+	if (rc)
+		cm_err_set(&j->err, rc, "the disks of volume %s cannot be listed", j->volume);
 }
 
 static void work_check(struct job *j, struct stor_volume *vol)
@@ -115,13 +118,15 @@ static void work_disk(struct job *j, struct stor_volume *vol)
 	struct stor_disk_info d;
 	struct json_object *list;
 
+	int rc = 0;
+
 	if (strcmp(j->verb, "disk-create") == 0)
-		stor_volume_disk_create(vol, j->disk, j->size_bytes, j->thick, &j->err);
+		rc = stor_volume_disk_create(vol, j->disk, j->size_bytes, j->thick, &j->err);
 	else if (strcmp(j->verb, "disk-resize") == 0)
-		stor_volume_disk_resize(vol, j->disk, j->size_bytes, &j->err);
+		rc = stor_volume_disk_resize(vol, j->disk, j->size_bytes, &j->err);
 	else if (strcmp(j->verb, "disk-delete") == 0)
-		stor_volume_disk_delete(vol, j->disk, &j->err);
-	if (j->err.code || strcmp(j->verb, "disk-delete") == 0 ||
+		rc = stor_volume_disk_delete(vol, j->disk, &j->err);
+	if (rc || strcmp(j->verb, "disk-delete") == 0 ||
 	    stor_volume_disk_info(vol, j->disk, &d, &j->err))
 		return;
 	list = json_object_new_array();
