@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cm_loop.h"
@@ -224,6 +225,14 @@ static int nonblocking(int fd, int *old)
 	return 0;
 }
 
+/* A plain file or /dev/null cannot be watched: there is no input then. */
+static bool watchable(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && (!S_ISCHR(st.st_mode) || isatty(fd));
+}
+
 int hv_char_attach(struct hv_char *c, int in_fd, int out_fd, size_t replay, hv_char_gone_fn gone,
 		   void *arg)
 {
@@ -248,10 +257,7 @@ int hv_char_attach(struct hv_char *c, int in_fd, int out_fd, size_t replay, hv_c
 	cm_io_init(&c->out, c->loop, out_fd, on_out, c);
 	if (in_fd >= 0) {
 		cm_io_init(&c->in, c->loop, in_fd, on_in, c);
-		rc = cm_io_want(&c->in, CM_READ);
-		/* A plain file or /dev/null cannot be watched: there is no input then. */
-		if (rc == -EBADF)
-			rc = 0;
+		rc = watchable(in_fd) ? cm_io_want(&c->in, CM_READ) : 0;
 	}
 	if (rc == 0)
 		rc = flush_out(c);

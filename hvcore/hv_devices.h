@@ -47,7 +47,8 @@ extern const struct hv_dev_ops hv_dev_empty;	 /* NULL: an empty virtio slot, Dev
 
 /* Presses the power button: event bit 0 is pending and the GED line is up. */
 void hv_power_press(struct hv_dev *power);
-/* After the guest moved here: tells bridges where its address is (RARP), and asks the guest to tell its peers. */
+/* After the guest moved here: tells bridges where its address is (RARP), and asks the guest to tell
+ * its peers. */
 void hv_net_announce(struct hv_dev *nic);
 /* Asks the guest to give back so many bytes. */
 void hv_balloon_set(struct hv_dev *balloon, uint64_t bytes);

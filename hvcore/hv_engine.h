@@ -2,16 +2,16 @@
 /*
  * hv_engine.h - the one interface behind which every CPU engine stands (kvm, soft).
  *
- * An engine runs vCPUs over guest memory that the machine gave it, and keeps LAPICs, the IO-APIC, the
- * TSC and kvmclock. Everything else (ports, MMIO) it asks of the machine through struct hv_engine_upcalls,
- * synchronously, on the thread of the vCPU that touched it.
+ * An engine runs vCPUs over guest memory that the machine gave it, and keeps LAPICs, the IO-APIC,
+ * the TSC and kvmclock. Everything else (ports, MMIO) it asks of the machine through struct
+ * hv_engine_upcalls, synchronously, on the thread of the vCPU that touched it.
  *
- * Life: create -> map memory -> set_cpuid -> vcpu_create for every index -> [set state] -> vcpu_run on one
- * thread per vCPU -> all vcpu_run returned -> destroy. State may be read and written only while no
- * vcpu_run is inside the engine. A vCPU whose index is not 0 starts as HV_MP_WAIT_INIT.
+ * Life: create -> map memory -> set_cpuid -> vcpu_create for every index -> [set state] -> vcpu_run
+ * on one thread per vCPU -> all vcpu_run returned -> destroy. State may be read and written only
+ * while no vcpu_run is inside the engine. A vCPU whose index is not 0 starts as HV_MP_WAIT_INIT.
  *
- * Threads: [setup] before any vCPU thread runs or while all are paused; [vcpu] the thread of that vCPU;
- * [any] from every thread, at any time between create and destroy.
+ * Threads: [setup] before any vCPU thread runs or while all are paused; [vcpu] the thread of that
+ * vCPU; [any] from every thread, at any time between create and destroy.
  *
  * Errors: 0 or a negative code (cm_err.h); err, where taken, says what a human must know.
  */
@@ -31,9 +31,9 @@ struct hv_engine; /* each engine defines its own body; first member must be stru
 /* Why vcpu_run came back. */
 enum hv_run {
 	HV_RUN_INVALID = 0,
-	HV_RUN_KICKED,   /* vcpu_kick was called; call again to go on */
+	HV_RUN_KICKED,	 /* vcpu_kick was called; call again to go on */
 	HV_RUN_SHUTDOWN, /* triple fault or the like: the machine should be reset or stopped */
-	HV_RUN_FAILED,   /* the engine cannot go on with this guest; details by vcpu_error */
+	HV_RUN_FAILED,	 /* the engine cannot go on with this guest; details by vcpu_error */
 };
 
 /* Upcalls [vcpu]. len is 1, 2, 4 or 8. Reads of nothing give all ones. They never fail. */
@@ -47,85 +47,94 @@ struct hv_engine_config {
 	unsigned vcpus; /* 1..HV_MAX_VCPUS */
 	struct hv_engine_upcalls up;
 	int kvm_fd; /* kvm engine: an open /dev/kvm (borrowed), or -1 to open it */
-	/* soft engine: 0 = TSC follows the host clock; else instructions per microsecond of guest time
-	 * with idle time skipped (deterministic tests). */
+	/* soft engine: 0 = TSC follows the host clock; else instructions per microsecond of guest
+	 * time with idle time skipped (deterministic tests). */
 	uint32_t insns_per_us;
 };
 
 /* What a host can do with an engine; filled by probe. */
 struct hv_engine_caps {
-	bool usable;          /* the engine can be created here */
-	bool runs_stock_linux;/* false on KVM-PVM: guests are emulated and stock kernels do not boot */
+	bool usable;	       /* the engine can be created here */
+	bool runs_stock_linux; /* false on KVM-PVM: guests are emulated and stock kernels do not
+				  boot */
 	bool dirty_log, dirty_clear, irqfd, ioeventfd;
 	unsigned max_vcpus;
-	char words[256];      /* one line for the operator */
+	char words[256]; /* one line for the operator */
 };
 
 /* Counters of one vCPU or of a whole VM. */
 struct hv_engine_counters {
 	uint64_t entries, exits_mmio, exits_pio, exits_halt, exits_irq, exits_other;
-	uint64_t insns; /* soft only */
+	uint64_t insns;						 /* soft only */
 	uint64_t block_hits, block_misses, tlb_hits, tlb_misses; /* soft only */
 	uint64_t unknown_insns;
 };
 
-#define HV_MEM_READONLY  (1u << 0)
+#define HV_MEM_READONLY (1u << 0)
 
 struct hv_engine_ops {
 	const char *name;
 
-	int (*probe)(struct hv_engine_caps *caps, struct cm_err *err);          /* [any] */
+	int (*probe)(struct hv_engine_caps *caps, struct cm_err *err); /* [any] */
 	int (*create)(struct hv_engine **out, const struct hv_engine_config *cfg,
-		      struct cm_err *err);                                      /* [setup] */
-	void (*destroy)(struct hv_engine *e);                                   /* [setup] */
+		      struct cm_err *err);    /* [setup] */
+	void (*destroy)(struct hv_engine *e); /* [setup] */
 
-	/* Guest RAM: [gpa, gpa+bytes) is at hva for the engine's life (borrowed). Page aligned. slot 0..7. */
+	/* Guest RAM: [gpa, gpa+bytes) is at hva for the engine's life (borrowed). Page aligned.
+	 * slot 0..7. */
 	int (*map)(struct hv_engine *e, unsigned slot, uint64_t gpa, uint64_t bytes, void *hva,
-		   unsigned flags, struct cm_err *err);                         /* [setup] */
+		   unsigned flags, struct cm_err *err); /* [setup] */
 
-	/* CPUID: supported fills what the engine can offer for hv-1; set fixes the contract for all vCPUs. */
-	int (*cpuid_supported)(struct hv_engine *e, struct hv_cpuid *out);      /* [setup] */
-	int (*cpuid_set)(struct hv_engine *e, const struct hv_cpuid *in, struct cm_err *err); /* [setup] */
+	/* CPUID: supported fills what the engine can offer for hv-1; set fixes the contract for all
+	 * vCPUs. */
+	int (*cpuid_supported)(struct hv_engine *e, struct hv_cpuid *out); /* [setup] */
+	int (*cpuid_set)(struct hv_engine *e, const struct hv_cpuid *in,
+			 struct cm_err *err); /* [setup] */
 
 	int (*vcpu_create)(struct hv_engine *e, unsigned index, struct cm_err *err); /* [setup] */
-	enum hv_run (*vcpu_run)(struct hv_engine *e, unsigned index);           /* [vcpu] */
-	/* Makes a running or halted vcpu_run of that vCPU return HV_RUN_KICKED soon; if none runs, the next
-	 * one returns at once. No upcall is left half done when it returns. */
-	void (*vcpu_kick)(struct hv_engine *e, unsigned index);                 /* [any] */
+	enum hv_run (*vcpu_run)(struct hv_engine *e, unsigned index);		     /* [vcpu] */
+	/* Makes a running or halted vcpu_run of that vCPU return HV_RUN_KICKED soon; if none runs,
+	 * the next one returns at once. No upcall is left half done when it returns. */
+	void (*vcpu_kick)(struct hv_engine *e, unsigned index); /* [any] */
 	/* Text of why the last run said SHUTDOWN or FAILED. */
-	const char *(*vcpu_error)(struct hv_engine *e, unsigned index);         /* [setup] */
+	const char *(*vcpu_error)(struct hv_engine *e, unsigned index); /* [setup] */
 
 	int (*vcpu_get)(struct hv_engine *e, unsigned index, struct hv_vcpu_state *out,
-			struct cm_err *err);                                    /* [setup] */
+			struct cm_err *err); /* [setup] */
 	int (*vcpu_set)(struct hv_engine *e, unsigned index, const struct hv_vcpu_state *in,
-			struct cm_err *err);                                    /* [setup] */
+			struct cm_err *err); /* [setup] */
 	int (*ioapic_get)(struct hv_engine *e, struct hv_ioapic_state *out, struct cm_err *err);
-	int (*ioapic_set)(struct hv_engine *e, const struct hv_ioapic_state *in, struct cm_err *err);
-	/* The order on restore: clock_set, then vcpu_set of every vCPU (which sets its TSC), then run. */
+	int (*ioapic_set)(struct hv_engine *e, const struct hv_ioapic_state *in,
+			  struct cm_err *err);
+	/* The order on restore: clock_set, then vcpu_set of every vCPU (which sets its TSC), then
+	 * run. */
 	int (*clock_get)(struct hv_engine *e, struct hv_clock_state *out, struct cm_err *err);
 	int (*clock_set)(struct hv_engine *e, const struct hv_clock_state *in, struct cm_err *err);
 
 	/* Drives an IO-APIC pin. Lines are level: raise and lower. */
-	int (*irq_line)(struct hv_engine *e, unsigned gsi, bool level);         /* [any] */
+	int (*irq_line)(struct hv_engine *e, unsigned gsi, bool level); /* [any] */
 
-	/* A 4-byte guest write to gpa signals fd instead of an upcall. -ENOTSUP: the bus does it itself. */
+	/* A 4-byte guest write to gpa signals fd instead of an upcall. -ENOTSUP: the bus does it
+	 * itself. */
 	int (*ioeventfd)(struct hv_engine *e, uint64_t gpa, int fd, bool assign); /* [setup] */
 
 	/*
-	 * Dirty log of one slot. start: every page counts as dirty (INITIALLY_SET). fetch ORs the pages
-	 * written since they were last cleared into bitmap (one bit a page, bit 0 = first page of the
-	 * slot) without clearing them. clear re-arms [first, first+count) (count and first are multiples
-	 * of 64, or reach the end of the slot) for the pages whose bits are set in bitmap (whole-slot bitmap); a write after
-	 * clear returns is seen by a later fetch. Clear before you read the page.
+	 * Dirty log of one slot. start: every page counts as dirty (INITIALLY_SET). fetch ORs the
+	 * pages written since they were last cleared into bitmap (one bit a page, bit 0 = first
+	 * page of the slot) without clearing them. clear re-arms [first, first+count) (count and
+	 * first are multiples of 64, or reach the end of the slot) for the pages whose bits are set
+	 * in bitmap (whole-slot bitmap); a write after clear returns is seen by a later fetch.
+	 * Clear before you read the page.
 	 */
 	int (*dirty_start)(struct hv_engine *e, unsigned slot, struct cm_err *err); /* [any] */
 	int (*dirty_fetch)(struct hv_engine *e, unsigned slot, uint64_t *bitmap);   /* [any] */
 	int (*dirty_clear)(struct hv_engine *e, unsigned slot, uint64_t first, uint64_t count,
-			   const uint64_t *bitmap);                             /* [any] */
-	int (*dirty_stop)(struct hv_engine *e, unsigned slot);                  /* [any] */
+			   const uint64_t *bitmap);	       /* [any] */
+	int (*dirty_stop)(struct hv_engine *e, unsigned slot); /* [any] */
 
-	void (*counters)(struct hv_engine *e, unsigned index, struct hv_engine_counters *out); /* [any] */
-	void (*dump)(struct hv_engine *e, unsigned index, FILE *to);            /* [setup] */
+	void (*counters)(struct hv_engine *e, unsigned index,
+			 struct hv_engine_counters *out);	     /* [any] */
+	void (*dump)(struct hv_engine *e, unsigned index, FILE *to); /* [setup] */
 };
 
 struct hv_engine_base {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_vcpu_state.h - the architectural state of vCPUs and interrupt controllers, one format for every engine.
+ * hv_vcpu_state.h - the architectural state of vCPUs and interrupt controllers, one format for
+ * every engine.
  *
  * It models the hardware, not an implementation: what one engine saves, another loads (where CPUID
- * allows). Field tables for save, load and dump are in hv_state.c; nothing here is written to a stream
- * as a C struct.
+ * allows). Field tables for save, load and dump are in hv_state.c; nothing here is written to a
+ * stream as a C struct.
  *
  * Ownership: plain values, no pointers. Thread: [any], by value.
  */
@@ -17,19 +18,33 @@
 
 /* General registers in the order of their instruction encoding. */
 enum hv_gpr {
-	HV_RAX, HV_RCX, HV_RDX, HV_RBX, HV_RSP, HV_RBP, HV_RSI, HV_RDI,
-	HV_R8, HV_R9, HV_R10, HV_R11, HV_R12, HV_R13, HV_R14, HV_R15,
+	HV_RAX,
+	HV_RCX,
+	HV_RDX,
+	HV_RBX,
+	HV_RSP,
+	HV_RBP,
+	HV_RSI,
+	HV_RDI,
+	HV_R8,
+	HV_R9,
+	HV_R10,
+	HV_R11,
+	HV_R12,
+	HV_R13,
+	HV_R14,
+	HV_R15,
 	HV_GPR_COUNT
 };
 
 /*
  * attr: type(3:0) s(4) dpl(6:5) present(7) avl(8) l(9) db(10) g(11) unusable(12)
  */
-#define HV_SEG_S        (1u << 4)
-#define HV_SEG_P        (1u << 7)
-#define HV_SEG_L        (1u << 9)
-#define HV_SEG_DB       (1u << 10)
-#define HV_SEG_G        (1u << 11)
+#define HV_SEG_S	(1u << 4)
+#define HV_SEG_P	(1u << 7)
+#define HV_SEG_L	(1u << 9)
+#define HV_SEG_DB	(1u << 10)
+#define HV_SEG_G	(1u << 11)
 #define HV_SEG_UNUSABLE (1u << 12)
 
 struct hv_seg {
@@ -91,7 +106,8 @@ struct hv_vcpu_state {
 	uint32_t mp_state; /* enum hv_mp_state */
 	struct hv_vcpu_events events;
 	uint8_t lapic[HV_LAPIC_BYTES]; /* register page, as KVM_GET_LAPIC */
-	/* TSC as the guest reads it at the moment of the save; the deadline is in MSR 0x6e0 of msr[]. */
+	/* TSC as the guest reads it at the moment of the save; the deadline is in MSR 0x6e0 of
+	 * msr[]. */
 	uint64_t tsc;
 	uint32_t tsc_khz;
 	uint32_t msr_count;
@@ -109,8 +125,8 @@ struct hv_ioapic_state {
 
 /* The VM's clocks at one instant. */
 struct hv_clock_state {
-	uint64_t kvmclock_ns;  /* what kvmclock would read */
-	uint64_t realtime_ns;  /* CLOCK_REALTIME of the host at that instant, 0 unknown */
+	uint64_t kvmclock_ns; /* what kvmclock would read */
+	uint64_t realtime_ns; /* CLOCK_REALTIME of the host at that instant, 0 unknown */
 	uint64_t tsc_khz;
 };
 

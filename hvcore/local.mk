@@ -1,11 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 noinst_LIBRARIES += libhvcore.a
 libhvcore_a_SOURCES = \
-	hvcore/hv_bus.c hvcore/hv_bus.h hvcore/hv_char.c hvcore/hv_char.h \
-	hvcore/hv_dev.h hvcore/hv_devices.h hvcore/hv_engine.h \
-	hvcore/hv_irq.h hvcore/hv_lock.h hvcore/hv_machine.h hvcore/hv_mem.c hvcore/hv_mem.h \
-	hvcore/hv_state.c hvcore/hv_state.h hvcore/hv_tables.c hvcore/hv_tables.h \
-	hvcore/hv_vcpu_state.h hvcore/hv_vm.h
+	hvcore/hv_acpi.c hvcore/hv_acpi.h \
+	hvcore/hv_aml.c hvcore/hv_aml.h \
+	hvcore/hv_boot.c hvcore/hv_boot.h hvcore/hv_boot_vcpu.c \
+	hvcore/hv_bus.c hvcore/hv_bus.h \
+	hvcore/hv_char.c hvcore/hv_char.h \
+	hvcore/hv_cpuid.c hvcore/hv_cpuid.h \
+	hvcore/hv_dev.h hvcore/hv_devices.h \
+	hvcore/hv_devset.c hvcore/hv_devset.h \
+	hvcore/hv_elf.c hvcore/hv_elf.h \
+	hvcore/hv_engine.h hvcore/hv_irq.h hvcore/hv_lock.h \
+	hvcore/hv_machine.c hvcore/hv_machine.h \
+	hvcore/hv_mem.c hvcore/hv_mem.h \
+	hvcore/hv_state.c hvcore/hv_state.h \
+	hvcore/hv_tables.c hvcore/hv_tables.h \
+	hvcore/hv_unpack.c hvcore/hv_unpack.h \
+	hvcore/hv_vcpu_state.h \
+	hvcore/hv_vcpus.c hvcore/hv_vcpus.h \
+	hvcore/hv_vm.c hvcore/hv_vm.h hvcore/hv_vm_int.h \
+	hvcore/hv_vm_act.c hvcore/hv_vm_build.c hvcore/hv_vm_fsm.c hvcore/hv_vm_info.c \
+	hvcore/hv_vm_save.c
+libhvcore_a_CFLAGS = $(AM_CFLAGS) $(LZ4_CFLAGS) $(LZMA_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS) \
+	$(PROTOBUFC_CFLAGS)
+HVCORE_LIBS = $(LZ4_LIBS) $(LZMA_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
 
 include hvcore/devices/local.mk
 include hvcore/engine_kvm/local.mk
