@@ -36,6 +36,7 @@ enum { Q_RX, Q_TX, Q_CTRL, Q_COUNT };
 #define PACKET_MAX (HV_NET_HEADER_BYTES + 65535u + 18u)
 #define BUDGET     64u
 #define RX_CHAINS  64u
+#define DELIVER_TRIES 3u
 
 #define CONFIG_BYTES 8u
 #define STATUS_LINK_UP  1u
@@ -187,12 +188,17 @@ static int net_deliver(struct net *n)
 	return 0;
 }
 
-/* True: the ring is full of waiting packets' needs, i.e. we wait for the guest. */
+/* True: the packet waits for more buffers of the guest. */
 static bool net_deliver_waiting(struct net *n)
 {
-	while (n->packet_bytes && net_deliver(n) == -EAGAIN)
-		if (!hv_virtq_bell_on(&n->v.q[Q_RX]))
+	for (unsigned tries = 0; n->packet_bytes && net_deliver(n) == -EAGAIN; tries++) {
+		if (!hv_virtq_bell_more(&n->v.q[Q_RX]))
 			return true;
+		if (tries == DELIVER_TRIES) {
+			hv_virtio_kick(&n->v);
+			return true;
+		}
+	}
 	n->packet_bytes = 0;
 	return false;
 }

@@ -273,21 +273,36 @@ void hv_virtq_bell_off(struct hv_virtq *q)
 		virtq_broken(q, "used ring outside RAM"); /* the next pop or push fails, too */
 }
 
-bool hv_virtq_bell_on(struct hv_virtq *q)
+static void virtq_bell_at(struct hv_virtq *q, uint16_t event)
 {
 	struct hv_virtq_state *s = q->s;
 	int rc;
 
-	if (!s->ready)
-		return false;
 	if (q->event_idx)
-		rc = hv_mem_store16(q->mem, s->used_gpa + 4 + 8ull * s->num, s->last_avail);
+		rc = hv_mem_store16(q->mem, s->used_gpa + 4 + 8ull * s->num, event);
 	else
 		rc = hv_mem_store16(q->mem, s->used_gpa, 0);
 	if (rc < 0)
 		virtq_broken(q, "used ring outside RAM");
 	atomic_thread_fence(memory_order_seq_cst); /* the bell before the last look */
+}
+
+bool hv_virtq_bell_on(struct hv_virtq *q)
+{
+	if (!q->s->ready)
+		return false;
+	virtq_bell_at(q, q->s->last_avail);
 	return !hv_virtq_empty(q);
+}
+
+bool hv_virtq_bell_more(struct hv_virtq *q)
+{
+	uint16_t before = 0, now = 0;
+
+	if (!q->s->ready || virtq_pending(q, &before) < 0)
+		return false;
+	virtq_bell_at(q, (uint16_t)(q->s->last_avail + before));
+	return virtq_pending(q, &now) == 0 && now != before;
 }
 
 /* --- bytes of a chain ------------------------------------------------------------ */

@@ -75,6 +75,8 @@ bool hv_virtq_wants_irq(struct hv_virtq *q);
 /* Switches the guest's doorbell off (hint) and on. On: true if chains came meanwhile: pop again. */
 void hv_virtq_bell_off(struct hv_virtq *q);
 bool hv_virtq_bell_on(struct hv_virtq *q);
+/* The same for who needs more chains than are there now. True: more came meanwhile. */
+bool hv_virtq_bell_more(struct hv_virtq *q);
 bool hv_virtq_empty(struct hv_virtq *q);
 
 /* Copies out of the out part / into the in part from byte offset `at`; returns how many bytes there were. */
