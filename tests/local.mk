@@ -3,6 +3,7 @@ include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/guest/local.mk
 include tests/bench/local.mk
+include tests/kvm/local.mk
 include tests/san/local.mk
 include tests/lab/local.mk
 include tests/sim/local.mk

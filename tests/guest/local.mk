@@ -68,4 +68,4 @@ tests_guest_test_record_LDADD = $(CMOCKA_LIBS)
 TESTS += tests/guest/test_record tests/guest/check-record
 
 EXTRA_DIST += tests/guest/README.md tests/guest/check-bare tests/guest/check-record tests/guest/linux/init \
-	tests/guest/linux/power-off scripts/guest-image
+	tests/guest/linux/power-off tests/guest/record_disk.py scripts/guest-image

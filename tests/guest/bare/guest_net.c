@@ -10,15 +10,24 @@
  */
 #include "guest.h"
 
-#define DEVICE_NET  1u
-#define FEATURE_MAC (1ull << 5)
-#define BUFS	    32u
-#define BUF_BYTES   2048u
-#define VIRTIO_HDR  12u
+#define DEVICE_NET	 1u
+#define FEATURE_MAC	 (1ull << 5)
+#define FEATURE_STATUS	 (1ull << 16)
+#define FEATURE_CTRL	 (1ull << 17)
+#define FEATURE_ANNOUNCE (1ull << 21)
+#define STATUS_ANNOUNCE	 2u
+#define ISR_CONFIG	 2u
+#define BUFS		 32u
+#define BUF_BYTES	 2048u
+#define VIRTIO_HDR	 12u
 
 uint32_t guest_net_ip;
 static uint8_t mac[6];
-static struct guest_queue rx, tx;
+static struct guest_queue rx, tx, ctrl;
+static unsigned net_slot;
+static uint8_t announce_ack[2] = {3, 0}; /* VIRTIO_NET_CTRL_ANNOUNCE, _ACK */
+static volatile uint8_t announce_answer;
+static bool can_announce, announcing;
 static uint8_t *rx_bufs, *tx_bufs;
 static uint32_t tx_used; /* one bit a buffer */
 static uint16_t ip_id;
@@ -183,21 +192,52 @@ static uint32_t parse_ip(const char *p)
 	return ip;
 }
 
+static void announce(void)
+{
+	send_arp(1, (const uint8_t *)"\xff\xff\xff\xff\xff\xff", (const uint8_t *)"\0\0\0\0\0\0",
+		 guest_net_ip);
+}
+
+/* A configuration change: is an announcement wanted? */
+static void config_changed(void)
+{
+	const struct guest_buf bufs[2] = {{announce_ack, 2, false},
+					  {(const void *)&announce_answer, 1, true}};
+	uint32_t first, len;
+
+	if (announcing && guest_queue_take(&ctrl, &first, &len))
+		announcing = false;
+	if (!(__atomic_exchange_n(&guest_slot_isr[net_slot], 0, __ATOMIC_SEQ_CST) & ISR_CONFIG) ||
+	    !can_announce)
+		return;
+	if (!(guest_virtio_config(net_slot, 4) >> 16 & STATUS_ANNOUNCE) || announcing)
+		return;
+	announce();
+	announcing = true;
+	guest_queue_add(&ctrl, 0, bufs, 2);
+	guest_queue_kick(&ctrl);
+}
+
 static void init(void)
 {
+	uint64_t words, features;
 	unsigned slot = 0;
-	uint64_t words;
 
 	guest_net_ip = parse_ip(guest_param("ip"));
 	if (!guest_net_ip || !guest_virtio_find(DEVICE_NET, &slot))
 		guest_fail("net: no ip= or no device");
-	guest_virtio_start(slot, FEATURE_MAC);
+	net_slot = slot;
+	features = guest_virtio_start(slot, FEATURE_MAC | FEATURE_STATUS | FEATURE_CTRL |
+						    FEATURE_ANNOUNCE);
+	can_announce = (features & FEATURE_CTRL) && (features & FEATURE_ANNOUNCE);
 	words = (uint64_t)guest_virtio_config(slot, 4) << 32 | guest_virtio_config(slot, 0);
 	memcpy(mac, &words, 6);
 	rx_bufs = guest_pages(BUFS * BUF_BYTES);
 	tx_bufs = guest_pages(BUFS * BUF_BYTES);
 	guest_virtio_queue(&rx, slot, 0);
 	guest_virtio_queue(&tx, slot, 1);
+	if (can_announce)
+		guest_virtio_queue(&ctrl, slot, 2);
 	if (rx.size < BUFS || tx.size < BUFS)
 		guest_fail("net: queues too small");
 	guest_virtio_ready(slot);
@@ -216,6 +256,7 @@ static uint64_t poll(uint64_t now)
 	uint32_t id, len;
 	bool any = false;
 
+	config_changed();
 	while (guest_queue_take(&rx, &id, &len)) {
 		if (id >= BUFS || len > BUF_BYTES)
 			guest_fail("net: the device used a buffer that it was not given");

@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TYPES = {"Hello": 1, "Request": 2, "Reply": 3, "Event": 4, "Data": 5, "CoreStart": 6}
 NAMES = {number: name for name, number in TYPES.items()}
 
@@ -167,18 +167,26 @@ class Channel:
             return reply
 
 
-def start_hvcore(program, start, **popen):
-    """Starts hvcore with a CORE_START message; returns (process, reply). The caller ends the process."""
+def start_hvcore(program, start, keep=(), **popen):
+    """Starts hvcore with a CORE_START message; returns (process, reply). keep: descriptors that it inherits. The caller ends the process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.sendall(frame("CoreStart", start))
 
     def child():
+        """Descriptor 3 is the start socket; what is in `keep` stays where it is (a descriptor 3 of ours must not be in it)."""
         os.dup2(theirs.fileno(), 3)
 
-    process = subprocess.Popen([program], close_fds=False, preexec_fn=child, **popen)
+    assert 3 not in keep
+    process = subprocess.Popen([program], pass_fds=(3, *keep), preexec_fn=child, **popen)
     theirs.close()
     ours.settimeout(30)
     channel = Channel(ours, hello=False)
-    reply = channel.receive("Reply")
-    channel.close()
+    try:
+        reply = channel.receive("Reply")
+    except (OSError, ConnectionError):
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        channel.close()
     return process, reply
