@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-EXTRA_DIST += fencing/fen_proof.h
+noinst_LIBRARIES += libfencing.a
+libfencing_a_SOURCES = \
+	fencing/fen_evidence.c \
+	fencing/fen_proof.c fencing/fen_proof.h fencing/fen_proof_int.h \
+	fencing/fen_shut_out.c
