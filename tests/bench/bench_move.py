@@ -29,15 +29,19 @@ class Move:
         self.blackout_ms, self.total_ms = blackout_ms, total_ms
 
 
+def is_beat(value):
+    return value & 0xC0 == 0x80
+
+
 def beats_in_order(observer, since):
     """(last beat of the source, first beat of the destination) in ns; the observer must have seen both ends."""
-    first = min(at for at, value in observer.bytes_of(1, since) if value & 0xc0 == 0x80)
-    last = max(at for at, value in observer.bytes_of(0) if value & 0xc0 == 0x80 and at < first)
+    first = min(at for at, value in observer.bytes_of(1, since) if is_beat(value))
+    last = max(at for at, value in observer.bytes_of(0) if is_beat(value) and at < first)
     return last, first
 
 
 def finish(observer, since, begun, ended):
-    observer.wait(lambda e: e[0] == "bytes" and e[2][0] == "1", since, TIMEOUT_S)
+    observer.wait_byte(1, is_beat, since, TIMEOUT_S)
     time.sleep(0.02)
     observer.pump(0)
     last, first = beats_in_order(observer, since)
@@ -56,7 +60,7 @@ def kill(observer, pids):
 
 def wait_beating(observer, since):
     """The guest has filled its memory and beats."""
-    observer.wait(lambda e: e[0] == "bytes" and e[2][0] == "0" and e[2][1] != "40", since, TIMEOUT_S)
+    observer.wait_byte(0, is_beat, since, TIMEOUT_S)
     time.sleep(0.1)
 
 

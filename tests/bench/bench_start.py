@@ -34,7 +34,7 @@ def one_ours(env, observer, number):
     seen = len(observer.events)
     pid, _ = env.start(observer, env.core_start(f"bench{number}", control, "beat", CMDLINE, MEMORY_MIB))
     begun = next(e[1] for e in observer.events[seen:] if e[0] == "spawn")
-    first = observer.wait_byte(0, 0x40, seen)
+    first = observer.wait_byte(0, lambda value: value == 0x40, seen)
     api = observer.wait(lambda e: e[0] == "reply", seen)[1]
     time.sleep(0.1)
     memory = private_mib(pid)
@@ -49,7 +49,7 @@ def one_peer(env, observer, number):
     seen = len(observer.events)
     begun, pid = observer.spawn(argv)
     qmp = qemu_peer.Qmp(qmp_path)
-    first = observer.wait_byte(0, 0x40, seen)
+    first = observer.wait_byte(0, lambda value: value == 0x40, seen)
     time.sleep(0.1)
     memory = private_mib(pid)
     qmp.sock.close()

@@ -67,14 +67,34 @@ class Observer:
                 raise TimeoutError("nothing of the kind was seen")
             self.pump(left)
 
-    def wait_byte(self, source, value=None, since=0, timeout=20):
-        """Time of the first byte (of that value) of a source."""
-        def test(event):
-            return event[0] == "bytes" and int(event[2][0]) == source and (
-                value is None or f"{value:02x}" in [event[2][1][i:i + 2] for i in range(0, len(event[2][1]), 2)])
-        return self.wait(test, since, timeout)[1]
-
     def bytes_of(self, source, since=0):
-        """[(ns, value)] seen so far."""
-        return [(at, int(words[1][i:i + 2], 16)) for kind, at, words in self.events[since:]
-                if kind == "bytes" and int(words[0]) == source for i in range(0, len(words[1]), 2)]
+        """[(ns of arrival, value)] of the debug port bytes seen so far: raw from QEMU, as lines "NS b HH" from hvcore."""
+        values, line = [], b""
+        for kind, at, words in self.events[since:]:
+            if kind == "open" and int(words[0]) == source:
+                line = b""
+            if kind != "bytes" or int(words[0]) != source:
+                continue
+            for byte in bytes.fromhex(words[1]):
+                if byte == 0x40 or byte >= 0x80:
+                    values.append((at, byte))
+                elif byte != 0x0A:
+                    line += bytes([byte])
+                else:
+                    parts = line.split(b" ")
+                    if len(parts) == 3 and parts[1] == b"b":
+                        values.append((at, int(parts[2], 16)))
+                    line = b""
+        return values
+
+    def wait_byte(self, source, test=lambda value: True, since=0, timeout=20):
+        """Time of the first byte of a source that passes the test."""
+        end = time.monotonic() + timeout
+        while True:
+            for at, value in self.bytes_of(source, since):
+                if test(value):
+                    return at
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no such byte was seen")
+            self.pump(left)

@@ -60,14 +60,14 @@ class Tap:
 
 
 class Beats(threading.Thread):
-    """Listens where hvcore sends the bytes of the debug port, and keeps (time, byte) of each."""
+    """Listens where hvcore sends the debug port: keeps (ns, byte) of every beat and (ns, text) of every line of text."""
 
     def __init__(self, path):
         super().__init__(daemon=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(path)
         self.listener.listen(4)
-        self.seen = []
+        self.seen, self.lines = [], []
         self.start()
 
     def run(self):
@@ -76,13 +76,22 @@ class Beats(threading.Thread):
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            with connection:
-                while data := connection.recv(4096):
-                    now = time.monotonic_ns()
-                    self.seen += [(now, byte) for byte in data]
+            with connection, connection.makefile("rb") as stream:
+                for line in stream:
+                    self.take(line.decode().rstrip("\n").split(" ", 2))
+
+    def take(self, words):
+        if len(words) == 3 and words[1] == "b":
+            self.seen.append((int(words[0]), int(words[2], 16)))
+        elif len(words) == 3 and words[1] == "l":
+            self.lines.append((int(words[0]), words[2]))
 
     def values(self):
         return bytes(byte for _, byte in self.seen)
+
+    def acked(self):
+        """The numbers of the writer's "A SEQ" lines."""
+        return [int(text[2:]) for _, text in self.lines if text.startswith("A ")]
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -175,7 +175,8 @@ void guest_power_off(void)
 	if (is_hv1)
 		*(volatile uint8_t *)(HV_POWER_GPA + HV_POWER_SLEEP_CTL) =
 			HV_POWER_S5_TYP << 2 | 0x20;
-	call(GUEST_CALL_RESET);
+	else
+		call(GUEST_CALL_RESET);
 	guest_park_cpu();
 }
 
@@ -183,7 +184,8 @@ void guest_reset(void)
 {
 	if (is_hv1)
 		*(volatile uint8_t *)(HV_POWER_GPA + HV_POWER_RESET) = 1;
-	call(GUEST_CALL_RESET);
+	else
+		call(GUEST_CALL_RESET);
 	guest_park_cpu();
 }
 
