@@ -11,3 +11,18 @@ tests_san_labsan_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(ISAL_CFLAGS)
 tests_san_labsan_LDADD = $(OPENSSL_LIBS) $(ISAL_LIBS)
 tests_san_labsanctl_SOURCES = tests/san/labsanctl.c
 EXTRA_DIST += tests/san/README.md
+
+# What iscsi-test-cu does not judge; a process helper and a thin initiator that other tests may link too.
+LABSAN_TEST_SUPPORT = tests/san/labsan_proc.c tests/san/labsan_proc.h tests/san/labsan_ini.c \
+	tests/san/labsan_ini.h
+check_PROGRAMS += tests/san/labsan_test
+tests_san_labsan_test_SOURCES = tests/san/labsan_test.c $(LABSAN_TEST_SUPPORT)
+tests_san_labsan_test_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_labsan_test_LDADD = $(ISCSI_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/san/judge.sh
+
+# Opens sockets on 127.0.0.1, so it is no part of "make check".
+.PHONY: check-san
+check-san: tests/san/labsan tests/san/labsanctl tests/san/labsan_test
+	LABSAN=$(abs_builddir)/tests/san/labsan tests/san/labsan_test
+	LABSAN=$(abs_builddir)/tests/san/labsan $(srcdir)/tests/san/judge.sh --quick

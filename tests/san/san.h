@@ -23,8 +23,8 @@
 #define SAN_MAX_LUNS	64
 #define SAN_MAX_PORTALS 16
 #define SAN_MAX_ACL	32
-#define SAN_MAX_XFER	(16u << 20) /* most data of one READ or WRITE */
-#define SAN_MAX_WSAME	(256u << 20) /* most bytes that one WRITE SAME changes */
+#define SAN_MAX_XFER	(32u << 20) /* most data of one READ or WRITE */
+#define SAN_MAX_WSAME	(128u << 20) /* most bytes that one WRITE SAME changes */
 #define SAN_MAX_CAW	128u	     /* most blocks of one COMPARE AND WRITE */
 #define SAN_MAX_RECV	262144u	     /* our MaxRecvDataSegmentLength */
 #define SAN_MAX_BURST	1048576u

@@ -266,6 +266,21 @@ static void do_unstall(struct san *san, FILE *out, char **w, int n)
 	set_stall(san, out, w, n, false);
 }
 
+/* Delayed commands land now; the deterministic end of a very long delay. */
+static void do_release(struct san *san, FILE *out, char **w, int n)
+{
+	struct san_cmd *cmd;
+	unsigned int hits = 0;
+
+	TAILQ_FOREACH(cmd, &san->parked, in_park) {
+		if (!cmd->due_ns || (n && !san_inject_nexus_match(cmd->nexus, w[0])))
+			continue;
+		cmd->due_ns = 0;
+		hits++;
+	}
+	fprintf(out, "{\"ok\":true,\"commands\":%u}", hits);
+}
+
 static void do_attention(struct san *san, FILE *out, char **w, int n)
 {
 	unsigned int i, asc, ascq, hits = 0;
@@ -396,6 +411,7 @@ static const struct verb verbs[] = {
 	{"unhang", do_unhang, "NEXUS|IQN|all"},
 	{"stall", do_stall, "LUN|all"},
 	{"unstall", do_unstall, "LUN|all"},
+	{"release", do_release, "[NEXUS|IQN|all]"},
 	{"attention", do_attention, "NEXUS|IQN|all ASC/ASCQ"},
 	{"power-cut", do_power_cut, "[keep=PERCENT] [seed=N]"},
 	{"power-on", do_power_on, ""},
