@@ -70,14 +70,14 @@ trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
 start() {
-	rm -rf "$dir/state" "$dir"/disk*
+	rm -rf "$dir/state" "$dir"/disk* "$dir/ready" # an old ready line must not be read again
 	mkdir "$dir/state"
 	"$LABSAN" --portal 127.0.0.1:0 --portal 127.0.0.1:0 --iqn $iqn --state "$dir/state" \
 		--lun "$dir/disk0,thin,size=100M" --lun "$dir/disk1,thin,blocksize=4096,size=800M" \
 		>"$dir/ready" 2>"$dir/err" &
 	pid=$!
 	for _ in $(seq 200); do
-		grep -q '^ready' "$dir/ready" && break
+		grep -qs '^ready' "$dir/ready" && break
 		sleep 0.02
 	done
 	read -r word portal portal2 <"$dir/ready"

@@ -333,7 +333,8 @@ static void test_unit_attentions(void **state)
 	assert_int_equal(ini_open(&a, &p, "a", 1, NULL), 0);
 	assert_int_equal(ini_do(&a, 0, tur, 6, '-', NULL, 0, &rep), CHECK);
 	assert_int_equal(rep.sense, 0x062900);
-	two_hosts(&p, &b, &a); /* a logs in again inside */
+	ini_close(&a);
+	two_hosts(&p, &b, &a);
 	assert_int_equal(ini_pr_out(&b, 0, PREEMPT, WEAR, 0xa, 0xb, false), GOOD);
 	assert_int_equal(ini_do(&a, 0, tur, 6, '-', NULL, 0, &rep), CHECK);
 	assert_int_equal(rep.sense, 0x062a05);
