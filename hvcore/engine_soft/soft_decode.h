@@ -70,12 +70,14 @@ struct soft_decode {
 	uint8_t reg;
 	uint8_t rm;
 	bool rip_relative;
+	bool lock_ok; /* LOCK is allowed with this instruction */
 };
 
 /*
- * Decode the instruction at buf[0..len) for mode into *op (op->off and op->n are the caller's). Returns its length, or
- * 0 when len was too short to hold it (never for len >= 15: too long is #GP, and a valid op that raises it).
- * *ends_block tells that no further instruction may follow in the block. [any]
+ * Decode the instruction at buf[0..len) for mode into *op, whose off the caller has set (targets and rip-relative
+ * addresses are kept relative to the page). Returns its length, or 0 when len was too short to hold it (never for
+ * len >= 15: too long is #GP, and a valid op that raises it). If op->base comes back as SOFT_REG_FAR, the caller must
+ * put a soft_op_set_far in front. *ends_block: no further instruction may follow in the block. [any]
  */
 unsigned int soft_decode_one(const uint8_t *buf, unsigned int len, unsigned int mode, struct soft_op *op, bool *ends_block);
 
