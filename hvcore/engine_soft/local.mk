@@ -17,3 +17,32 @@ libhvcore_a_SOURCES += \
 	hvcore/engine_soft/soft_x87.c hvcore/engine_soft/soft_x87.h \
 	hvcore/engine_soft/soft_x87_env.c \
 	hvcore/engine_soft/soft_x87_host.c hvcore/engine_soft/soft_x87_host.h
+# decoder, integer core, system
+libhvcore_a_SOURCES += \
+	hvcore/engine_soft/soft_op.h hvcore/engine_soft/soft_ops.h hvcore/engine_soft/soft_cpu.h \
+	hvcore/engine_soft/soft_mem.h hvcore/engine_soft/soft_flags.h hvcore/engine_soft/soft_reg.h \
+	hvcore/engine_soft/soft_vm.h \
+	hvcore/engine_soft/soft_decode.c hvcore/engine_soft/soft_decode.h \
+	hvcore/engine_soft/soft_decode_map1.c hvcore/engine_soft/soft_decode_int.h \
+	hvcore/engine_soft/soft_decode_map0f.c \
+	hvcore/engine_soft/soft_alu.c \
+	hvcore/engine_soft/soft_shift.c \
+	hvcore/engine_soft/soft_move.c \
+	hvcore/engine_soft/soft_muldiv.c \
+	hvcore/engine_soft/soft_bits.c \
+	hvcore/engine_soft/soft_atomic.c \
+	hvcore/engine_soft/soft_string.c \
+	hvcore/engine_soft/soft_branch.c \
+	hvcore/engine_soft/soft_legacy.c \
+	hvcore/engine_soft/soft_segment.c hvcore/engine_soft/soft_segment.h \
+	hvcore/engine_soft/soft_system.c \
+	hvcore/engine_soft/soft_port.c \
+	hvcore/engine_soft/soft_msr.c hvcore/engine_soft/soft_msr.h \
+	hvcore/engine_soft/soft_cpuid.c hvcore/engine_soft/soft_cpuid.h \
+	hvcore/engine_soft/soft_exc.c hvcore/engine_soft/soft_exc.h \
+	hvcore/engine_soft/soft_mmu.c hvcore/engine_soft/soft_mmu.h \
+	hvcore/engine_soft/soft_block.c hvcore/engine_soft/soft_block.h \
+	hvcore/engine_soft/soft_clock.c hvcore/engine_soft/soft_clock.h \
+	hvcore/engine_soft/soft_state.c hvcore/engine_soft/soft_state.h \
+	hvcore/engine_soft/soft_run.c hvcore/engine_soft/soft_run.h \
+	hvcore/engine_soft/soft_engine.c

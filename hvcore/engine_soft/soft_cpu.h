@@ -12,6 +12,7 @@
 #ifndef SOFT_CPU_H
 #define SOFT_CPU_H
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -216,13 +217,13 @@ struct soft_cpu {
 	uint64_t tsc_offset;
 	uint64_t bounce_la;
 	union soft_xmm bounce;
-	bool halted;
 	bool nmi_masked;
-	bool nmi_pending;
-	uint8_t sipi_vector;
 	uint32_t mp_state; /* enum hv_mp_state */
 	_Atomic uint32_t stop; /* SOFT_STOP_ */
-	_Atomic uint32_t in_run;
+	_Atomic bool busy;   /* may touch guest RAM, see soft_run.h */
+	_Atomic bool asleep; /* in HLT, waits on wake */
+	pthread_mutex_t sleep_lock;
+	pthread_cond_t wake; /* on the monotonic clock */
 
 	unsigned int index;
 	struct soft_vm *vm;

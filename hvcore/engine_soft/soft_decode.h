@@ -26,14 +26,6 @@
 
 #include "hvcore/engine_soft/soft_op.h"
 
-/* What a block's ops were decoded for; part of its key. */
-#define SOFT_MODE_16	 0x01u /* exactly one of these three: default operand and address size */
-#define SOFT_MODE_32	 0x02u
-#define SOFT_MODE_64	 0x04u
-#define SOFT_MODE_NO_FPU 0x08u /* CR0.EM: x87 is #NM, SSE is #UD */
-#define SOFT_MODE_TS	 0x10u /* CR0.TS: x87, MMX and SSE are #NM */
-#define SOFT_MODE_NO_SSE 0x20u /* CR4.OSFXSR is clear: SSE is #UD */
-
 /* Mandatory prefix as the SSE tables use it. F2/F3 win over 66; d->opsize16 still tells 66 apart. */
 enum { SOFT_PFX_NONE, SOFT_PFX_66, SOFT_PFX_F3, SOFT_PFX_F2 };
 enum { SOFT_MAP_1, SOFT_MAP_0F, SOFT_MAP_0F38, SOFT_MAP_0F3A };

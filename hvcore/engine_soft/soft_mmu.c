@@ -11,6 +11,7 @@
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_mmu.h"
+#include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_vm.h"
 
 #define PTE_P	 0x1ull
@@ -237,7 +238,9 @@ static void mmio(struct soft_cpu *cpu, uint64_t gpa, void *data, unsigned int le
 	} else if (gpa - HV_IOAPIC_GPA < SOFT_PAGE) {
 		soft_irqchip_ioapic_mmio(&vm->irqchip, (uint32_t)(gpa - HV_IOAPIC_GPA), data, len, write);
 	} else {
+		soft_run_pause(cpu);
 		vm->cfg.up.mmio(vm->cfg.up.arg, gpa, data, len, write);
+		soft_run_resume(cpu);
 	}
 }
 

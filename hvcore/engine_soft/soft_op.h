@@ -35,6 +35,14 @@ enum {
 /* Segments, in ModRM order; SOFT_SEG_NONE has base 0 and is what 64-bit code uses for ES, CS, SS and DS. */
 enum { SOFT_ES, SOFT_CS, SOFT_SS, SOFT_DS, SOFT_FS, SOFT_GS, SOFT_SEG_NONE, SOFT_NR_SEG = 8 };
 
+/* What a block's ops were decoded for; part of its key. */
+#define SOFT_MODE_16	 0x01u /* exactly one of these three: default operand and address size */
+#define SOFT_MODE_32	 0x02u
+#define SOFT_MODE_64	 0x04u
+#define SOFT_MODE_NO_FPU 0x08u /* CR0.EM: x87 is #NM, SSE is #UD */
+#define SOFT_MODE_TS	 0x10u /* CR0.TS: x87, MMX and SSE are #NM */
+#define SOFT_MODE_NO_SSE 0x20u /* CR4.OSFXSR is clear: SSE is #UD */
+
 /* soft_op.flags */
 #define SOFT_OP_ADDR32 0x01u /* effective address is truncated to 32 bits */
 #define SOFT_OP_ADDR16 0x02u /* ... to 16 bits */

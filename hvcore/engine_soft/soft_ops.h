@@ -103,7 +103,6 @@ SOFT_DECLARE(soft_op_pushf_legacy);
 SOFT_DECLARE(soft_op_popf_legacy);
 SOFT_DECLARE(soft_op_call_legacy);
 SOFT_DECLARE(soft_op_ret_legacy);
-SOFT_DECLARE(soft_op_jmp_legacy);
 SOFT_DECLARE(soft_op_jmp_legacy_r);
 SOFT_DECLARE(soft_op_jmp_ptr);
 
