@@ -169,7 +169,7 @@ static unsigned int decode_run(const uint8_t *page, unsigned int off, unsigned i
 		if (!len)
 			break;
 		n++;
-		if (o->base == SOFT_REG_FAR && o->index == SOFT_REG_ZERO && o->fn != soft_op_xlat) {
+		if (o->base == SOFT_REG_FAR) {
 			op[used + 1] = *o;
 			*o = (struct soft_op){.fn = soft_op_set_far, .off = (uint16_t)off};
 			o->n = (uint8_t)n;

@@ -502,6 +502,7 @@ static int decode_high(struct soft_decode *d, struct soft_op *op)
 		return mov_rm_imm(d, op);
 	case 0xd7:
 		op->base = SOFT_RBX;
+		op->index = SOFT_REG_FAR; /* holds AL */
 		op->seg = d->seg != SOFT_SEG_NONE || is_64(d) ? d->seg : (uint8_t)SOFT_DS;
 		return choose(op, soft_op_xlat);
 	case 0xd8 ... 0xdf:

@@ -8,6 +8,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include <stdio.h>
 
 #include "hvcore/engine_soft/soft_block.h"

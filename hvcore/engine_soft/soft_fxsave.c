@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_fxsave.h"
 
 #include <string.h>

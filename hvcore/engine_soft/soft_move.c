@@ -379,14 +379,11 @@ SOFT_HX(soft_op_std)
 	SOFT_NEXT(cpu, op);
 }
 
-/* XLAT: the decoder made base RBX; AL is added here, before the address is truncated. */
+/* XLAT: the decoder made it [RBX + SOFT_REG_FAR]. */
 SOFT_HX(soft_op_xlat)
 {
-	struct soft_op with_al = *op;
-
 	cpu->gpr[SOFT_REG_FAR] = soft_get8(cpu, 0);
-	with_al.index = SOFT_REG_FAR;
-	soft_set8(cpu, 0, soft_ld8(cpu, op, soft_ea(cpu, &with_al)));
+	soft_set8(cpu, 0, soft_ld8(cpu, op, soft_ea(cpu, op)));
 	SOFT_NEXT(cpu, op);
 }
 

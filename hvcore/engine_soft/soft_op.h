@@ -2,11 +2,14 @@
 /*
  * One decoded guest instruction, and how one hands over to the next.
  *
- * A block is an array of struct soft_op. A handler does the work of its op and ends with SOFT_NEXT(cpu, op). In an
- * optimised build that is a tail call straight into the next handler, so there is no dispatch loop and every handler
- * has its own, well predicted, indirect jump. In a debug or sanitizer build, where the compiler does not promise
- * sibling calls, the same macro returns the next op and the run loop goes round. A handler that must leave the block
- * (rip is set, nothing more to run here) returns NULL.
+ * A block is an array of struct soft_op. A handler does the work of its op and ends with
+ * SOFT_NEXT(cpu, op). In an optimised build that is a tail call straight into the next handler, so
+ * there is no dispatch loop and every handler has its own, well predicted, indirect jump. A handler
+ * that must leave the block (rip is set, nothing more to run here) returns NULL.
+ *
+ * A compiler cannot make a tail call where the address of a local variable has escaped: files with
+ * such handlers define SOFT_LOOPED before their includes. There, and in debug and sanitizer builds,
+ * the same macro returns the next op and the run loop goes round. Both kinds mix freely.
  *
  * [vcpu] everything here runs on the thread of the vCPU that owns the ops. Ops are private to one vCPU.
  */
@@ -86,12 +89,12 @@ struct soft_op {
 
 _Static_assert(sizeof(struct soft_op) == 32, "an op is half a cache line");
 
-#if defined(__OPTIMIZE__) && !defined(HV_SANITIZED)
+#if defined(__OPTIMIZE__) && !defined(HV_SANITIZED) && !defined(SOFT_LOOPED)
 #define SOFT_THREADED 1
 #define SOFT_GOTO(cpu, op) return (op)->fn((cpu), (op))
 #else
 #define SOFT_THREADED 0
-#define SOFT_GOTO(cpu, op) return (op)
+#define SOFT_GOTO(cpu, op) return ((void)(cpu), (op))
 #endif
 #define SOFT_NEXT(cpu, op) SOFT_GOTO((cpu), (op) + 1)
 

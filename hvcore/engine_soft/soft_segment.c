@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_mmu.h"

@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_sse.h"
 
 #include "hvcore/engine_soft/soft_fp.h"

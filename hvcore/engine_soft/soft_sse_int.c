@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_sse.h"
 
 /* name: d.lane[i] = expr of a (destination) and b (source), for all n lanes */

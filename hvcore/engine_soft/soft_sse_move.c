@@ -7,6 +7,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_sse.h"
 
 #define HANDLER(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)

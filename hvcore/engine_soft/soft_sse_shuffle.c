@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_sse.h"
 
 /* Interleave the low (high) halves of destination and source. */

@@ -8,6 +8,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_sse.h"
 

@@ -7,6 +7,8 @@
  */
 #include "config.h"
 
+#define SOFT_LOOPED
+
 #include "hvcore/engine_soft/soft_x87.h"
 
 #include <string.h>
