@@ -5,3 +5,12 @@ ocfdir = $(prefix)/lib/ocf/resource.d/hvcluster
 ocf_PROGRAMS = VirtualMachine
 VirtualMachine_SOURCES = programs/ocf_main.c
 VirtualMachine_LDADD = libcluster.a libsharedstorage.a libproto.a libcommon.a $(XML_LIBS) $(JSON_LIBS) $(HV_SYS_LIBS)
+
+sbin_PROGRAMS += hvclusterd hvctl
+hvctl_SOURCES = programs/hvctl_main.c
+hvctl_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS)
+hvctl_LDADD = libcli.a libproto.a libcommon.a $(JSON_LIBS) $(HV_SYS_LIBS)
+hvclusterd_SOURCES = programs/hvclusterd_main.c
+hvclusterd_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS)
+hvclusterd_LDADD = libcluster.a libfencing.a libsharedstorage.a libproto.a libcommon.a \
+	$(COROSYNC_LIBS) $(XML_LIBS) $(JSON_LIBS) $(HV_SYS_LIBS)
