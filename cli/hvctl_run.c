@@ -22,7 +22,6 @@
 #include "cli/hvctl.h"
 
 #define RUN_START_FD 3
-#define RUN_TAP_FD   10
 #define RUN_DISKS    4u
 
 struct run {
@@ -141,8 +140,6 @@ static int run_config(struct run *r, struct px_ask *ask, struct cm_err *err)
 	if (f)
 		fclose(f);
 	for (size_t i = 0; i < ask->req.n_args; i++) {
-		if (strcmp(ask->args[i]->key, "net") == 0)
-			continue;
 		if (run_arg(r, ask->args[i]->key, ask->args[i]->value, err))
 			return err->code;
 	}

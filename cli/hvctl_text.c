@@ -264,9 +264,12 @@ void hvctl_show_migrated(struct json_object *doc)
 	if (u64(doc, "rounds"))
 		printf(", %" PRIu64 " rounds", u64(doc, "rounds"));
 	putchar('\n');
-	if (json_object_object_get_ex(doc, "phases", &phases) && json_object_is_type(phases, json_type_object))
+	if (json_object_object_get_ex(doc, "phases", &phases) && json_object_is_type(phases, json_type_object)) {
 		json_object_object_foreach(phases, key, v)
+		{
 			printf("  %-24s %8.2f ms\n", key, json_object_get_double(v));
+		}
+	}
 }
 
 void hvctl_show_progress(struct json_object *doc)

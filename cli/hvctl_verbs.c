@@ -15,7 +15,6 @@ const struct hvctl_verb hvctl_verbs[] = {
 		{"initrd", "FILE", NULL, "initial ramdisk"},
 		{"cmdline", "TEXT", NULL, "kernel command line"},
 		{"disk", "FILE|URL", NULL, "disk (a path, file: or iscsi: URL); ';' separates several"},
-		{"net", "bridge=NAME", NULL, "a tap on that bridge (root)"},
 		{"memory", "SIZE", NULL, "guest memory (256M)"},
 		{"cpus", "N", NULL, "vCPUs (1)"},
 		{"engine", "auto|kvm|soft", NULL, "CPU engine (auto)"},
