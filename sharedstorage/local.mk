@@ -4,6 +4,11 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_dev.c sharedstorage/stor_dev.h sharedstorage/stor_dev_int.h \
 	sharedstorage/stor_disk.h \
 	sharedstorage/stor_file.c \
+	sharedstorage/stor_iscsi.c sharedstorage/stor_iscsi_int.h \
+	sharedstorage/stor_iscsi_admit.c sharedstorage/stor_iscsi_fence.c \
+	sharedstorage/stor_iscsi_guard.c sharedstorage/stor_iscsi_io.c \
+	sharedstorage/stor_scsi.c sharedstorage/stor_scsi.h \
+	sharedstorage/stor_sess.c sharedstorage/stor_sess.h \
 	sharedstorage/stor_lease.c sharedstorage/stor_lease.h sharedstorage/stor_lease_int.h \
 	sharedstorage/stor_lease_api.c \
 	sharedstorage/stor_lease_disk.c sharedstorage/stor_lease_disk.h \

@@ -79,8 +79,7 @@ struct stor_dev *stor_dev_open(struct cm_loop *loop, const char *text,
 	case STOR_URL_FILE:
 		return stor__file_open(loop, &url, opts, err);
 	case STOR_URL_ISCSI:
-		cm_err_set(err, CM_E_UNSUPPORTED, "iSCSI is not in this build");
-		return NULL;
+		return stor__iscsi_open(loop, &url, opts, err);
 	case STOR_URL_VOLUME:
 	case STOR_URL_NONE:
 		break;

@@ -35,6 +35,7 @@
 #include "common/cm_err.h"
 #include "common/cm_loop.h"
 
+struct cm_fsm_def;
 struct stor_dev;
 struct stor_req;
 
@@ -144,6 +145,7 @@ struct stor_dev_opts {
 			  made up */
 	/* iscsi: > 0 turns persistent reservations on; STOR_SLOT_TOOL: a tool, no host */
 	uint16_t host_slot;
+	bool guarded; /* iscsi: a lock LUN: COMPARE AND WRITE by a short reservation, not the command */
 	int secret_fd; /* iscsi: CHAP secret is read from here instead of secret-file; <= 0: none */
 	stor_event_fn event;
 	void *event_arg;
@@ -210,5 +212,8 @@ void stor_req_write_zeroes(struct stor_req *r, uint64_t offset_bytes, uint64_t l
  */
 void stor_req_caw(struct stor_req *r, uint64_t offset_bytes, const void *compare, const void *swap,
 		  uint32_t sector_bytes, stor_done_fn done, void *arg);
+
+/* The session machine of the iSCSI backend, for tests and `hvctl fsm`. */
+const struct cm_fsm_def *stor_iscsi_fsm(void);
 
 #endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_iscsi_int.h - inside of an iSCSI device. stor_iscsi.c has its life (sessions, gate), stor_iscsi_admit.c
+ * what is asked and registered at each login, stor_iscsi_io.c the requests, stor_iscsi_fence.c shutting others
+ * out, stor_iscsi_guard.c COMPARE AND WRITE without the command. Inside sharedstorage/ only. Thread: [loop].
+ */
+#ifndef STOR_ISCSI_INT_H
+#define STOR_ISCSI_INT_H
+
+#include "common/cm_fsm.h"
+#include "sharedstorage/stor_dev_int.h"
+#include "sharedstorage/stor_pr.h"
+#include "sharedstorage/stor_sess.h"
+#include "sharedstorage/stor_url.h"
+
+#define ISCSI_DEPTH	 96  /* commands under way; the usual CmdSN window is 128 */
+#define ISCSI_IOVS	 512 /* per command */
+#define ISCSI_ADM_BYTES	 4096
+#define ISCSI_OLDER_KEYS 32
+#define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
+
+#define ISCSI_STATES(XX) \
+	XX(NONE) XX(LOGIN) XX(PROBE) XX(LOOK) XX(ENTER) XX(UP) XX(DROP) XX(PAUSE) XX(CLOSING) XX(OFF)
+#define ISCSI_EVENTS(XX) \
+	XX(NONE) XX(SESS_UP) XX(SESS_DOWN) XX(PROBED) XX(ENTER) XX(ENTERED) XX(BAD) XX(TIMER) XX(CLOSE)
+#define XX(n) IS_##n,
+enum stor_iscsi_state { ISCSI_STATES(XX) IS_COUNT };
+#undef XX
+#define XX(n) IE_##n,
+enum stor_iscsi_event { ISCSI_EVENTS(XX) IE_COUNT };
+#undef XX
+
+/* One request under way. */
+struct stor_io {
+	TAILQ_ENTRY(stor_io) link; /* in sendq, delayed or held */
+	struct stor_cmd cmd;
+	struct stor_req *req;
+	struct stor_iscsi *dev;
+	uint64_t done_bytes; /* of req, before this command */
+	unsigned tries;
+	bool sent;
+	struct iovec own[2]; /* CAW halves, or a buffer */
+	struct iovec *slice; /* a long request's part, or NULL */
+	uint8_t *buf;	     /* zero block or unmap list, or NULL */
+	uint8_t small[STOR_UNMAP_BYTES];
+};
+TAILQ_HEAD(stor_ios, stor_io);
+
+struct stor_fence_job {
+	uint64_t keys[64];
+	unsigned nkeys, next;
+	bool reset_needed, verifying;
+	stor_fence_fn done;
+	void *arg;
+};
+
+struct stor_guard_job;
+
+struct stor_iscsi {
+	struct stor_dev dev; /* first */
+	struct cm_fsm fsm;
+	struct stor_url url;
+	char secret[64], target_secret[64], label[96];
+	struct stor_sess *sess;
+	unsigned portal; /* in use */
+	struct cm_timer timer, delay;
+	uint64_t backoff_ms, opened_ns;
+	struct cm_err why; /* of BAD */
+	/* of the target */
+	struct stor_limits limits;
+	bool unmap, ws_unmap, thin, no_pa, no_aptpl, no_caw;
+	/* of this process */
+	bool guarded;
+	uint64_t key; /* of the session of now, 0 none */
+	uint64_t older[ISCSI_OLDER_KEYS];
+	unsigned nolder;
+	bool entered_once; /* some session of ours may have writes in flight at the target */
+	bool isid_toggle;
+	/* commands */
+	struct stor_ios sendq, held, delayed;
+	unsigned ncmds;
+	bool holding, revalidating;
+	stor_reset_fn reset_done;
+	void *reset_arg;
+	struct stor_fence_job *fence;
+	struct stor_reqs cawq;
+	struct stor_guard_job *guard;
+};
+
+static inline struct stor_iscsi *stor__iscsi_of(struct stor_dev *dev)
+{
+	return CM_CONTAINER(dev, struct stor_iscsi, dev);
+}
+
+/* --- stor_iscsi.c ---- */
+void stor__iscsi_feed(struct stor_iscsi *d, enum stor_iscsi_event event, const char *reason);
+/* The session is of no use any more: drops it and begins anew. */
+void stor__iscsi_bad(struct stor_iscsi *d, int code, const char *fmt, ...) cm_printf(3, 4);
+/* LUN RESET when all commands have ended; new ones are held back until it is done. */
+void stor__iscsi_lun_reset(struct stor_iscsi *d, stor_reset_fn done, void *arg);
+void stor__iscsi_cmd_ended(struct stor_iscsi *d);
+
+/* --- administrative commands: one buffer, unit attentions and busy retried ---- */
+struct stor_adm;
+typedef void (*stor_adm_fn)(struct stor_iscsi *d, struct stor_adm *adm, void *arg);
+struct stor_adm {
+	struct stor_cmd cmd;
+	struct stor_iscsi *dev;
+	struct iovec iov;
+	unsigned tries;
+	stor_adm_fn next;
+	void *arg;
+	uint8_t buf[ISCSI_ADM_BYTES];
+};
+/* next is always called; cmd.status tells (STOR_CMD_LOST too). The memory goes after it. */
+void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,
+		    uint32_t bytes, uint64_t timeout_ms, stor_adm_fn next, void *arg);
+void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_pr_type type,
+		      uint64_t sa_key, stor_adm_fn next, void *arg);
+void stor__adm_read_keys(struct stor_iscsi *d, stor_adm_fn next, void *arg);
+bool stor__adm_is(const struct stor_adm *adm, uint8_t key);
+void stor__adm_words(const struct stor_adm *adm, char *out, size_t cap);
+/* All keys of a READ KEYS answer; -1: no good answer. */
+int stor__adm_keys(const struct stor_adm *adm, uint64_t keys[ISCSI_KEYS]);
+
+/* --- stor_iscsi_admit.c ---- */
+void stor__iscsi_probe(struct stor_iscsi *d);
+void stor__iscsi_enter(struct stor_iscsi *d);
+void stor__iscsi_key_is_old(struct stor_iscsi *d);
+void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
+
+/* --- stor_iscsi_io.c ---- */
+void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req);
+void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req);
+void stor__iscsi_pump(struct stor_iscsi *d);
+/* The session is dead: whatever was not sent goes back. */
+void stor__iscsi_io_down(struct stor_iscsi *d);
+void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg);
+
+/* --- stor_iscsi_fence.c ---- */
+void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+		       stor_fence_fn done, void *arg);
+void stor__iscsi_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg);
+
+/* --- stor_iscsi_guard.c ---- */
+void stor__iscsi_guard_submit(struct stor_iscsi *d, struct stor_req *req);
+bool stor__iscsi_guard_cancel(struct stor_iscsi *d, struct stor_req *req);
+void stor__iscsi_guard_down(struct stor_iscsi *d);
+
+#endif
