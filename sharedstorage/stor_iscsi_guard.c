@@ -209,7 +209,7 @@ static void guard_begin(struct stor_iscsi *d)
 	struct stor_req *req;
 	struct stor_guard_job *j;
 
-	if (d->guard || !d->sess || d->why.code || !(req = TAILQ_FIRST(&d->cawq)))
+	if (d->guard || !stor__dev_usable(&d->dev) || d->why.code || !(req = TAILQ_FIRST(&d->cawq)))
 		return;
 	j = calloc(1, sizeof *j);
 	CM_ASSERT(j);

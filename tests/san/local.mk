@@ -26,3 +26,6 @@ EXTRA_DIST += tests/san/judge.sh
 check-san: tests/san/labsan tests/san/labsanctl tests/san/labsan_test
 	LABSAN=$(abs_builddir)/tests/san/labsan tests/san/labsan_test
 	LABSAN=$(abs_builddir)/tests/san/labsan $(srcdir)/tests/san/judge.sh --quick
+
+include tests/san/stor.mk
+check-san: check-san-stor

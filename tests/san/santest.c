@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * santest.c - targets and hosts for tests; see santest.h. Everything that is started dies with the test
+ * (PDEATHSIG), everything lies in one temporary folder that is removed.
+ */
+#include "config.h"
+
+#include "tests/san/santest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cm_clock.h"
+
+static int free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), port;
+
+	assert_true(fd >= 0 && !bind(fd, (struct sockaddr *)&a, n));
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+	port = ntohs(a.sin_port);
+	close(fd);
+	return port;
+}
+
+/* Starts argv with its output to FILE in the folder; returns the pid. */
+static int spawn(struct san_target *t, char *const argv[], bool new_group)
+{
+	char log[96];
+	int pid, fd;
+
+	snprintf(log, sizeof log, "%s/output", t->dir);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (new_group)
+		setpgid(0, 0);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	dup2(fd, 1);
+	dup2(fd, 2);
+	execvp(argv[0], argv);
+	_exit(127);
+}
+
+static int run(struct san_target *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int run(struct san_target *t, const char *fmt, ...)
+{
+	char cmd[1024];
+	char *argv[] = {(char *)"/bin/sh", (char *)"-c", cmd, NULL};
+	int status = 0, pid;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd, sizeof cmd, fmt, ap);
+	va_end(ap);
+	pid = spawn(t, argv, false);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static bool port_open(int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	bool ok = fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof a);
+
+	close(fd);
+	return ok;
+}
+
+static void labsan_exec(struct san_target *t)
+{
+	char portal[40], portal2[40], ctl[80], state[80], log[80];
+	char *argv[32];
+	const char *bin = getenv("LABSAN");
+	int n = 0;
+
+	snprintf(portal, sizeof portal, "127.0.0.1:%d", t->port);
+	snprintf(portal2, sizeof portal2, "127.0.0.2:%d", t->port);
+	snprintf(ctl, sizeof ctl, "%s/ctl", t->dir);
+	snprintf(state, sizeof state, "%s/state", t->dir);
+	snprintf(log, sizeof log, "%s/writes.jsonl", t->dir);
+	unlink(ctl);
+	argv[n++] = (char *)(uintptr_t)(bin ? bin : "tests/san/labsan");
+	char *fixed[] = {(char *)"--portal", portal, (char *)"--portal", portal2, (char *)"--iqn",
+			 (char *)SAN_IQN, (char *)"--control", ctl, (char *)"--state", state,
+			 (char *)"--write-log", log};
+	for (unsigned i = 0; i < CM_ARRAY_LEN(fixed); i++)
+		argv[n++] = fixed[i];
+	for (unsigned i = 0; i < 4 && t->luns[i]; i++) {
+		char *spec;
+
+		assert_true(asprintf(&spec, "%s/%s", t->dir, t->luns[i]) > 0);
+		argv[n++] = (char *)"--lun";
+		argv[n++] = spec;
+	}
+	if (t->extra) {
+		char *copy = strdup(t->extra);
+
+		for (char *w = strtok(copy, " "); w && n < 31; w = strtok(NULL, " "))
+			argv[n++] = w;
+	}
+	argv[n] = NULL;
+	t->pid = spawn(t, argv, false);
+}
+
+#define TGTADM "TGT_IPC_SOCKET=%s/tgt.sock tgtadm -C %d --lld iscsi "
+
+static int tgt_exec(struct san_target *t)
+{
+	char cmd[512];
+	char *argv[] = {(char *)"/bin/sh", (char *)"-c", cmd, NULL};
+
+	snprintf(cmd, sizeof cmd,
+		 "TGT_IPC_SOCKET=%s/tgt.sock exec tgtd -f -C %d -t 2 --iscsi "
+		 "portal=127.0.0.1:%d,portal=127.0.0.2:%d",
+		 t->dir, t->ctl, t->port, t->port);
+	t->pid = spawn(t, argv, false);
+	for (int i = 0; i < 200 && run(t, TGTADM "--mode sys --op show >/dev/null 2>&1", t->dir, t->ctl);
+	     i++)
+		usleep(20000);
+	if (run(t, TGTADM "--mode target --op new --tid 1 --targetname " SAN_IQN, t->dir, t->ctl))
+		return -1;
+	for (int i = 0; i < 4 && t->luns[i]; i++) {
+		char file[64];
+		unsigned blocksize = strstr(t->luns[i], "blocksize=4096") ? 4096 : 512;
+
+		snprintf(file, sizeof file, "%.*s", (int)strcspn(t->luns[i], ","), t->luns[i]);
+		run(t, "test -e %s/%s || truncate -s 256M %s/%s", t->dir, file, t->dir, file);
+		if (run(t,
+			TGTADM "--mode logicalunit --op new --tid 1 --lun %d --backing-store %s/%s "
+			       "--bstype rdwr --blocksize %u",
+			t->dir, t->ctl, i + 1, t->dir, file, blocksize))
+			return -1;
+	}
+	return run(t, TGTADM "--mode target --op bind --tid 1 --initiator-address ALL", t->dir, t->ctl);
+}
+
+static int target_exec(struct san_target *t)
+{
+	if (t->kind == SAN_TGT)
+		return tgt_exec(t);
+	labsan_exec(t);
+	for (int i = 0; i < 500; i++) {
+		if (port_open(t->port))
+			return 0;
+		if (waitpid(t->pid, NULL, WNOHANG) == t->pid)
+			break;
+		usleep(10000);
+	}
+	return -1;
+}
+
+int san_start(struct san_target *t)
+{
+	if (t->kind == SAN_TGT && system("command -v tgtd >/dev/null && command -v tgtadm >/dev/null")) {
+		puts("SKIP: the tgt package is not installed");
+		return 77;
+	}
+	snprintf(t->dir, sizeof t->dir, "/tmp/hv-san-XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	t->port = free_port();
+	t->ctl = t->port % 32000 + 100;
+	if (target_exec(t)) {
+		run(t, "cat %s/output >&2", t->dir);
+		(void)!system("true");
+		fail_msg("the target did not start");
+	}
+	return 0;
+}
+
+void san_kill9(struct san_target *t)
+{
+	kill(t->pid, SIGKILL);
+	waitpid(t->pid, NULL, 0);
+	t->pid = 0;
+}
+
+void san_restart(struct san_target *t)
+{
+	assert_int_equal(target_exec(t), 0);
+}
+
+void san_stop(struct san_target *t)
+{
+	if (t->pid)
+		san_kill9(t);
+	if (t->dir[0] && !strncmp(t->dir, "/tmp/hv-san-", 12))
+		run(t, "cd /tmp && rm -r %s", t->dir);
+}
+
+void san_ctl(struct san_target *t, const char *fmt, ...)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char line[256], answer[4096];
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	size_t n = 0;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line - 1, fmt, ap);
+	va_end(ap);
+	strcat(line, "\n");
+	snprintf(a.sun_path, sizeof a.sun_path, "%s/ctl", t->dir);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(write(fd, line, strlen(line)), strlen(line));
+	while (n < sizeof answer - 1) {
+		ssize_t got = read(fd, answer + n, sizeof answer - 1 - n);
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+		if (answer[n - 1] == '\n')
+			break;
+	}
+	answer[n] = 0;
+	close(fd);
+	if (!strstr(answer, "\"ok\":true"))
+		fail_msg("labsan: %s -> %s", line, answer);
+}
+
+void san_url(const struct san_target *t, unsigned lun, const char *options, char *out, size_t cap)
+{
+	snprintf(out, cap, "iscsi://127.0.0.1:%d/%s/%u%s", t->port, SAN_IQN,
+		 t->kind == SAN_TGT ? lun + 1 : lun, options ? options : "");
+}
+
+const char *san_log_path(const struct san_target *t, char *out, size_t cap)
+{
+	snprintf(out, cap, "%s/writes.jsonl", t->dir);
+	return out;
+}
+
+/* --- hosts ------------------------------------------------------------------------------ */
+
+static void on_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
+		     void *arg)
+{
+	struct san_host *h = arg;
+
+	(void)dev;
+	switch (event) {
+	case STOR_EVENT_READY:
+		h->ready = true;
+		break;
+	case STOR_EVENT_FAILED:
+		h->failed = true;
+		h->rc = err->code;
+		break;
+	case STOR_EVENT_STALLED:
+		h->stalls++;
+		h->stalled = true;
+		break;
+	case STOR_EVENT_RESUMED:
+		h->resumes++;
+		h->stalled = false;
+		break;
+	case STOR_EVENT_CONFLICT:
+		h->conflicts++;
+		break;
+	case STOR_EVENT_RESIZED:
+	case STOR_EVENT_NONE:
+		break;
+	}
+	if (err->code)
+		snprintf(h->words, sizeof h->words, "%s", err->text);
+	if (getenv("SANTEST_VERBOSE"))
+		fprintf(stderr, "event %d %s\n", event, err->text);
+}
+
+int san_open(struct san_host *h, struct cm_loop *loop, const char *url, const struct stor_dev_opts *opts)
+{
+	struct stor_dev_opts o = opts ? *opts : (struct stor_dev_opts){0};
+	struct cm_err err = CM_ERR_INIT;
+
+	*h = (struct san_host){.loop = loop};
+	o.event = on_event;
+	o.event_arg = h;
+	h->dev = stor_dev_open(loop, url, &o, &err);
+	if (!h->dev) {
+		snprintf(h->words, sizeof h->words, "%s", err.text);
+		return err.code;
+	}
+	SAN_UNTIL(loop, h->ready || h->failed);
+	return h->failed ? h->rc : 0;
+}
+
+static void set_flag(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+void san_close(struct san_host *h)
+{
+	if (h->lease) {
+		stor_lease_close(h->lease, set_flag, &h->lease_gone);
+		SAN_UNTIL(h->loop, h->lease_gone);
+	}
+	if (h->dev) {
+		stor_dev_close(h->dev, set_flag, &h->gone);
+		SAN_UNTIL(h->loop, h->gone);
+	}
+	h->lease = NULL;
+	h->dev = NULL;
+}
+
+static void req_done(struct stor_req *req, int rc)
+{
+	struct san_host *h = req->arg;
+
+	h->rc = rc;
+	h->answered = true;
+}
+
+int san_wait(struct san_host *h)
+{
+	SAN_UNTIL(h->loop, h->answered);
+	h->answered = false;
+	return h->rc;
+}
+
+void san_submit(struct san_host *h, struct stor_req *req)
+{
+	req->done = req_done;
+	req->arg = h;
+	stor_dev_submit(h->dev, req);
+}
+
+int san_do(struct san_host *h, struct stor_req *req)
+{
+	san_submit(h, req);
+	return san_wait(h);
+}
+
+int san_rw(struct san_host *h, bool write, uint64_t offset, void *data, size_t n, unsigned flags)
+{
+	struct iovec iov = {data, n};
+	struct stor_req r;
+
+	(write ? stor_req_writev : stor_req_readv)(&r, offset, &iov, 1, NULL, NULL);
+	r.flags = flags;
+	return san_do(h, &r);
+}
+
+int san_caw(struct san_host *h, uint64_t offset, const void *compare, const void *swap)
+{
+	struct stor_req r;
+
+	stor_req_caw(&r, offset, compare, swap, stor_dev_info(h->dev)->sector_bytes, NULL, NULL);
+	return san_do(h, &r);
+}
+
+static void fence_done(int rc, const struct cm_err *err, void *arg)
+{
+	struct san_host *h = arg;
+
+	h->rc = rc;
+	h->answered = true;
+	snprintf(h->words, sizeof h->words, "%s", err->text);
+}
+
+int san_fence(struct san_host *h, const uint64_t *keys, unsigned n)
+{
+	stor_dev_fence(h->dev, keys, n, fence_done, h);
+	return san_wait(h);
+}
+
+struct keys_out {
+	struct san_host *h;
+	uint64_t *keys;
+	unsigned cap;
+};
+
+static void keys_done(int rc, const uint64_t *keys, unsigned n, void *arg)
+{
+	struct keys_out *o = arg;
+
+	for (unsigned i = 0; !rc && i < n && i < o->cap; i++)
+		o->keys[i] = keys[i];
+	o->h->rc = rc ? rc : (int)n;
+	o->h->answered = true;
+}
+
+int san_keys(struct san_host *h, uint64_t *keys, unsigned cap)
+{
+	struct keys_out o = {h, keys, cap};
+
+	stor_dev_read_keys(h->dev, keys_done, &o);
+	return san_wait(h);
+}
+
+/* --- leases ------------------------------------------------------------------------------- */
+
+static void on_lost(struct stor_lease *lease, enum stor_lost reason, void *arg)
+{
+	(void)lease;
+	((struct san_host *)arg)->lost = reason;
+}
+
+static void on_renewed(struct stor_lease *lease, uint64_t until, void *arg)
+{
+	struct san_host *h = arg;
+
+	(void)lease;
+	(void)until;
+	h->renewals++;
+	if (h->lost == STOR_LOST_EXPIRED)
+		h->lost = STOR_LOST_NONE;
+}
+
+static const struct stor_lease_ops lease_ops = {.lost = on_lost, .renewed = on_renewed};
+
+void san_lease(struct san_host *h, const char *node, uint16_t slot, uint64_t offset,
+	       const struct stor_uuid *vm, uint32_t io_timeout_ms)
+{
+	struct stor_lease_cfg cfg = {.dev = h->dev,
+				     .offset_bytes = offset,
+				     .vm = *vm,
+				     .node = node,
+				     .host_slot = slot,
+				     .io_timeout_ms = io_timeout_ms,
+				     .label = node,
+				     .ops = &lease_ops,
+				     .arg = h};
+	struct cm_err err = CM_ERR_INIT;
+
+	h->lease = stor_lease_new(&cfg, &err);
+	if (!h->lease)
+		fail_msg("%s", err.text);
+}
+
+void san_answer(struct stor_lease *lease, int rc, const struct cm_err *err, void *host)
+{
+	struct san_host *h = host;
+
+	(void)lease;
+	h->rc = rc;
+	h->answered = true;
+	snprintf(h->words, sizeof h->words, "%s", err->text);
+}
+
+void san_turn_ms(struct cm_loop *loop, unsigned ms)
+{
+	uint64_t end = cm_now_ns() + ms * CM_NS_PER_MS;
+
+	while (cm_now_ns() < end)
+		cm_loop_turn(loop, 10);
+}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tests of sharedstorage/ and fencing/ against labsan and, where it can, stock tgt: part of check-san.
+noinst_LIBRARIES += libsantest.a
+libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h
+libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+STOR_SAN_TESTS = tests/san/test_san_io
+EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
+CLEANFILES += $(STOR_SAN_TESTS)
+SAN_LDADD = libsantest.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+tests_san_test_san_io_SOURCES = tests/san/test_san_io.c
+tests_san_test_san_io_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_io_LDADD = $(SAN_LDADD)
+
+.PHONY: check-san-stor
+check-san-stor: $(STOR_SAN_TESTS) tests/san/labsan
+	for kind in labsan tgt; do for t in $(STOR_SAN_TESTS); do \
+		echo "== $$t $$kind"; rc=0; \
+		LABSAN=$(abs_builddir)/tests/san/labsan timeout -k 5 300 $$t $$kind || rc=$$?; \
+		test $$rc = 0 || test $$rc = 77 || exit 1; done; done

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_san_io.c - stor_dev over iSCSI against both targets: data, sizes, sectors, many requests at once, compare and
+ * write, sessions that die, authentication. `test_san_io tgt` runs against stock tgt, otherwise against labsan.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cm_clock.h"
+#include "common/cm_log.h"
+#include "tests/san/santest.h"
+
+static enum san_kind kind = SAN_LABSAN;
+
+struct fix {
+	struct san_target t;
+	struct cm_loop *loop;
+	char url[256], lock[256], big[256];
+};
+
+static int setup(void **state)
+{
+	struct fix *f = calloc(1, sizeof *f);
+
+	f->t = (struct san_target){.kind = kind,
+				   .luns = {"disk0,thin,size=256M", "lock1,size=16M",
+					    "disk2,blocksize=4096,size=256M"}};
+	f->loop = cm_loop_new(NULL);
+	if (san_start(&f->t))
+		exit(77);
+	san_url(&f->t, 0, NULL, f->url, sizeof f->url);
+	san_url(&f->t, 1, NULL, f->lock, sizeof f->lock);
+	san_url(&f->t, 2, NULL, f->big, sizeof f->big);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fix *f = *state;
+
+	san_stop(&f->t);
+	cm_loop_free(f->loop);
+	free(f);
+	return 0;
+}
+
+static void fill(uint8_t *p, size_t n, uint32_t seed)
+{
+	for (size_t i = 0; i < n; i++) {
+		seed = seed * 1664525u + 1013904223u;
+		p[i] = (uint8_t)(seed >> 24);
+	}
+}
+
+static void test_read_write(void **state)
+{
+	struct fix *f = *state;
+	struct san_host h;
+	size_t n = 5u << 20; /* longer than one command */
+	uint8_t *a = aligned_alloc(4096, n), *b = aligned_alloc(4096, n);
+
+	for (int i = 0; i < 2; i++) {
+		struct stor_req r;
+		uint32_t s;
+
+		assert_int_equal(san_open(&h, f->loop, i ? f->big : f->url, NULL), 0);
+		s = stor_dev_info(h.dev)->sector_bytes;
+		assert_int_equal(s, i ? 4096 : 512);
+		assert_int_equal(stor_dev_info(h.dev)->capacity_bytes, 256u << 20);
+		fill(a, n, 7);
+		assert_int_equal(san_rw(&h, true, 8192, a, n, 0), 0);
+		assert_int_equal(san_rw(&h, false, 8192, b, n, 0), 0);
+		assert_memory_equal(a, b, n);
+		assert_int_equal(san_rw(&h, true, 4096, a, s, STOR_REQ_FUA), 0);
+		stor_req_flush(&r, NULL, NULL);
+		assert_int_equal(san_do(&h, &r), 0);
+		stor_req_write_zeroes(&r, 8192, n, false, NULL, NULL);
+		assert_int_equal(san_do(&h, &r), 0);
+		assert_int_equal(san_rw(&h, false, 8192, b, n, 0), 0);
+		for (size_t k = 0; k < n; k += 499)
+			assert_int_equal(b[k], 0);
+		stor_req_discard(&r, 8192, 1u << 20, NULL, NULL);
+		assert_int_equal(san_do(&h, &r), 0);
+		assert_int_equal(san_rw(&h, true, 256u << 20, a, s, 0), -EINVAL);
+		assert_int_equal(san_rw(&h, true, 100, a, s, 0), -EINVAL);
+		san_close(&h);
+	}
+	free(a);
+	free(b);
+}
+
+#define MANY 600
+static unsigned many_left, many_bad;
+static void many_done(struct stor_req *req, int rc)
+{
+	(void)req;
+	many_left--;
+	many_bad += rc != 0;
+}
+
+/* Many at once, each in odd pieces, and sessions cut in the middle: all end well, all data is right. */
+static void test_many_with_drops(void **state)
+{
+	struct fix *f = *state;
+	struct san_host h;
+	struct stor_req *r = calloc(MANY, sizeof *r);
+	struct iovec *iov = calloc(MANY * 3, sizeof *iov);
+	uint8_t *data = aligned_alloc(4096, MANY * 4096), *back = aligned_alloc(4096, MANY * 4096);
+
+	assert_int_equal(san_open(&h, f->loop, f->url, NULL), 0);
+	fill(data, MANY * 4096, 99);
+	many_left = MANY;
+	for (unsigned i = 0; i < MANY; i++) {
+		uint8_t *p = data + 4096 * i;
+
+		iov[3 * i] = (struct iovec){p, 100};
+		iov[3 * i + 1] = (struct iovec){p + 100, 3000};
+		iov[3 * i + 2] = (struct iovec){p + 3100, 996};
+		stor_req_writev(&r[i], 4096ull * i, &iov[3 * i], 3, many_done, NULL);
+		stor_dev_submit(h.dev, &r[i]);
+	}
+	while (many_left > MANY / 2)
+		cm_loop_turn(f->loop, 100);
+	if (kind == SAN_LABSAN)
+		san_ctl(&f->t, "drop all");
+	SAN_UNTIL(f->loop, !many_left);
+	assert_int_equal(many_bad, 0);
+	assert_int_equal(san_rw(&h, false, 0, back, MANY * 4096, 0), 0);
+	assert_memory_equal(data, back, MANY * 4096);
+	san_close(&h);
+	free(r);
+	free(iov);
+	free(data);
+	free(back);
+}
+
+static void test_caw(void **state)
+{
+	struct fix *f = *state;
+	struct stor_dev_opts o = {.host_slot = 3, .guarded = kind == SAN_TGT};
+	struct san_host h;
+	uint8_t zero[512] = {0}, one[512], two[512], got[512];
+
+	assert_int_equal(san_open(&h, f->loop, f->lock, &o), 0);
+	memset(one, 1, sizeof one);
+	memset(two, 2, sizeof two);
+	assert_int_equal(san_caw(&h, 512, zero, one), 0);
+	assert_int_equal(san_caw(&h, 512, zero, two), CM_E_LEASE_MISCOMPARE);
+	assert_int_equal(san_caw(&h, 512, one, two), 0);
+	assert_int_equal(san_rw(&h, false, 512, got, 512, 0), 0);
+	assert_memory_equal(got, two, 512);
+	san_close(&h);
+}
+
+/* Without the command and without a lock LUN there is no compare and write, and it says so. */
+static void test_caw_refused(void **state)
+{
+	struct fix *f = *state;
+	struct san_host h;
+	uint8_t zero[512] = {0};
+
+	if (kind != SAN_TGT)
+		return;
+	assert_int_equal(san_open(&h, f->loop, f->url, NULL), 0);
+	assert_int_equal(san_caw(&h, 0, zero, zero), CM_E_SAN_UNSAFE);
+	san_close(&h);
+}
+
+static void test_target_restart(void **state)
+{
+	struct fix *f = *state;
+	struct stor_dev_opts o = {.host_slot = 4, .io_timeout_ms = 400};
+	struct san_host h;
+	uint8_t data[4096], got[4096];
+	uint64_t keys[8], before;
+	struct iovec iov = {data, sizeof data};
+	struct stor_req r;
+
+	fill(data, sizeof data, 5);
+	assert_int_equal(san_open(&h, f->loop, f->url, &o), 0);
+	assert_int_equal(san_rw(&h, true, 0, data, sizeof data, STOR_REQ_FUA), 0);
+	before = stor_dev_pr_key(h.dev);
+	assert_int_not_equal(before, 0);
+	san_kill9(&f->t);
+	stor_req_writev(&r, 4096, &iov, 1, NULL, NULL);
+	san_submit(&h, &r);
+	SAN_UNTIL(f->loop, h.stalls);
+	assert_false(h.answered);
+	san_restart(&f->t);
+	assert_int_equal(san_wait(&h), 0);
+	assert_int_equal(h.resumes, 1);
+	assert_int_equal(san_keys(&h, keys, 8), 1);
+	assert_int_not_equal(keys[0], before);
+	assert_int_equal(keys[0], stor_dev_pr_key(h.dev));
+	assert_int_equal(san_rw(&h, false, 4096, got, sizeof got, 0), 0);
+	assert_memory_equal(got, data, sizeof data);
+	san_close(&h);
+}
+
+/* The victim's key goes, its later writes never land, and it notices. */
+static void test_fence(void **state)
+{
+	struct fix *f = *state;
+	struct stor_dev_opts oa = {.host_slot = 1, .gated = true, .io_timeout_ms = 500}, ob = oa;
+	struct san_host a, b;
+	uint64_t keys[8], victim;
+	struct stor_uuid vm;
+	uint8_t data[512];
+	struct iovec iov = {data, sizeof data};
+	struct stor_req r;
+
+	if (kind != SAN_LABSAN)
+		return; /* its ownership block needs COMPARE AND WRITE on this LUN; see test_san_lease */
+	ob.host_slot = 2;
+	stor_uuid_random(&vm);
+	assert_int_equal(san_open(&a, f->loop, f->url, &oa), 0);
+	assert_int_equal(san_open(&b, f->loop, f->url, &ob), 0);
+	san_lease(&a, "node-a", 1, 0, &vm, 500);
+	assert_int_equal(SAN_LEASE(&a, acquire), 0);
+	memset(data, 'a', sizeof data);
+	assert_int_equal(san_rw(&a, true, 8192, data, 512, 0), 0);
+	san_lease(&b, "node-b", 2, 512, &vm, 500); /* any block: lets b in */
+	assert_int_equal(SAN_LEASE(&b, acquire), 0);
+	victim = stor_dev_pr_key(a.dev);
+	assert_int_equal(san_fence(&b, &victim, 1), 0);
+	assert_int_equal(san_keys(&b, keys, 8), 1);
+	/* a is shut out of the SAN, but owns its block still: it looks, and may come back. */
+	memset(data, 'A', sizeof data);
+	stor_req_writev(&r, 8192, &iov, 1, NULL, NULL);
+	san_submit(&a, &r);
+	assert_int_equal(san_wait(&a), 0);
+	assert_true(a.conflicts || a.stalls);
+	assert_int_not_equal(stor_dev_pr_key(a.dev), victim);
+	san_close(&a);
+	san_close(&b);
+}
+
+static void test_bad_open(void **state)
+{
+	struct fix *f = *state;
+	struct stor_dev_opts o = {.io_timeout_ms = 200};
+	struct san_host h;
+	char url[300], file[128];
+	FILE *s;
+
+	snprintf(url, sizeof url, "iscsi://127.0.0.1:%d/iqn.2026-01.test:none/0", f->t.port);
+	assert_int_equal(san_open(&h, f->loop, url, &o), CM_E_SAN_LOGIN);
+	san_close(&h);
+	snprintf(url, sizeof url, "iscsi://127.0.0.1:1/%s/0", SAN_IQN);
+	assert_int_equal(san_open(&h, f->loop, url, &o), CM_E_SAN_LOST);
+	san_close(&h);
+	/* a secret that others may read is refused */
+	snprintf(file, sizeof file, "%s/secret", f->t.dir);
+	s = fopen(file, "w");
+	fputs("abcdefghijklmnop\n", s);
+	fclose(s);
+	chmod(file, 0644);
+	snprintf(url, sizeof url, "iscsi://joe@127.0.0.1:%d/%s/0?secret-file=%s", f->t.port, SAN_IQN, file);
+	assert_int_equal(san_open(&h, f->loop, url, &o), CM_E_DENIED);
+}
+
+int main(int argc, char **argv)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_read_write), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
+		T(test_fence),	    T(test_bad_open),	     T(test_target_restart),
+	};
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	cm_log_set_level(getenv("SANTEST_VERBOSE") ? CM_LOG_DEBUG : CM_LOG_NONE);
+	if (argc > 1 && !strcmp(argv[1], "tgt"))
+		kind = SAN_TGT;
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
