@@ -111,6 +111,10 @@ struct hv_engine_ops {
 	int (*clock_get)(struct hv_engine *e, struct hv_clock_state *out, struct cm_err *err);
 	int (*clock_set)(struct hv_engine *e, const struct hv_clock_state *in, struct cm_err *err);
 
+	/* The host wrote guest RAM (a device, a loader). An engine that keeps decoded code forgets that of
+	 * these pages. May be NULL. */
+	void (*host_wrote)(struct hv_engine *e, uint64_t gpa, uint64_t bytes);  /* [any] */
+
 	/* Drives an IO-APIC pin. Lines are level: raise and lower. */
 	int (*irq_line)(struct hv_engine *e, unsigned gsi, bool level); /* [any] */
 

@@ -190,6 +190,8 @@ void hv_mem_mark(struct hv_mem *mem, uint64_t gpa, uint64_t len)
 	int i = len ? slot_of(mem, gpa, len) : -1;
 	uint64_t first, last;
 
+	if (i >= 0 && mem->engine && ops_of(mem->engine)->host_wrote)
+		ops_of(mem->engine)->host_wrote(mem->engine, gpa, len);
 	if (i < 0 || !atomic_load_explicit(&mem->log[i].on, memory_order_acquire))
 		return;
 	first = (gpa - mem->slot[i].gpa) >> HV_PAGE_SHIFT;

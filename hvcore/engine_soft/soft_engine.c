@@ -265,6 +265,14 @@ static int soft_irq_line(struct hv_engine *e, unsigned gsi, bool level)
 	return 0;
 }
 
+static void soft_host_wrote(struct hv_engine *e, uint64_t gpa, uint64_t bytes)
+{
+	struct soft_vm *vm = vm_of(e);
+
+	if (vm->has_code)
+		soft_code_written(vm, NULL, gpa, bytes);
+}
+
 static int soft_ioeventfd(struct hv_engine *e, uint64_t gpa, int fd, bool assign)
 {
 	(void)e;
@@ -420,6 +428,7 @@ const struct hv_engine_ops hv_engine_soft = {
 	.ioapic_set = soft_ioapic_set,
 	.clock_get = soft_clock_get,
 	.clock_set = soft_clock_set,
+	.host_wrote = soft_host_wrote,
 	.irq_line = soft_irq_line,
 	.ioeventfd = soft_ioeventfd,
 	.dirty_start = soft_dirty_start,

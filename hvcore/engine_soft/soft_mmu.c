@@ -421,7 +421,8 @@ void soft_code_written(struct soft_vm *vm, struct soft_cpu *self, uint64_t gpa, 
 		if (!soft_ram(vm, gpa, SOFT_PAGE, &slot))
 			continue;
 		page = soft_page_index(slot, gpa);
-		if (!atomic_exchange(&vm->has_code[page], 0))
+		if (!atomic_load_explicit(&vm->has_code[page], memory_order_relaxed) ||
+		    !atomic_exchange(&vm->has_code[page], 0))
 			continue;
 		for (unsigned int i = 0; i < vm->cfg.vcpus; i++) {
 			struct soft_cpu *cpu = vm->cpu[i];
