@@ -9,7 +9,11 @@ tests_lab_labinit_CFLAGS = $(AM_CFLAGS) $(COROSYNC_CFLAGS)
 tests_lab_labinit_LDADD = $(COROSYNC_LIBS)
 tests_lab_fence_hvlab_SOURCES = tests/lab/fence_hvlab.c
 
-EXTRA_DIST += scripts/lab tests/lab/README.md tests/lab/san.sh tests/lab/conftest.py tests/lab/labkit.py tests/lab/test_lab.py
+noinst_PROGRAMS += tests/lab/cluprobe
+tests_lab_cluprobe_SOURCES = tests/lab/cluprobe.c
+tests_lab_cluprobe_LDADD = libcluster.a libcommon.a $(COROSYNC_LIBS) $(XML_LIBS) $(HV_SYS_LIBS)
+
+EXTRA_DIST += scripts/lab tests/lab/README.md tests/lab/san.sh tests/lab/conftest.py tests/lab/labkit.py tests/lab/test_lab.py tests/lab/test_pcmk.py
 
 # Real clusters in namespaces: needs root; says so and passes as "skipped" without.
 .PHONY: check-lab

@@ -12,8 +12,9 @@ case $kind in
 labsan)
 	rm -f "$dir/san/control.sock"
 	mkdir -p "$dir/san/state"
-	"$build/tests/san/labsan" --portal "$portal" --iqn "$iqn" --lun "$lun,thin" \
-		--control "$dir/san/control.sock" --state "$dir/san/state" &
+	# A cache that a power cut of the SAN loses, and a log of every write: what the tests' oracle reads.
+	"$build/tests/san/labsan" --portal "$portal" --iqn "$iqn" --lun "$lun,thin" --cache volatile \
+		--write-log "$dir/san/writes.jsonl" --control "$dir/san/control.sock" --state "$dir/san/state" &
 	pid=$!
 	while kill -0 "$pid" && [ ! -S "$dir/san/control.sock" ]; do sleep 0.02; done
 	;;
