@@ -234,8 +234,13 @@ static int do_start(struct call *k)
 	if (rc == CLU_OCF_OK)
 		return rc;
 	rc = build_config(k, &c);
-	if (rc != CLU_OCF_OK)
+	if (rc == CLU_OCF_OK)
+		rc = check_files(k, c);
+	if (rc != CLU_OCF_OK) {
+		if (c)
+			hv__vm_config__free_unpacked(c, NULL);
 		return rc;
+	}
 	px_ask_init(&ask, "local-start", k->vm);
 	ask.req.config = c;
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), NULL, &err);

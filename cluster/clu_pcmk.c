@@ -101,8 +101,8 @@ static void mon_done(const struct clu_exec_result *r, void *arg)
 
 static void cib_done(const struct clu_exec_result *r, void *arg)
 {
-	static const char *const mon[] = {"crm_mon", "-1", "--output-as=xml",
-					  "--include=nodes,resources,failures,fencing,inactive", NULL};
+	static const char *const mon[] = {"crm_mon", "-1", "--output-as=xml", "--inactive",
+					  "--include=none,dc,nodes,resources,failures,fencing", NULL};
 	struct clu_pcmk *p = arg;
 	struct cm_err err = CM_ERR_INIT;
 	int rc;

@@ -103,8 +103,9 @@ static void on_input(struct cm_io *io, unsigned events, void *arg)
 	ssize_t n = read(0, line, sizeof(line) - 1);
 
 	(void)events;
-	if (n <= 0) {
-		cm_io_want(io, 0);
+	(void)io;
+	if (n <= 0) { /* whoever watches went away */
+		cm_loop_stop(p->loop, 0);
 		return;
 	}
 	line[strcspn(line, "\n")] = '\0';

@@ -153,16 +153,16 @@ class Lab:
                 self.thaw(m["name"])
             if m["cut"]:
                 self.heal(m["name"])
-        for m in s["nodes"]:
-            if m["power"] != "on":
-                self.boot(m["name"])
-        try:
-            self.wait(timeout=20)
-        except CommandFailed:  # a node that was in a minority may be fenced only now
+        end = time.monotonic() + 90
+        while True:  # a node that was cut off may be fenced only now, or once more
             for m in self.status()["nodes"]:
                 if m["power"] != "on":
                     self.boot(m["name"])
-            self.wait()
+            try:
+                return self.wait(timeout=5)
+            except CommandFailed:
+                if time.monotonic() > end:
+                    raise
 
     def namespaces(self):
         """Namespace inodes of every machine: none of them may exist after down."""

@@ -3,13 +3,10 @@
 
 import json
 import os
-import queue
-import re
 import subprocess
 import threading
 import time
 
-import labkit
 import pytest
 from labkit import wait_for
 
@@ -66,11 +63,13 @@ class Watch:
         return next((e for e in reversed(list(self.events)) if e["event"] == event), None)
 
     def close(self):
-        self.p.kill()
-        self.p.wait()
-        self.p.stdin.close()
-        self.thread.join()
-        self.p.stdout.close()
+        self.p.stdin.close()  # the probe ends with its stdin
+        try:
+            self.p.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            self.p.wait()
+        self.thread.join(timeout=10)
 
 
 @pytest.fixture

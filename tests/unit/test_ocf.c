@@ -365,7 +365,7 @@ static void test_start(void **state)
 	struct world *w = *state;
 
 	w->env[0] = "OCF_RESKEY_uuid=6ba7b810-9dad-41d1-80b4-00c04fd430c8";
-	w->env[1] = "OCF_RESKEY_kernel=/boot/vmlinuz";
+	w->env[1] = "OCF_RESKEY_kernel=/proc/self/exe";
 	w->env[2] = "OCF_RESKEY_CRM_meta_timeout=1000";
 	assert_int_equal(act(w, "start"), CLU_OCF_GENERIC); /* no hvclusterd */
 	assert_non_null(strstr(w->errs, "did not start"));
@@ -383,7 +383,7 @@ static void test_start_refused(void **state)
 	struct world *w = *state;
 
 	w->env[0] = "OCF_RESKEY_uuid=6ba7b810-9dad-41d1-80b4-00c04fd430c8";
-	w->env[1] = "OCF_RESKEY_kernel=/boot/vmlinuz";
+	w->env[1] = "OCF_RESKEY_kernel=/proc/self/exe";
 	serve(w, "hvclusterd", daemon);
 	assert_int_equal(act(w, "start"), CLU_OCF_INSTALLED);
 	assert_non_null(strstr(w->errs, "ocf-exit-reason:VM web1 did not start: /boot/vmlinuz is no kernel"));
