@@ -52,9 +52,13 @@ tests/guest/recordd: tests/guest/linux/recordd.c tests/guest/record_proto.c test
 		-ffile-prefix-map=$(top_srcdir)=. -I$(top_srcdir)/tests/guest -o $@ \
 		$(top_srcdir)/tests/guest/linux/recordd.c $(top_srcdir)/tests/guest/record_proto.c
 
-noinst_DATA += tests/guest/recordd
-CLEANFILES += tests/guest/recordd
-EXTRA_DIST += tests/guest/linux/recordd.c
+tests/guest/beatd: tests/guest/linux/beatd.c
+	$(AM_V_CCLD)$(MKDIR_P) tests/guest && $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g0 -static -Wall -Wextra -Werror \
+		-ffile-prefix-map=$(top_srcdir)=. -o $@ $(top_srcdir)/tests/guest/linux/beatd.c
+
+noinst_DATA += tests/guest/recordd tests/guest/beatd
+CLEANFILES += tests/guest/recordd tests/guest/beatd
+EXTRA_DIST += tests/guest/linux/recordd.c tests/guest/linux/beatd.c
 
 noinst_PROGRAMS += tests/guest/recordc
 tests_guest_recordc_SOURCES = tests/guest/recordc.c tests/guest/record_proto.c tests/guest/record_proto.h

@@ -15,8 +15,8 @@ GUEST = "10.77.9.50"
 
 @pytest.fixture(scope="module")
 def image():
-    done = subprocess.run([os.path.join(vmkit.ROOT, "scripts/guest-image"), "--json", "--recordd",
-                           os.path.join(vmkit.BUILD, "tests/guest/recordd")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    done = subprocess.run([os.path.join(vmkit.ROOT, "scripts/guest-image"), "--json", "--programs",
+                           os.path.join(vmkit.BUILD, "tests/guest")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False)
     if done.returncode:
         pytest.skip("no guest image: " + done.stderr.decode().strip())
@@ -25,7 +25,7 @@ def image():
 
 def linux(image, tap, disk, **more):
     return Vm(kernel=image["files"]["vmlinuz"]["path"], initrd=image["files"]["initramfs.cpio"]["path"],
-              cmdline=f"{image['cmdline']} ip={GUEST}", memory_mib=256, engine="auto", tap=tap, disks=[disk], **more)
+              cmdline=f"{image['cmdline']} ip={GUEST} beat=100", memory_mib=256, engine="auto", tap=tap, disks=[disk], **more)
 
 
 def records(seconds):
@@ -39,6 +39,7 @@ def test_boot_records_and_power_button(image, tap, disk):
         assert "recordd: ready records=" in said and "records=0 " not in said.split("recordd: ready ")[1]
         code, report = records(3)
         assert code == 0 and report["lost"] == 0 and report["acked"] > 10 and report["tcp_kept"]
+        assert vm.beats.values()[:1] == bytes([vmkit.BEAT_START]) and vmkit.beats_are_whole(vm.beats.values())
         vm.request("power-button")
         vm.wait_serial("guest: power off")
         assert vm.wait_end(60) == 0
