@@ -69,7 +69,8 @@ check_PROGRAMS += tests/guest/test_record
 tests_guest_test_record_SOURCES = tests/guest/test_record.c tests/guest/record_proto.c
 tests_guest_test_record_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_guest_test_record_LDADD = $(CMOCKA_LIBS)
-TESTS += tests/guest/test_record tests/guest/check-record
+TESTS += tests/guest/test_record tests/guest/check-record tests/guest/check-beatwatch
 
 EXTRA_DIST += tests/guest/README.md tests/guest/check-bare tests/guest/check-record tests/guest/linux/init \
-	tests/guest/linux/power-off tests/guest/record_disk.py scripts/guest-image
+	tests/guest/linux/power-off tests/guest/record_disk.py \
+	tests/guest/beatwatch.py tests/guest/check-beatwatch scripts/guest-image
