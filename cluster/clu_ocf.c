@@ -24,6 +24,7 @@
 #define GRACE_MAX_MS   60000u /* a guest that has not shut down by then is ended */
 #define RESERVE_MS     20000u /* of an action's time limit, kept for the means of force */
 #define LIMIT_DFLT_MS  60000u
+#define MARGIN_MS	 3000u /* of an action's time limit, kept for telling why it failed */
 #define DAEMON_RETRY_MS 250u
 
 struct call {
@@ -155,6 +156,15 @@ static int daemon_ask(struct call *k, Hv__Request *req, unsigned timeout_ms, uin
 	}
 }
 
+/* hvclusterd shall give up (and say why) before pacemaker's patience ends. */
+static void set_limit(struct call *k, struct px_ask *ask, char *text, size_t cap)
+{
+	uint64_t left = left_ms(k);
+
+	snprintf(text, cap, "%llu", (unsigned long long)(left > 2 * MARGIN_MS ? left - MARGIN_MS : left / 2 + 100));
+	px_ask_arg(ask, "timeout_ms", text);
+}
+
 static const char *get_param(const char *name, void *arg)
 {
 	struct call *k = arg;
@@ -229,6 +239,7 @@ static int do_start(struct call *k)
 	struct cm_err err = CM_ERR_INIT;
 	Hv__VmConfig *c = NULL;
 	struct px_ask ask;
+	char limit[24];
 	int rc = do_monitor(k);
 
 	if (rc == CLU_OCF_OK)
@@ -243,6 +254,7 @@ static int do_start(struct call *k)
 	}
 	px_ask_init(&ask, "local-start", k->vm);
 	ask.req.config = c;
+	set_limit(k, &ask, limit, sizeof(limit));
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), NULL, &err);
 	hv__vm_config__free_unpacked(c, NULL);
 	if (rc != 0) {
@@ -334,6 +346,7 @@ static int do_migrate_to(struct call *k)
 	const char *target = env(k, "OCF_RESKEY_CRM_meta_migrate_target");
 	struct cm_err err = CM_ERR_INIT;
 	struct px_ask ask;
+	char limit[24];
 	int rc;
 
 	if (!target) {
@@ -342,6 +355,7 @@ static int do_migrate_to(struct call *k)
 	}
 	px_ask_init(&ask, "local-migrate-to", k->vm);
 	ask.req.node = (char *)(uintptr_t)target;
+	set_limit(k, &ask, limit, sizeof(limit));
 	/* Progress counts as an answer, so this only ends a migration that is stuck. */
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), CM_MIN(left_ms(k) / 2, 30000u), NULL, &err);
 	if (rc == 0)
@@ -353,11 +367,12 @@ static int do_migrate_to(struct call *k)
 static int do_migrate_from(struct call *k)
 {
 	struct cm_err err = CM_ERR_INIT;
-	char state[32] = "";
+	char state[32] = "", limit[24];
 	struct px_ask ask;
 	int rc;
 
 	px_ask_init(&ask, "local-migrate-from", k->vm);
+	set_limit(k, &ask, limit, sizeof(limit));
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), 0, NULL, &err);
 	/* hvclusterd is away: the VM that landed here can tell itself. */
 	while (rc == CM_E_NO_DAEMON && left_ms(k) > 1000) {
