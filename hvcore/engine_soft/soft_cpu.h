@@ -235,6 +235,7 @@ struct soft_cpu {
 	uint64_t unknown_rip;
 
 	struct soft_tlb tlbs[2]; /* [0] supervisor, [1] user */
+	uint64_t large[16];	 /* bit (la >> 21) % 1024: a 2 MiB page there may be in a TLB */
 };
 
 /* Raise an exception at op (the instruction starts over if the handler returns to it). Does not return. */

@@ -47,37 +47,50 @@ static inline uint64_t soft_ea(const struct soft_cpu *cpu, const struct soft_op 
 	       cpu->seg_base[op->seg];
 }
 
+/*
+ * Where an access of size bytes would be: the set is chosen by its last byte and compared with the
+ * page of its first, so that one that crosses pages never matches.
+ */
+static inline const struct soft_tlb_entry *soft_tlb_at(const struct soft_tlb_entry *set, uint64_t la,
+						       unsigned int size)
+{
+	return &set[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
+}
+
 /* Host address of la for an access of size bytes that stays in one page, or NULL. */
 static inline void *soft_tlb_rd(struct soft_cpu *cpu, uint64_t la, unsigned int size)
 {
-	const struct soft_tlb_entry *e = &cpu->tlb->rd[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
+	const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->rd, la, size);
 
-	/* indexed by the last byte, compared with the first: a crossing access never matches */
 	return soft_likely(e->tag == (la & SOFT_PAGE_MASK)) ? (void *)(uintptr_t)(la + e->delta) : NULL;
 }
 
 static inline void *soft_tlb_wr(struct soft_cpu *cpu, uint64_t la, unsigned int size)
 {
-	const struct soft_tlb_entry *e = &cpu->tlb->wr[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
+	const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->wr, la, size);
 
 	return soft_likely(e->tag == (la & SOFT_PAGE_MASK)) ? (void *)(uintptr_t)(la + e->delta) : NULL;
 }
 
-#define SOFT_MEM_WIDTH(W)                                                                                             \
-	static inline uint##W##_t soft_ld##W(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la)             \
-	{                                                                                                             \
-		const soft_u##W *p = soft_tlb_rd(cpu, la, (W) / 8);                                                   \
-                                                                                                                      \
-		return soft_likely(p != NULL) ? *p : (uint##W##_t)soft_ld_slow(cpu, op, la, (W) / 8);                 \
-	}                                                                                                             \
-	static inline void soft_st##W(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint##W##_t v)     \
-	{                                                                                                             \
-		soft_u##W *p = soft_tlb_wr(cpu, la, (W) / 8);                                                         \
-                                                                                                                      \
-		if (soft_likely(p != NULL))                                                                           \
-			*p = v;                                                                                       \
-		else                                                                                                  \
-			soft_st_slow(cpu, op, la, v, (W) / 8);                                                        \
+#define SOFT_MEM_WIDTH(W)                                                                          \
+	static inline uint##W##_t soft_ld##W(struct soft_cpu *cpu, const struct soft_op *op,       \
+					     uint64_t la)                                          \
+	{                                                                                          \
+		const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->rd, la, (W) / 8);           \
+                                                                                                   \
+		if (soft_likely(e->tag == (la & SOFT_PAGE_MASK)))                                  \
+			return *(const soft_u##W *)(uintptr_t)(la + e->delta);                     \
+		return (uint##W##_t)soft_ld_slow(cpu, op, la, (W) / 8);                            \
+	}                                                                                          \
+	static inline void soft_st##W(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, \
+				      uint##W##_t v)                                               \
+	{                                                                                          \
+		const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->wr, la, (W) / 8);           \
+                                                                                                   \
+		if (soft_likely(e->tag == (la & SOFT_PAGE_MASK)))                                  \
+			*(soft_u##W *)(uintptr_t)(la + e->delta) = v;                              \
+		else                                                                               \
+			soft_st_slow(cpu, op, la, v, (W) / 8);                                     \
 	}
 SOFT_MEM_WIDTH(8)
 SOFT_MEM_WIDTH(16)
@@ -139,9 +152,11 @@ static inline void soft_st128_a(struct soft_cpu *cpu, const struct soft_op *op, 
 /* Up to 16 bytes, readable and writable. Guest RAM itself if the operand is one piece of it, else a bounce buffer. */
 static inline void *soft_rmw(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size)
 {
-	void *p = soft_tlb_wr(cpu, la, size);
+	const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->wr, la, size);
 
-	return soft_likely(p != NULL) ? p : soft_rmw_slow(cpu, op, la, size);
+	if (soft_likely(e->tag == (la & SOFT_PAGE_MASK)))
+		return (void *)(uintptr_t)(la + e->delta);
+	return soft_rmw_slow(cpu, op, la, size);
 }
 
 static inline void soft_rmw_end(struct soft_cpu *cpu, const struct soft_op *op)

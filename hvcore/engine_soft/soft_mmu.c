@@ -50,12 +50,32 @@ void soft_tlb_flush(struct soft_cpu *cpu)
 {
 	flush_one(&cpu->tlbs[0]);
 	flush_one(&cpu->tlbs[1]);
+	memset(cpu->large, 0, sizeof(cpu->large));
 }
 
 void soft_tlb_flush_writes(struct soft_cpu *cpu)
 {
 	for (unsigned int i = 0; i < SOFT_TLB_SIZE; i++)
 		cpu->tlbs[0].wr[i].tag = cpu->tlbs[1].wr[i].tag = SOFT_TLB_NONE;
+}
+
+/* A 2 MiB page sits in the TLB as the 4 KiB pages that were used. Does la lie in such a one, perhaps? */
+static bool in_large_page(const struct soft_cpu *cpu, uint64_t la)
+{
+	return cpu->large[la >> 27 & 15] >> (la >> 21 & 63) & 1;
+}
+
+static void flush_range(struct soft_tlb *t, uint64_t la, uint64_t mask)
+{
+	for (unsigned int i = 0; i < SOFT_TLB_SIZE; i++) {
+		if ((t->rd[i].tag & mask) == la)
+			t->rd[i].tag = SOFT_TLB_NONE;
+		if ((t->wr[i].tag & mask) == la)
+			t->wr[i].tag = SOFT_TLB_NONE;
+	}
+	for (unsigned int i = 0; i < SOFT_XTLB_SIZE; i++)
+		if ((t->ex[i].tag & mask) == la)
+			t->ex[i].tag = SOFT_TLB_NONE;
 }
 
 void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t la)
@@ -66,6 +86,8 @@ void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t la)
 		t->rd[(la >> 12) & (SOFT_TLB_SIZE - 1)].tag = SOFT_TLB_NONE;
 		t->wr[(la >> 12) & (SOFT_TLB_SIZE - 1)].tag = SOFT_TLB_NONE;
 		t->ex[(la >> 12) & (SOFT_XTLB_SIZE - 1)].tag = SOFT_TLB_NONE;
+		if (in_large_page(cpu, la))
+			flush_range(t, la & ~0x1fffffull, ~0x1fffffull);
 	}
 }
 
@@ -73,7 +95,6 @@ void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t la)
 
 struct walk {
 	uint64_t gpa;	/* of the byte */
-	bool writable;	/* a write needs no further walk: allowed, and D is set */
 	uint32_t error; /* of #PF, if it failed */
 };
 
@@ -90,7 +111,7 @@ static bool reserved(const struct soft_cpu *cpu, uint64_t pte, int level)
 		return true;
 	if (!(pte & PTE_PS) || level == 1)
 		return false;
-	return level == 4 || pte & (level == 3 ? 0x3fffe000ull : 0x1fe000ull);
+	return level > 2 || pte & 0x1fe000ull; /* no 1 GiB pages */
 }
 
 /* Set A (and D) in the entry, for the guest and for the dirty log. */
@@ -139,7 +160,8 @@ static bool walk(struct soft_cpu *cpu, uint64_t la, enum soft_access how, bool u
 			set_bits(cpu, slot, p, at, PTE_A | (how == SOFT_WRITE ? PTE_D : 0));
 		size = 1ull << shift;
 		w->gpa = (pte & PTE_ADDR & ~(size - 1)) | (la & (size - 1));
-		w->writable = pte & PTE_D && (!wp || rights & PTE_W);
+		if (level > 1)
+			cpu->large[la >> 27 & 15] |= 1ull << (la >> 21 & 63);
 		return true;
 	}
 }
@@ -152,7 +174,7 @@ static bool canonical(uint64_t la)
 static struct walk walk_or_raise(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, enum soft_access how,
 				 bool user)
 {
-	struct walk w = {.gpa = la, .writable = true};
+	struct walk w = {.gpa = la};
 
 	if (!(cpu->cr0 & SOFT_CR0_PG))
 		return w;
