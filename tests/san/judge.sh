@@ -8,7 +8,7 @@
 # Runs every suite against a fresh labsan on 127.0.0.1 with a free port, once on a 512-byte thin LUN and once on a
 # 4096-byte one, each run with its own time limit. Fails on any failure that is not in the list of known
 # ones below, and on a known one that does not happen any more (the list must stay true).
-# Needs LABSAN and LABSANCTL (default: beside the build directory's tests/san).
+# LABSAN names the program (default ./tests/san/labsan), JUDGE_ARGS more options for it.
 set -u
 
 LABSAN=${LABSAN:-./tests/san/labsan}
@@ -74,7 +74,7 @@ start() {
 	mkdir "$dir/state"
 	"$LABSAN" --portal 127.0.0.1:0 --portal 127.0.0.1:0 --iqn $iqn --state "$dir/state" \
 		--lun "$dir/disk0,thin,size=100M" --lun "$dir/disk1,thin,blocksize=4096,size=800M" \
-		>"$dir/ready" 2>"$dir/err" &
+		${JUDGE_ARGS:-} >"$dir/ready" 2>"$dir/err" &
 	pid=$!
 	for _ in $(seq 200); do
 		grep -qs '^ready' "$dir/ready" && break

@@ -223,11 +223,12 @@ int ini_sync(struct ini *i, int lun)
 	return run(i, lun, cdb, sizeof(cdb), '-', NULL, 0);
 }
 
-int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data)
+int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data,
+	    bool fua)
 {
 	uint8_t cdb[16], buf[1024];
 
-	cdb16(cdb, 0x89, 0, lba, 0);
+	cdb16(cdb, 0x89, fua ? 0x08 : 0, lba, 0);
 	cdb[13] = 1;
 	memcpy(buf, old, 512);
 	memcpy(buf + 512, new_data, 512);

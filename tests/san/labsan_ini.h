@@ -61,7 +61,8 @@ int ini_send_write(struct ini *i, int lun, uint64_t lba, uint8_t *block, struct 
 int ini_read(struct ini *i, int lun, uint64_t lba, uint32_t blocks, uint32_t bs,
 	     struct ini_reply *r);
 int ini_sync(struct ini *i, int lun);
-int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data);
+int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data,
+	    bool fua);
 int ini_pr_out(struct ini *i, int lun, int action, int type, uint64_t key, uint64_t sark,
 	       bool aptpl);
 int ini_send_pr_out(struct ini *i, int lun, int action, int type, uint64_t key, uint64_t sark,

@@ -387,6 +387,7 @@ static void test_power_cut(void **state)
 {
 	static const char *const args[] = {"--lun", "%s/d0,thin,size=64M", "--cache", "volatile",
 					   "--state", "%s", NULL};
+	uint8_t zero[512] = {0}, c[512] = {'C'};
 	struct labsan_proc p;
 	struct ini a;
 
@@ -398,6 +399,8 @@ static void test_power_cut(void **state)
 	assert_int_equal(ini_write(&a, 0, 2, 1, 'F', true, 512), GOOD);
 	assert_int_equal(ini_write(&a, 0, 1, 1, 'x', false, 512), GOOD);
 	assert_int_equal(ini_write(&a, 0, 3, 1, 'x', false, 512), GOOD);
+	assert_int_equal(ini_caw(&a, 0, 4, zero, c, false), GOOD); /* this one is cached too */
+	assert_int_equal(ini_caw(&a, 0, 5, zero, c, true), GOOD);
 	assert_int_equal(peek(&a, 1), 'x');
 	assert_int_equal(ini_pr_out(&a, 0, REGISTER, 0, 0, 0xa, false), GOOD);
 	ctl(&p, "power-cut");
@@ -409,6 +412,8 @@ static void test_power_cut(void **state)
 	assert_int_equal(peek(&a, 1), 'S');
 	assert_int_equal(peek(&a, 2), 'F');
 	assert_int_equal(peek(&a, 3), 0);
+	assert_int_equal(peek(&a, 4), 0);
+	assert_int_equal(peek(&a, 5), 'C');
 	assert_int_equal(ini_pr_in(&a, 0, 0, &rep), GOOD);
 	assert_int_equal(san_get32(rep.data + 4), 0); /* the key is gone */
 	ini_close(&a);
@@ -501,15 +506,15 @@ static void test_compare_and_write_unknown_outcome(void **state)
 	(void)state;
 	start(&p, plain);
 	login(&a, &p, "a", 1);
-	assert_int_equal(ini_caw(&a, 0, 9, zero, one), GOOD);
-	assert_int_equal(ini_caw(&a, 0, 9, zero, two), CHECK);
+	assert_int_equal(ini_caw(&a, 0, 9, zero, one, false), GOOD);
+	assert_int_equal(ini_caw(&a, 0, 9, zero, two, false), CHECK);
 	ctl(&p, "error what=drop-before class=caw count=1");
-	assert_int_equal(ini_caw(&a, 0, 9, one, two), INI_CANCELLED);
+	assert_int_equal(ini_caw(&a, 0, 9, one, two, false), INI_CANCELLED);
 	ini_close(&a);
 	login(&a, &p, "a", 1);
 	assert_int_equal(peek(&a, 9), 1);
 	ctl(&p, "error what=drop-after class=caw count=1");
-	assert_int_equal(ini_caw(&a, 0, 9, one, two), INI_CANCELLED);
+	assert_int_equal(ini_caw(&a, 0, 9, one, two, false), INI_CANCELLED);
 	ini_close(&a);
 	login(&a, &p, "a", 1);
 	assert_int_equal(peek(&a, 9), 2);
@@ -600,8 +605,8 @@ static void test_counting_by_compare_and_write(void **state)
 
 		san_put64(old, n);
 		san_put64(mine, n + 1);
-		assert_int_equal(ini_caw(me, 0, 3, old, mine), GOOD);
-		lost += ini_caw(rival, 0, 3, old, mine) != GOOD;
+		assert_int_equal(ini_caw(me, 0, 3, old, mine, false), GOOD);
+		lost += ini_caw(rival, 0, 3, old, mine, false) != GOOD;
 		n++;
 	}
 	assert_int_equal(lost, ROUNDS * HOSTS);
@@ -658,8 +663,8 @@ static void test_write_log(void **state)
 	/* CRC32C of 512 times 'w', reckoned with another implementation */
 	assert_int_equal(log_count(&p, "\"lba\":149,\"blocks\":1,\"bytes\":512", "\"crc\":\"00de29df\""),
 			 1);
-	assert_int_equal(ini_caw(&a, 0, 1, zero, one), GOOD);
-	assert_int_equal(ini_caw(&a, 0, 1, zero, one), CHECK);
+	assert_int_equal(ini_caw(&a, 0, 1, zero, one, false), GOOD);
+	assert_int_equal(ini_caw(&a, 0, 1, zero, one, false), CHECK);
 	assert_int_equal(log_count(&p, "\"op\":\"caw\"", "\"status\":0"), 1);
 	assert_int_equal(log_count(&p, "\"op\":\"caw\"", "\"sense\":\"0e/1d/00\""), 1);
 	ctl(&p, "mark here we are");

@@ -19,12 +19,14 @@ check_PROGRAMS += tests/san/labsan_test
 tests_san_labsan_test_SOURCES = tests/san/labsan_test.c $(LABSAN_TEST_SUPPORT)
 tests_san_labsan_test_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_labsan_test_LDADD = $(ISCSI_LIBS) $(CMOCKA_LIBS)
-EXTRA_DIST += tests/san/judge.sh
+EXTRA_DIST += tests/san/judge.sh tests/san/labsan_pdu_test.py
 
 # Opens sockets on 127.0.0.1, so it is no part of "make check".
 .PHONY: check-san
 check-san: tests/san/labsan tests/san/labsanctl tests/san/labsan_test
 	LABSAN=$(abs_builddir)/tests/san/labsan tests/san/labsan_test
+	LABSAN=$(abs_builddir)/tests/san/labsan $(PYTHON3) $(srcdir)/tests/san/labsan_pdu_test.py
+	LABSAN=$(abs_builddir)/tests/san/labsan $(PYTHON3) $(srcdir)/tests/san/labsan_pdu_test.py --fuzz 5000
 	LABSAN=$(abs_builddir)/tests/san/labsan $(srcdir)/tests/san/judge.sh --quick
 
 include tests/san/stor.mk

@@ -205,7 +205,7 @@ struct san_conn {
 	TAILQ_ENTRY(san_conn) link, dirty;
 	struct san *san;
 	struct san_nexus *nexus; /* set when a normal session is in full feature phase */
-	bool full, discovery, closing, dead, hung, is_dirty, close_after, want_out, login_wait;
+	bool full, discovery, closing, dead, hung, unwatched, is_dirty, close_after, want_out, login_wait;
 	uint16_t tpgt;
 	char peer[64];
 	/* login */

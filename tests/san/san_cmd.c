@@ -270,6 +270,10 @@ void san_cmd_send_r2t(struct san_cmd *cmd)
 /* In order and with all unsolicited data: look at the command, then get the rest of its data. */
 void san_cmd_begin(struct san_cmd *cmd)
 {
+	if (cmd->aborted) {
+		san_cmd_free(cmd);
+		return;
+	}
 	if (cmd->lun)
 		cmd->key = san_pr_key(cmd->lun, cmd->nexus);
 	if (cmd->data_error)

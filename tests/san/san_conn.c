@@ -385,16 +385,20 @@ static void conn_event(struct san_io *io, uint32_t events)
 
 void san_conn_rearm(struct san_conn *c)
 {
-	uint32_t ev = 0;
+	uint32_t ev = c->out_bytes > SAN_OUT_HIGH ? 0 : EPOLLIN;
 
 	if (c->dead)
 		return;
-	if (!c->hung) {
-		ev = c->out_bytes > SAN_OUT_HIGH ? 0 : EPOLLIN;
-		if (c->want_out)
-			ev |= EPOLLOUT;
+	if (c->want_out)
+		ev |= EPOLLOUT;
+	if (c->hung) {
+		/* not just without events: a reset would still be reported, again and again */
+		(void)epoll_ctl(c->san->epfd, EPOLL_CTL_DEL, c->io.fd, NULL);
+		c->unwatched = true;
+	} else {
+		(void)san_watch(c->san, &c->io, ev, c->unwatched);
+		c->unwatched = false;
 	}
-	(void)san_watch(c->san, &c->io, ev, false);
 }
 
 /* Ends a session at once. Commands on the medium go on without it; memory goes in reap. */

@@ -1,0 +1,564 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""labsan_pdu_test.py - labsan at the level of iSCSI PDUs, which no initiator library lets a test reach.
+
+labsan_pdu_test.py            runs the tests
+labsan_pdu_test.py --fuzz N [--seed S]   sends N damaged PDUs; labsan must live and answer after them
+
+LABSAN names the program (default ./tests/san/labsan). Only 127.0.0.1 is used.
+"""
+import argparse
+import json
+import os
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+IQN = "iqn.2026-01.org.hvcluster:pdu"
+NO_TAG = 0xFFFFFFFF
+TABLE = []
+for _i in range(256):
+    _c = _i
+    for _ in range(8):
+        _c = (_c >> 1) ^ (0x82F63B78 if _c & 1 else 0)
+    TABLE.append(_c)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = (crc >> 8) ^ TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+class Target:
+    """A labsan of its own, in a directory of its own."""
+
+    def __init__(self, *args):
+        self.dir = tempfile.mkdtemp(prefix="labsan-pdu.")
+        self.ctl_path = os.path.join(self.dir, "ctl")
+        prog = os.environ.get("LABSAN", "./tests/san/labsan")
+        self.proc = subprocess.Popen(
+            [prog, "--portal", "127.0.0.1:0", "--iqn", IQN, "--control", self.ctl_path,
+             "--lun", self.dir + "/d0,thin,size=16M", *args],
+            stdout=subprocess.PIPE, text=True)
+        words = self.proc.stdout.readline().split()
+        if not words or words[0] != "ready":
+            self.stop()
+            raise RuntimeError("labsan did not get ready")
+        self.port = int(words[1].rsplit(":", 1)[1])
+
+    def ctl(self, line):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(self.ctl_path)
+            s.sendall(line.encode() + b"\n")
+            return json.loads(s.makefile().readline())
+
+    def stop(self):
+        self.proc.terminate()
+        code = self.proc.wait(30)
+        self.proc.stdout.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return code
+
+
+class Closed(Exception):
+    """labsan closed the connection."""
+
+
+class Session:
+    """An initiator that can do wrong on purpose."""
+
+    def __init__(self, target, isid=1, keys=None, login=True):
+        self.sock = socket.create_connection(("127.0.0.1", target.port), 30)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.cmdsn = 1
+        self.itt = 0
+        self.isid = bytes([0x40, 0, 0, 0, 0, isid])
+        self.hdigest = self.ddigest = False
+        self.answer = {}
+        if login:
+            status, text = self.login(keys or {})
+            if status:
+                raise RuntimeError("login status %#x" % status)
+            self.answer = text
+            self.hdigest = text.get("HeaderDigest") == "CRC32C"
+            self.ddigest = text.get("DataDigest") == "CRC32C"
+            for _ in range(4):
+                if self.command(bytes(6))[0]["status"] == 0:
+                    break
+
+    def close(self):
+        self.sock.close()
+
+    # --- bytes
+
+    def send(self, bhs, data=b"", bad_header=False, bad_data=False):
+        bhs = bytearray(bhs)
+        bhs[5:8] = struct.pack(">I", len(data))[1:]
+        out = bytes(bhs)
+        if self.hdigest:
+            out += struct.pack("<I", crc32c(out) ^ bad_header)
+        if data:
+            padded = data + bytes(-len(data) % 4)
+            out += padded
+            if self.ddigest:
+                out += struct.pack("<I", crc32c(padded) ^ bad_data)
+        try:
+            self.sock.sendall(out)
+        except (ConnectionResetError, BrokenPipeError):
+            raise Closed() from None
+
+    def exactly(self, n):
+        buf = b""
+        while len(buf) < n:
+            try:
+                got = self.sock.recv(n - len(buf))
+            except ConnectionResetError:
+                got = b""
+            if not got:
+                raise Closed()
+            buf += got
+        return buf
+
+    def recv(self):
+        bhs = self.exactly(48)
+        if self.hdigest:
+            assert struct.unpack("<I", self.exactly(4))[0] == crc32c(bhs), "header digest"
+        n = int.from_bytes(bhs[5:8], "big")
+        data = self.exactly((n + 3) & ~3)
+        if self.ddigest and n:
+            assert struct.unpack("<I", self.exactly(4))[0] == crc32c(data), "data digest"
+        return {"op": bhs[0] & 0x3F, "flags": bhs[1], "status": bhs[3], "response": bhs[2],
+                "itt": int.from_bytes(bhs[16:20], "big"), "ttt": int.from_bytes(bhs[20:24], "big"),
+                "statsn": int.from_bytes(bhs[24:28], "big"), "exp": int.from_bytes(bhs[28:32], "big"),
+                "max": int.from_bytes(bhs[32:36], "big"), "datasn": int.from_bytes(bhs[36:40], "big"),
+                "offset": int.from_bytes(bhs[40:44], "big"), "length": int.from_bytes(bhs[44:48], "big"),
+                "bhs": bhs, "data": data[:n]}
+
+    # --- PDUs
+
+    def login_pdu(self, flags, text, tsih=0):
+        bhs = bytearray(48)
+        bhs[0], bhs[1] = 0x43, flags
+        bhs[8:14] = self.isid
+        bhs[14:16] = struct.pack(">H", tsih)
+        bhs[24:28] = struct.pack(">I", self.cmdsn)
+        self.send(bhs, text)
+        return self.recv()
+
+    def login(self, keys, tsih=0, split=False, drop=()):
+        text = {"InitiatorName": "iqn.2026-01.test:pdu", "TargetName": IQN, "SessionType": "Normal",
+                "InitialR2T": "No", "ImmediateData": "Yes", "MaxRecvDataSegmentLength": "262144"}
+        text.update(keys)
+        raw = b"".join(b"%s=%s\0" % (k.encode(), v.encode())
+                       for k, v in text.items() if k not in drop)
+        if split:
+            first = self.login_pdu(0x44, raw[:20])
+            assert first["flags"] & 0xC0 == 0, first
+            raw = raw[20:]
+        reply = self.login_pdu(0x87, raw, tsih)
+        answer = dict(p.split("=", 1) for p in reply["data"].decode().split("\0") if p)
+        return int.from_bytes(reply["bhs"][36:38], "big"), answer
+
+    def scsi_bhs(self, cdb, edtl, flags, cmdsn=None, immediate=False):
+        self.itt += 1
+        bhs = bytearray(48)
+        bhs[0] = 0x41 if immediate else 0x01
+        bhs[1] = flags
+        bhs[16:24] = struct.pack(">II", self.itt, edtl)
+        if cmdsn is None:
+            cmdsn = self.cmdsn
+            if not immediate:
+                self.cmdsn += 1
+        bhs[24:28] = struct.pack(">I", cmdsn)
+        bhs[32:32 + len(cdb)] = cdb
+        return bhs
+
+    def command(self, cdb, data=None, length=0):
+        """A whole command with immediate data; returns the last PDU and the data that came."""
+        flags = 0x80 | (0x20 if data else 0x40 if length else 0)
+        self.send(self.scsi_bhs(cdb, len(data) if data else length, flags), data or b"")
+        got = b""
+        while True:
+            pdu = self.recv()
+            if pdu["op"] == 0x25:
+                assert pdu["offset"] == len(got)
+                got += pdu["data"]
+                if pdu["flags"] & 1:
+                    return pdu, got
+            elif pdu["op"] == 0x21:
+                return pdu, got
+
+    def data_out(self, itt, ttt, offset, data, datasn, final):
+        bhs = bytearray(48)
+        bhs[0], bhs[1] = 0x05, 0x80 if final else 0
+        bhs[16:24] = struct.pack(">II", itt, ttt)
+        bhs[36:44] = struct.pack(">II", datasn, offset)
+        self.send(bhs, data)
+
+    def tmf(self, function, ref=NO_TAG):
+        self.itt += 1
+        bhs = bytearray(48)
+        bhs[0], bhs[1] = 0x42, 0x80 | function
+        bhs[16:24] = struct.pack(">II", self.itt, ref)
+        bhs[24:28] = struct.pack(">I", self.cmdsn)
+        self.send(bhs)
+
+    def nop(self, data=b"", cmdsn=None):
+        self.itt += 1
+        bhs = bytearray(48)
+        bhs[0], bhs[1] = 0x40 if cmdsn is None else 0x00, 0x80
+        bhs[16:24] = struct.pack(">II", self.itt, NO_TAG)
+        bhs[24:28] = struct.pack(">I", self.cmdsn if cmdsn is None else cmdsn)
+        self.send(bhs, data)
+
+    def read(self, lba, blocks=1):
+        pdu, data = self.command(cdb16(0x88, lba, blocks), length=512 * blocks)
+        assert pdu["status"] == 0, pdu
+        return data
+
+    def write(self, lba, data):
+        return self.command(cdb16(0x8A, lba, len(data) // 512), data)[0]["status"]
+
+    def pr_out(self, action, kind, key, sark):
+        param = struct.pack(">QQ", key, sark) + bytes(8)
+        cdb = bytes([0x5F, action, kind, 0, 0]) + struct.pack(">IB", 24, 0)
+        return self.command(cdb, param)[0]["status"]
+
+
+def cdb16(op, lba, blocks):
+    return struct.pack(">BBQIBB", op, 0, lba, blocks, 0, 0)
+
+
+class PduTest(unittest.TestCase):
+    args = ()
+
+    def setUp(self):
+        self.target = Target(*self.args)
+        self.sessions = []
+
+    def tearDown(self):
+        for s in self.sessions:
+            s.close()
+        self.assertEqual(self.target.stop(), 0)
+
+    def session(self, *args, **kw):
+        s = Session(self.target, *args, **kw)
+        self.sessions.append(s)
+        return s
+
+
+class Login(PduTest):
+    def status(self, keys=None, **kw):
+        return self.session(login=False).login(keys or {}, **kw)
+
+    def test_refusals(self):
+        self.assertEqual(self.status(drop=("InitiatorName",))[0], 0x0207)
+        self.assertEqual(self.status(drop=("TargetName",))[0], 0x0207)
+        self.assertEqual(self.status({"TargetName": "iqn.x:other"})[0], 0x0203)
+        self.assertEqual(self.status({"SessionType": "Odd"})[0], 0x0209)
+        self.assertEqual(self.status({"InitiatorName": 'iqn"x'})[0], 0x0200)
+        self.assertEqual(self.status({"MaxBurstLength": "12"})[0], 0x0200)
+        self.assertEqual(self.status(tsih=7)[0], 0x020A)
+
+    def test_text_in_two_pdus(self):
+        self.assertEqual(self.status(split=True)[0], 0)
+
+    def test_negotiation(self):
+        _, a = self.status({"MaxBurstLength": "16777215", "FirstBurstLength": "4096",
+                            "MaxConnections": "8", "ErrorRecoveryLevel": "2",
+                            "HeaderDigest": "None,CRC32C", "DataDigest": "CRC32C,None",
+                            "DataPDUInOrder": "No", "X-org.example": "1"})
+        self.assertEqual(a["MaxBurstLength"], "1048576")
+        self.assertEqual(a["FirstBurstLength"], "4096")
+        self.assertEqual(a["MaxConnections"], "1")
+        self.assertEqual(a["ErrorRecoveryLevel"], "0")
+        self.assertEqual(a["HeaderDigest"], "None")
+        self.assertEqual(a["DataDigest"], "CRC32C")
+        self.assertEqual(a["DataPDUInOrder"], "Yes")
+        self.assertEqual(a["InitialR2T"], "No")
+        self.assertEqual(a["X-org.example"], "NotUnderstood")
+        self.assertEqual(a["TargetPortalGroupTag"], "1")
+
+    def test_second_login_ends_the_first(self):
+        a = self.session()
+        self.session()
+        with self.assertRaises(Closed):
+            a.nop()
+            a.recv()
+
+
+class Digests(PduTest):
+    keys = {"HeaderDigest": "CRC32C", "DataDigest": "CRC32C"}
+
+    def test_both(self):
+        s = self.session(keys=self.keys)
+        self.assertTrue(s.hdigest and s.ddigest)
+        self.assertEqual(s.write(1, b"d" * 1024), 0)
+        self.assertEqual(s.read(1, 2), b"d" * 1024)
+
+    def test_damage_closes(self):
+        for bad in ({"bad_header": True}, {"bad_data": True}):
+            s = self.session(keys=self.keys)
+            with self.assertRaises(Closed):
+                s.send(s.scsi_bhs(cdb16(0x8A, 1, 1), 512, 0xA0), b"x" * 512, **bad)
+                s.recv()
+        self.assertEqual(self.session().read(1), bytes(512))
+
+
+class Order(PduTest):
+    def test_gap_holds_commands(self):
+        s = self.session()
+        n = s.cmdsn
+        s.send(s.scsi_bhs(cdb16(0x8A, 9, 1), 512, 0xA0, cmdsn=n + 2), b"2" * 512)
+        s.nop(cmdsn=n + 1)
+        self.assertEqual(s.recv()["op"], 0x20)
+        s.nop()
+        pong = s.recv()
+        self.assertEqual((pong["op"], pong["exp"]), (0x20, n))
+        s.send(s.scsi_bhs(cdb16(0x8A, 9, 1), 512, 0xA0, cmdsn=n), b"0" * 512)
+        first, second = s.recv(), s.recv()
+        self.assertLess(second["itt"], first["itt"])
+        self.assertEqual(second["exp"], n + 3)
+        s.cmdsn = n + 3
+        self.assertEqual(s.read(9), b"2" * 512)
+
+    def test_outside_the_window(self):
+        s = self.session()
+        s.send(s.scsi_bhs(cdb16(0x8A, 9, 1), 512, 0xA0, cmdsn=s.cmdsn + 1000), b"x" * 512)
+        s.send(s.scsi_bhs(cdb16(0x8A, 9, 1), 512, 0xA0, cmdsn=s.cmdsn - 1), b"x" * 512)
+        self.assertEqual(s.read(9), bytes(512))
+
+    def test_statsn_counts(self):
+        s = self.session()
+        before = s.command(bytes(6))[0]["statsn"]
+        s.read(0)
+        self.assertEqual(s.command(bytes(6))[0]["statsn"], before + 2)
+
+
+class Data(PduTest):
+    def test_unsolicited_data(self):
+        s = self.session(keys={"FirstBurstLength": "8192"})
+        bhs = s.scsi_bhs(cdb16(0x8A, 4, 16), 8192, 0x20)
+        s.send(bhs, b"a" * 1024)
+        s.data_out(s.itt, NO_TAG, 1024, b"b" * 4096, 0, False)
+        s.data_out(s.itt, NO_TAG, 5120, b"c" * 3072, 1, True)
+        self.assertEqual(s.recv()["status"], 0)
+        self.assertEqual(s.read(4, 16), b"a" * 1024 + b"b" * 4096 + b"c" * 3072)
+
+    def test_r2ts(self):
+        s = self.session(keys={"MaxBurstLength": "8192", "MaxOutstandingR2T": "3", "InitialR2T": "Yes",
+                               "ImmediateData": "No"})
+        want = bytes(i & 0xFF for i in range(40960))
+        s.send(s.scsi_bhs(cdb16(0x8A, 0, 80), len(want), 0xA0))
+        asked = 0
+        while True:
+            pdu = s.recv()
+            if pdu["op"] != 0x31:
+                break
+            self.assertEqual((pdu["offset"], pdu["datasn"]), (asked, asked // 8192))
+            self.assertEqual(pdu["length"], 8192)
+            asked += 8192
+            for i, off in enumerate(range(pdu["offset"], asked, 4096)):
+                s.data_out(pdu["itt"], pdu["ttt"], off, want[off:off + 4096], i, off + 4096 == asked)
+        self.assertEqual((pdu["status"], asked), (0, len(want)))
+        self.assertEqual(s.read(0, 80), want)
+
+    def test_data_in_is_cut(self):
+        s = self.session(keys={"MaxRecvDataSegmentLength": "512", "MaxBurstLength": "1024"})
+        s.send(s.scsi_bhs(cdb16(0x88, 0, 8), 4096, 0xC0))
+        pdus = [s.recv() for _ in range(8)]
+        self.assertEqual([p["datasn"] for p in pdus], list(range(8)))
+        self.assertEqual([p["flags"] >> 7 for p in pdus], [0, 1] * 4)
+        self.assertEqual([p["flags"] & 1 for p in pdus], [0] * 7 + [1])
+
+    def test_lies_about_length(self):
+        s = self.session()
+        bhs = s.scsi_bhs(cdb16(0x8A, 0, 1), 512, 0xA0)
+        with self.assertRaises(Closed):
+            s.send(bhs, b"x" * 1024)
+            s.recv()
+        s = self.session()
+        with self.assertRaises(Closed):
+            bhs = bytearray(48)
+            bhs[5:8] = b"\xff\xff\xff"
+            s.sock.sendall(bhs)
+            s.recv()
+
+    def test_wrong_offsets(self):
+        for offset, sn, length in ((512, 0, 512), (0, 1, 1024), (0, 0, 512), (0xFFFFFE00, 0, 512)):
+            s = self.session(keys={"ImmediateData": "No", "InitialR2T": "Yes"})
+            s.send(s.scsi_bhs(cdb16(0x8A, 0, 2), 1024, 0xA0))
+            r2t = s.recv()
+            s.data_out(r2t["itt"], r2t["ttt"], offset, b"x" * length, sn, True)
+            pdu = s.recv()
+            self.assertEqual((pdu["op"], pdu["status"]), (0x21, 2))
+            self.assertEqual(s.read(0, 2), bytes(1024))
+            s.close()
+
+    def test_wrong_unsolicited_data(self):
+        for offset, sn in ((0, 0), (1024, 0), (512, 1)):
+            s = self.session(keys={"FirstBurstLength": "4096"})
+            s.send(s.scsi_bhs(cdb16(0x8A, 0, 4), 2048, 0x20), b"a" * 512)
+            s.data_out(s.itt, NO_TAG, offset, b"b" * 1024, sn, True)
+            self.assertEqual(s.recv()["status"], 2)
+            self.assertEqual(s.read(0, 4), bytes(2048))
+            s.close()
+
+    def test_unknown_r2t(self):
+        s = self.session(keys={"ImmediateData": "No", "InitialR2T": "Yes"})
+        s.send(s.scsi_bhs(cdb16(0x8A, 0, 1), 512, 0xA0))
+        r2t = s.recv()
+        s.data_out(r2t["itt"], 77, 0, b"x" * 512, 0, True)
+        self.assertEqual(s.recv()["status"], 2)
+        s.data_out(4711, 0, 0, b"x" * 512, 0, True)
+        self.assertEqual(s.read(0), bytes(512))
+
+
+class Aborts(PduTest):
+    keys = {"ImmediateData": "No", "InitialR2T": "Yes"}
+
+    def test_abort_of_a_command_that_waits_for_data(self):
+        s = self.session(keys=self.keys)
+        s.send(s.scsi_bhs(cdb16(0x8A, 0, 1), 512, 0xA0))
+        r2t = s.recv()
+        s.tmf(1, ref=r2t["itt"])
+        reply = s.recv()
+        self.assertEqual((reply["op"], reply["response"]), (0x22, 0))
+        s.data_out(r2t["itt"], r2t["ttt"], 0, b"x" * 512, 0, True)
+        self.assertEqual(s.read(0), bytes(512))
+        s.tmf(1, ref=r2t["itt"])
+        self.assertEqual(s.recv()["response"], 1)
+
+    def test_frozen_host_cannot_hold_a_fence_up(self):
+        a = self.session(1, keys=self.keys)
+        b = self.session(2)
+        # a's parameter list goes by R2T as well
+        a.send(a.scsi_bhs(bytes([0x5F, 6, 0, 0, 0, 0, 0, 0, 24, 0]), 24, 0xA0))
+        r2t = a.recv()
+        a.data_out(r2t["itt"], r2t["ttt"], 0, struct.pack(">QQ", 0, 0xA) + bytes(8), 0, True)
+        self.assertEqual(a.recv()["status"], 0)
+        self.assertEqual(b.pr_out(6, 0, 0, 0xB), 0)
+        self.assertEqual(b.pr_out(1, 7, 0xB, 0), 0)
+        a.send(a.scsi_bhs(cdb16(0x8A, 0, 1), 512, 0xA0))
+        r2t = a.recv()
+        self.assertEqual(b.pr_out(5, 7, 0xB, 0xA), 0)  # answers although a never sends its data
+        self.assertEqual(b.write(0, b"B" * 512), 0)
+        a.data_out(r2t["itt"], r2t["ttt"], 0, b"A" * 512, 0, True)
+        a.nop()
+        self.assertEqual(a.recv()["op"], 0x20)
+        self.assertEqual(b.read(0), b"B" * 512)
+
+    def test_target_resets(self):
+        a, b = self.session(1), self.session(2)
+        a.tmf(6)
+        self.assertEqual(a.recv()["response"], 0)
+        self.assertEqual(b.command(bytes(6))[0]["data"][14:16], b"\x29\x03")
+        a.tmf(7)
+        self.assertEqual(a.recv()["response"], 0)
+        with self.assertRaises(Closed):
+            b.nop()
+            b.recv()
+
+
+def seeds(s):
+    """Valid PDUs of every kind, as bytes."""
+    out = []
+    real, s.sock = s.sock, type("Sink", (), {"sendall": lambda self, d: out.append(d)})()
+    for cdb, n in ((bytes(6), 0), (b"\x12\0\0\0\x60\0", 96), (cdb16(0x88, 0, 4), 2048),
+                   (bytes([0x5E, 0, 0, 0, 0, 0, 0, 1, 0, 0]), 256), (cdb16(0x9E, 0, 64), 64),
+                   (bytes([0xA3, 0x0C, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0]), 2304)):
+        s.send(s.scsi_bhs(cdb, n, 0xC0))
+    for cdb, data in ((cdb16(0x8A, 8, 2), b"w" * 1024), (cdb16(0x93, 8, 8), b"s" * 512),
+                      (struct.pack(">BBQIBB", 0x89, 0, 3, 1, 0, 0)[:13] + b"\1\0\0", bytes(1024)),
+                      (b"\x42\0\0\0\0\0\0\0\x18\0", b"\0\x16\0\x10" + bytes(20)),
+                      (b"\x5f\6\0\0\0\0\0\0\x18\0", bytes(15) + b"\1" + bytes(8)),
+                      (b"\x5f\5\7\0\0\0\0\0\x18\0", bytes(15) + b"\1" + bytes(8))):
+        s.send(s.scsi_bhs(cdb, len(data), 0xA0), data)
+        s.send(s.scsi_bhs(cdb, len(data), 0xA0))
+        s.data_out(s.itt, 0, 0, data, 0, True)
+    s.nop(b"ping")
+    s.tmf(1, 1)
+    s.tmf(5)
+    text = bytearray(48)
+    text[0], text[1] = 0x44, 0x80
+    s.send(text, b"SendTargets=All\0")
+    text[0] = 0x43
+    text[1] = 0x87
+    s.send(text, b"InitiatorName=iqn.x:y\0TargetName=" + IQN.encode() + b"\0HeaderDigest=None\0")
+    text[0] = 0x46
+    s.send(text)
+    s.sock = real
+    return out
+
+
+def fuzz(count, seed):
+    rnd = random.Random(seed)
+    target = Target()
+    session, corpus, sent = None, [], 0
+    print("seed", seed)
+    while sent < count:
+        try:
+            if session is None:
+                logged_in = rnd.random() < 0.9
+                session = Session(target, rnd.randrange(1, 4), login=logged_in)
+                corpus = seeds(session)
+            for _ in range(rnd.randrange(1, 12)):
+                pdu = bytearray(rnd.choice(corpus))
+                if rnd.random() < 0.8:
+                    pdu[24:28] = struct.pack(">I", session.cmdsn)
+                    session.cmdsn += not pdu[0] & 0x40
+                for _ in range(rnd.randrange(0, 5)):
+                    where = rnd.randrange(len(pdu)) if rnd.random() < 0.3 else rnd.randrange(48)
+                    pdu[where] = rnd.choice((0, 1, 0x7F, 0x80, 0xFF, rnd.randrange(256)))
+                if rnd.random() < 0.7:  # keep the framing, so that the damage gets further in
+                    pdu[4] = 0
+                    pdu[5:8] = struct.pack(">I", len(pdu) - 48)[1:]
+                if rnd.random() < 0.02:
+                    del pdu[rnd.randrange(len(pdu)):]
+                session.sock.sendall(pdu)
+                sent += 1
+            session.sock.setblocking(False)
+            try:
+                while session.sock.recv(1 << 16):
+                    pass
+                session.close()
+                session = None
+            except BlockingIOError:
+                session.sock.setblocking(True)
+            if session and rnd.random() < 0.05:
+                session.close()
+                session = None
+        except (Closed, RuntimeError, OSError):
+            if target.proc.poll() is not None:
+                print("labsan died, seed", seed, "after", sent, "PDUs")
+                return 1
+            if session:
+                session.close()
+            session = None
+    if session:
+        session.close()
+    check = Session(target, 9)
+    check.tmf(5)
+    alive = target.ctl("luns")["ok"] and check.recv()["op"] == 0x22
+    check.close()
+    code = target.stop()
+    print(sent, "PDUs, alive:", alive, "exit code:", code)
+    return 0 if alive and code == 0 else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fuzz", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    opts, rest = parser.parse_known_args()
+    if opts.fuzz:
+        sys.exit(fuzz(opts.fuzz, opts.seed))
+    unittest.main(argv=[sys.argv[0]] + rest)
