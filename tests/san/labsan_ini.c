@@ -18,13 +18,12 @@
 
 static int serve(struct ini *i)
 {
-	struct pollfd p = {.fd = iscsi_get_fd(i->ctx),
-			   .events = (short)iscsi_which_events(i->ctx)};
+	struct pollfd p = {.fd = iscsi_get_fd(i->ctx), .events = (short)iscsi_which_events(i->ctx)};
 
 	if (poll(&p, 1, 30000) <= 0)
 		return -1;
-	return iscsi_service(i->ctx, p.revents & (POLLHUP | POLLERR) ? p.revents | POLLIN :
-								       p.revents);
+	return iscsi_service(i->ctx,
+			     p.revents & (POLLHUP | POLLERR) ? p.revents | POLLIN : p.revents);
 }
 
 static int prepare(struct ini *i, const char *name, int isid, const struct ini_login *opt)
@@ -37,8 +36,8 @@ static int prepare(struct ini *i, const char *name, int isid, const struct ini_l
 	iscsi_set_isid_oui(i->ctx, 0x4856, (uint32_t)isid);
 	iscsi_set_noautoreconnect(i->ctx, 1);
 	iscsi_set_session_type(i->ctx, ISCSI_SESSION_NORMAL);
-	iscsi_set_header_digest(i->ctx, opt && opt->header_digest ? ISCSI_HEADER_DIGEST_CRC32C :
-								    ISCSI_HEADER_DIGEST_NONE);
+	iscsi_set_header_digest(i->ctx, opt && opt->header_digest ? ISCSI_HEADER_DIGEST_CRC32C
+								  : ISCSI_HEADER_DIGEST_NONE);
 	iscsi_set_targetname(i->ctx, LABSAN_IQN);
 	if (opt && opt->user)
 		iscsi_set_initiator_username_pwd(i->ctx, opt->user, opt->password);
@@ -77,8 +76,7 @@ int ini_open_begin(struct ini *i, struct labsan_proc *p, const char *name, int i
 	if (prepare(i, name, isid, NULL) < 0)
 		return -1;
 	snprintf(portal, sizeof(portal), "127.0.0.1:%d", p->port[0]);
-	if (iscsi_connect_sync(i->ctx, portal) < 0 ||
-	    iscsi_login_async(i->ctx, on_login, i) < 0)
+	if (iscsi_connect_sync(i->ctx, portal) < 0 || iscsi_login_async(i->ctx, on_login, i) < 0)
 		return -1;
 	while (i->login == 0 && iscsi_which_events(i->ctx) & POLLOUT)
 		if (serve(i) < 0)
@@ -123,10 +121,11 @@ int ini_send(struct ini *i, int lun, const uint8_t *cdb, int cdb_len, char dir, 
 	     uint32_t len, struct ini_reply *r)
 {
 	struct iscsi_data d = {.size = len, .data = data};
-	struct scsi_task *task = scsi_create_task(
-		cdb_len, (unsigned char *)(uintptr_t)cdb,
-		dir == 'r' ? SCSI_XFER_READ : dir == 'w' ? SCSI_XFER_WRITE : SCSI_XFER_NONE,
-		(int)len);
+	struct scsi_task *task = scsi_create_task(cdb_len, (unsigned char *)(uintptr_t)cdb,
+						  dir == 'r'   ? SCSI_XFER_READ
+						  : dir == 'w' ? SCSI_XFER_WRITE
+							       : SCSI_XFER_NONE,
+						  (int)len);
 
 	memset(r, 0, sizeof(*r) - sizeof(r->data));
 	if (!task)
@@ -158,7 +157,8 @@ void ini_settle(struct ini *i, int lun)
 	const uint8_t cdb[6] = {0};
 	int n = 0;
 
-	while (r && ini_do(i, lun, cdb, sizeof(cdb), '-', NULL, 0, r) == SCSI_STATUS_CHECK_CONDITION &&
+	while (r &&
+	       ini_do(i, lun, cdb, sizeof(cdb), '-', NULL, 0, r) == SCSI_STATUS_CHECK_CONDITION &&
 	       n++ < 16)
 		;
 	free(r);
@@ -223,8 +223,7 @@ int ini_sync(struct ini *i, int lun)
 	return run(i, lun, cdb, sizeof(cdb), '-', NULL, 0);
 }
 
-int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data,
-	    bool fua)
+int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data, bool fua)
 {
 	uint8_t cdb[16], buf[1024];
 
@@ -273,7 +272,8 @@ static void on_tmf(struct iscsi_context *ctx, int status, void *command_data, vo
 	int *response = private_data;
 
 	(void)ctx;
-	*response = status == SCSI_STATUS_GOOD && command_data ? (int)*(uint32_t *)command_data : -1;
+	*response =
+		status == SCSI_STATUS_GOOD && command_data ? (int)*(uint32_t *)command_data : -1;
 }
 
 int ini_send_lun_reset(struct ini *i, int lun, int *response)

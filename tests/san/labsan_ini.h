@@ -24,10 +24,10 @@ struct ini {
 };
 
 struct ini_reply {
-	int status;	/* SCSI status, or INI_CANCELLED */
-	int sense;	/* key << 16 | asc << 8 | ascq when status is CHECK CONDITION */
+	int status; /* SCSI status, or INI_CANCELLED */
+	int sense;  /* key << 16 | asc << 8 | ascq when status is CHECK CONDITION */
 	bool done;
-	uint32_t len;	/* of the data that came */
+	uint32_t len; /* of the data that came */
 	uint8_t data[65536];
 };
 
@@ -41,12 +41,14 @@ struct ini_login {
 int ini_open(struct ini *i, struct labsan_proc *p, const char *name, int isid,
 	     const struct ini_login *opt);
 void ini_close(struct ini *i);
-/* The same in two steps, for a login that labsan makes wait: begin returns when the login was sent. */
+/* The same in two steps, for a login that labsan makes wait: begin returns when the login was sent.
+ */
 int ini_open_begin(struct ini *i, struct labsan_proc *p, const char *name, int isid);
 int ini_open_end(struct ini *i);
 /* Swallows waiting unit attentions of a LUN. */
 void ini_settle(struct ini *i, int lun);
-/* Sends a command: dir 'r', 'w' or '-'. The reply is filled by ini_wait(). The caller keeps data and reply. */
+/* Sends a command: dir 'r', 'w' or '-'. The reply is filled by ini_wait(). The caller keeps data
+ * and reply. */
 int ini_send(struct ini *i, int lun, const uint8_t *cdb, int cdb_len, char dir, void *data,
 	     uint32_t len, struct ini_reply *r);
 /* Serves the session until the reply is there. */
@@ -61,8 +63,7 @@ int ini_send_write(struct ini *i, int lun, uint64_t lba, uint8_t *block, struct 
 int ini_read(struct ini *i, int lun, uint64_t lba, uint32_t blocks, uint32_t bs,
 	     struct ini_reply *r);
 int ini_sync(struct ini *i, int lun);
-int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data,
-	    bool fua);
+int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data, bool fua);
 int ini_pr_out(struct ini *i, int lun, int action, int type, uint64_t key, uint64_t sark,
 	       bool aptpl);
 int ini_send_pr_out(struct ini *i, int lun, int action, int type, uint64_t key, uint64_t sark,

@@ -4,7 +4,8 @@
  *
  * One thread, one epoll. Each turn: events, due commands, write log, answers, dead connections, in
  * that order, so that an answer is never seen before its line is in the write log. No privilege is
- * needed. Parses the operator's options; it is not a product and defends nothing but its own memory.
+ * needed. Parses the operator's options; it is not a product and defends nothing but its own
+ * memory.
  */
 #include "config.h"
 
@@ -35,15 +36,16 @@ int san_watch(struct san *san, struct san_io *io, uint32_t events, bool add)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = io};
 
-	return epoll_ctl(san->epfd, add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, io->fd, &ev) < 0 ? -errno :
-											    0;
+	return epoll_ctl(san->epfd, add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, io->fd, &ev) < 0 ? -errno
+											  : 0;
 }
 
 static void usage(FILE *f)
 {
 	fprintf(f,
 		"usage: labsan --iqn NAME --lun FILE[,OPTION...] [OPTION...]\n"
-		"  --portal ADDR:PORT[,tpg=N]  listen there (several; [ADDR] for IPv6; port 0 = any;\n"
+		"  --portal ADDR:PORT[,tpg=N]  listen there (several; [ADDR] for IPv6; port 0 = "
+		"any;\n"
 		"                              default 127.0.0.1:3260)\n"
 		"  --lun FILE[,thin][,readonly][,blocksize=512|4096][,size=N[KMGT]]\n"
 		"                              next logical unit, from 0; size= makes the file\n"
@@ -54,7 +56,8 @@ static void usage(FILE *f)
 		"  --cache volatile|writethrough  default writethrough\n"
 		"  --state DIR                 reservations with APTPL are kept there\n"
 		"  --write-log FILE            one JSON line per change (appended)\n"
-		"  --reinstate strict|sloppy   a new login of the same nexus waits for the commands of\n"
+		"  --reinstate strict|sloppy   a new login of the same nexus waits for the "
+		"commands of\n"
 		"                              the old session (default), or lets them land later\n"
 		"  --real-sync                 SYNCHRONIZE CACHE and FUA call fdatasync\n"
 		"  --verbose                   say on stderr why sessions end\n");
@@ -190,13 +193,20 @@ static int choose(bool *out, const char *arg, const char *yes, const char *no)
 }
 
 static const struct option options[] = {
-	{"portal", required_argument, NULL, 'p'},   {"iqn", required_argument, NULL, 'i'},
-	{"lun", required_argument, NULL, 'l'},	    {"control", required_argument, NULL, 'c'},
-	{"chap", required_argument, NULL, 'u'},	    {"chap-mutual", required_argument, NULL, 'm'},
-	{"acl", required_argument, NULL, 'a'},	    {"cache", required_argument, NULL, 'w'},
-	{"state", required_argument, NULL, 's'},    {"write-log", required_argument, NULL, 'o'},
-	{"reinstate", required_argument, NULL, 'r'}, {"real-sync", no_argument, NULL, 'f'},
-	{"verbose", no_argument, NULL, 'v'},	    {"help", no_argument, NULL, 'h'},
+	{"portal", required_argument, NULL, 'p'},
+	{"iqn", required_argument, NULL, 'i'},
+	{"lun", required_argument, NULL, 'l'},
+	{"control", required_argument, NULL, 'c'},
+	{"chap", required_argument, NULL, 'u'},
+	{"chap-mutual", required_argument, NULL, 'm'},
+	{"acl", required_argument, NULL, 'a'},
+	{"cache", required_argument, NULL, 'w'},
+	{"state", required_argument, NULL, 's'},
+	{"write-log", required_argument, NULL, 'o'},
+	{"reinstate", required_argument, NULL, 'r'},
+	{"real-sync", no_argument, NULL, 'f'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -330,9 +340,8 @@ static void loop(struct san *san)
 	struct epoll_event ev[64];
 
 	while (!san->quit) {
-		int timeout = TAILQ_EMPTY(&san->parked) ?
-				      -1 :
-				      san_cmd_next_timeout_ms(san, san_now_ns());
+		int timeout =
+			TAILQ_EMPTY(&san->parked) ? -1 : san_cmd_next_timeout_ms(san, san_now_ns());
 		int n = epoll_wait(san->epfd, ev, SAN_LEN(ev), timeout), i;
 
 		for (i = 0; i < n; i++) {
@@ -356,7 +365,7 @@ static void stop(struct san *san)
 
 	for (i = 0; i < san->nportals; i++)
 		san_portal_close(&san->portals[i]);
-	TAILQ_FOREACH(c, &san->conns, link)
+	TAILQ_FOREACH (c, &san->conns, link)
 		san_conn_close(c, "target stops");
 	san_cmds_power_cut(san);
 	san_conns_reap(san);

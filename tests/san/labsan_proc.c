@@ -96,8 +96,8 @@ int labsan_proc_start(struct labsan_proc *p, const char *const *args)
 		if (i == (int)(sizeof(p->args) / sizeof(p->args[0])))
 			return -E2BIG;
 		snprintf(p->args[i], sizeof(p->args[i]), "%.*s%s%s",
-			 at ? (int)(at - args[i]) : (int)strlen(args[i]), args[i],
-			 at ? p->dir : "", at ? at + 2 : "");
+			 at ? (int)(at - args[i]) : (int)strlen(args[i]), args[i], at ? p->dir : "",
+			 at ? at + 2 : "");
 	}
 	p->nargs = i;
 	return labsan_proc_restart(p);

@@ -24,8 +24,8 @@ struct labsan_proc {
 	int nargs;
 };
 
-/* Starts $LABSAN (default ./tests/san/labsan) with two portals, a control socket, a write log and the
- * words of args (ended by NULL). "%s" in a word becomes the object's directory. */
+/* Starts $LABSAN (default ./tests/san/labsan) with two portals, a control socket, a write log and
+ * the words of args (ended by NULL). "%s" in a word becomes the object's directory. */
 int labsan_proc_start(struct labsan_proc *p, const char *const *args);
 /* Kills it (0 = it is already gone), keeps the directory. */
 void labsan_proc_kill(struct labsan_proc *p, int sig);
@@ -33,7 +33,8 @@ void labsan_proc_kill(struct labsan_proc *p, int sig);
 int labsan_proc_restart(struct labsan_proc *p);
 /* SIGTERM, removes the directory; returns the exit code, or -1 if a signal ended it. */
 int labsan_proc_stop(struct labsan_proc *p);
-/* One control command; answer (may be NULL) gets the JSON line. 0 = labsan said ok, -EIO = not ok. */
+/* One control command; answer (may be NULL) gets the JSON line. 0 = labsan said ok, -EIO = not ok.
+ */
 int labsan_proc_ctl(struct labsan_proc *p, char *answer, size_t cap, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * labsan_test.c - tests of what iscsi-test-cu does not judge: barriers, power cuts, injected trouble,
- * APTPL, the write log, authentication.
+ * labsan_test.c - tests of what iscsi-test-cu does not judge: barriers, power cuts, injected
+ * trouble, APTPL, the write log, authentication.
  *
  * Every test starts its own labsan on 127.0.0.1 with a free port. Order is read from the write log,
  * never from clocks.
@@ -63,7 +63,8 @@ static int peek(struct ini *i, uint64_t lba)
 	return rep2.data[0];
 }
 
-/* Waits until labsan holds n commands on the medium of LUN 0; the test then knows they passed the checks. */
+/* Waits until labsan holds n commands on the medium of LUN 0; the test then knows they passed the
+ * checks. */
 static void wait_on_medium(struct labsan_proc *p, int n)
 {
 	char json[16384], want[32];
@@ -275,12 +276,18 @@ struct write_kind {
 static void test_fenced_host_writes_nothing(void **state)
 {
 	static const struct write_kind kinds[] = {
-		{"write6", 0x0a, 0, 512, 6},		{"write10", 0x2a, 0, 512, 10},
-		{"write12", 0xaa, 0, 512, 12},		{"write16", 0x8a, 0, 512, 16},
-		{"write-verify10", 0x2e, 0, 512, 10},	{"write-verify12", 0xae, 0, 512, 12},
-		{"write-verify16", 0x8e, 0, 512, 16},	{"orwrite", 0x8b, 0, 512, 16},
-		{"write-same10", 0x41, 0, 512, 10},	{"write-same16", 0x93, 0, 512, 16},
-		{"write-same16 unmap", 0x93, 8, 512, 16}, {"unmap", 0x42, 0, 24, 10},
+		{"write6", 0x0a, 0, 512, 6},
+		{"write10", 0x2a, 0, 512, 10},
+		{"write12", 0xaa, 0, 512, 12},
+		{"write16", 0x8a, 0, 512, 16},
+		{"write-verify10", 0x2e, 0, 512, 10},
+		{"write-verify12", 0xae, 0, 512, 12},
+		{"write-verify16", 0x8e, 0, 512, 16},
+		{"orwrite", 0x8b, 0, 512, 16},
+		{"write-same10", 0x41, 0, 512, 10},
+		{"write-same16", 0x93, 0, 512, 16},
+		{"write-same16 unmap", 0x93, 8, 512, 16},
+		{"unmap", 0x42, 0, 24, 10},
 		{"caw", 0x89, 0, 1024, 16},
 	};
 	struct labsan_proc p;
@@ -353,7 +360,8 @@ static void test_unit_attentions(void **state)
 	stop(&p);
 }
 
-/* A registration belongs to the nexus: a new session with the same ISID has it, another ISID has not. */
+/* A registration belongs to the nexus: a new session with the same ISID has it, another ISID has
+ * not. */
 static void test_registration_survives_session(void **state)
 {
 	struct labsan_proc p;
@@ -371,10 +379,10 @@ static void test_registration_survives_session(void **state)
 	assert_int_equal(ini_write(&other, 0, 0, 1, 1, false, 512), CONFLICT);
 	assert_int_equal(ini_pr_out(&other, 0, REGISTER, 0, 0, 0xa2, false), GOOD);
 	assert_int_equal(ini_pr_in(&other, 0, 3, &rep), GOOD);
-	assert_int_equal(san_get32(rep.data), 2);		/* generation */
-	assert_int_equal(san_get64(rep.data + 8), 0xa);		/* first key */
-	assert_int_equal(rep.data[8 + 12] & 1, 1);		/* holder, as all are */
-	assert_int_equal(rep.data[8 + 24], 0x45);		/* iSCSI name and ISID */
+	assert_int_equal(san_get32(rep.data), 2);	/* generation */
+	assert_int_equal(san_get64(rep.data + 8), 0xa); /* first key */
+	assert_int_equal(rep.data[8 + 12] & 1, 1);	/* holder, as all are */
+	assert_int_equal(rep.data[8 + 24], 0x45);	/* iSCSI name and ISID */
 	assert_string_equal((char *)rep.data + 8 + 28, "iqn.2026-01.test:a,i,0x004856000001");
 	ini_close(&again);
 	ini_close(&other);
@@ -385,8 +393,8 @@ static void test_registration_survives_session(void **state)
 
 static void test_power_cut(void **state)
 {
-	static const char *const args[] = {"--lun", "%s/d0,thin,size=64M", "--cache", "volatile",
-					   "--state", "%s", NULL};
+	static const char *const args[] = {
+		"--lun", "%s/d0,thin,size=64M", "--cache", "volatile", "--state", "%s", NULL};
 	uint8_t zero[512] = {0}, c[512] = {'C'};
 	struct labsan_proc p;
 	struct ini a;
@@ -453,11 +461,12 @@ static void test_power_cut_keeps_some(void **state)
 	stop(&p);
 }
 
-/* APTPL keeps registrations and reservation over SIGKILL and power cuts; dirty cache is lost with the process. */
+/* APTPL keeps registrations and reservation over SIGKILL and power cuts; dirty cache is lost with
+ * the process. */
 static void test_aptpl(void **state)
 {
-	static const char *const args[] = {"--lun", "%s/d0,thin,size=64M", "--state", "%s",
-					   "--cache", "volatile", NULL};
+	static const char *const args[] = {
+		"--lun", "%s/d0,thin,size=64M", "--state", "%s", "--cache", "volatile", NULL};
 	struct labsan_proc p;
 	struct ini a, b;
 	int round;
@@ -550,7 +559,8 @@ static void test_errors(void **state)
 	stop(&p);
 }
 
-/* A hung session answers nothing, another goes on; after unhang the answer comes. A stall holds block commands only. */
+/* A hung session answers nothing, another goes on; after unhang the answer comes. A stall holds
+ * block commands only. */
 static void test_hang_and_stall(void **state)
 {
 	uint8_t data[512] = {7};
@@ -661,8 +671,8 @@ static void test_write_log(void **state)
 	/* each is there already, although the answer has only just come */
 	assert_int_equal(log_count(&p, "\"op\":\"write16\"", "\"key\":\"0000000000000abc\""), 50);
 	/* CRC32C of 512 times 'w', reckoned with another implementation */
-	assert_int_equal(log_count(&p, "\"lba\":149,\"blocks\":1,\"bytes\":512", "\"crc\":\"00de29df\""),
-			 1);
+	assert_int_equal(
+		log_count(&p, "\"lba\":149,\"blocks\":1,\"bytes\":512", "\"crc\":\"00de29df\""), 1);
 	assert_int_equal(ini_caw(&a, 0, 1, zero, one, false), GOOD);
 	assert_int_equal(ini_caw(&a, 0, 1, zero, one, false), CHECK);
 	assert_int_equal(log_count(&p, "\"op\":\"caw\"", "\"status\":0"), 1);
@@ -689,9 +699,9 @@ static void put_file(const char *dir, const char *name, const char *text)
 
 static void test_chap_and_acl(void **state)
 {
-	static const char *const args[] = {
-		"--lun", "%s/d0,size=1M", "--chap", "joe:%s/in", "--chap-mutual", "san:%s/out",
-		"--acl", "iqn.2026-01.test:a", NULL};
+	static const char *const args[] = {"--lun",	"%s/d0,size=1M",      "--chap",
+					   "joe:%s/in", "--chap-mutual",      "san:%s/out",
+					   "--acl",	"iqn.2026-01.test:a", NULL};
 	struct ini_login right = {.user = "joe", .password = "initiator-secret"};
 	struct ini_login wrong = {.user = "joe", .password = "another-secret-"};
 	struct ini_login both = right, bad_target = right;

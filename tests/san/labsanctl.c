@@ -2,7 +2,8 @@
 /*
  * labsanctl.c - sends one command to labsan's control socket and prints the answer.
  *
- * labsanctl SOCKET COMMAND [WORD...]; exit 0 if labsan said ok, 1 if not, 2 if it could not be asked.
+ * labsanctl SOCKET COMMAND [WORD...]; exit 0 if labsan said ok, 1 if not, 2 if it could not be
+ * asked.
  */
 #include "config.h"
 

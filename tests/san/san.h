@@ -23,7 +23,7 @@
 #define SAN_MAX_LUNS	64
 #define SAN_MAX_PORTALS 16
 #define SAN_MAX_ACL	32
-#define SAN_MAX_XFER	(32u << 20) /* most data of one READ or WRITE */
+#define SAN_MAX_XFER	(32u << 20)  /* most data of one READ or WRITE */
 #define SAN_MAX_WSAME	(128u << 20) /* most bytes that one WRITE SAME changes */
 #define SAN_MAX_CAW	128u	     /* most blocks of one COMPARE AND WRITE */
 #define SAN_MAX_RECV	262144u	     /* our MaxRecvDataSegmentLength */
@@ -205,7 +205,8 @@ struct san_conn {
 	TAILQ_ENTRY(san_conn) link, dirty;
 	struct san *san;
 	struct san_nexus *nexus; /* set when a normal session is in full feature phase */
-	bool full, discovery, closing, dead, hung, unwatched, is_dirty, close_after, want_out, login_wait;
+	bool full, discovery, closing, dead, hung, unwatched, is_dirty, close_after, want_out,
+		login_wait;
 	uint16_t tpgt;
 	char peer[64];
 	/* login */
@@ -253,12 +254,12 @@ struct san_rule {
 	TAILQ_ENTRY(san_rule) link;
 	unsigned int id;
 	enum san_rule_kind kind;
-	int lun;			/* -1 = any */
-	unsigned int nexus;		/* 0 = any */
-	char name[SAN_NAME_MAX];	/* initiator name, "" = any */
-	uint32_t classes;		/* bit per san_class */
-	long count;			/* commands it still hits, -1 = for ever */
-	long skip;			/* commands it lets pass first */
+	int lun;		 /* -1 = any */
+	unsigned int nexus;	 /* 0 = any */
+	char name[SAN_NAME_MAX]; /* initiator name, "" = any */
+	uint32_t classes;	 /* bit per san_class */
+	long count;		 /* commands it still hits, -1 = for ever */
+	long skip;		 /* commands it lets pass first */
 	uint64_t ms;
 	uint8_t status, key, asc, ascq;
 };
@@ -336,8 +337,8 @@ void san_login_pdu(struct san_conn *c, const uint8_t *bhs, const uint8_t *data, 
 void san_login_finish(struct san_conn *c);
 const char *san_text_get(const uint8_t *text, uint32_t len, const char *key);
 int san_text_add(char *out, size_t cap, size_t *len, const char *key, const char *value);
-int san_text_negotiate(struct san_conn *c, const uint8_t *text, uint32_t len, char *out,
-		       size_t cap, size_t *out_len);
+int san_text_negotiate(struct san_conn *c, const uint8_t *text, uint32_t len, char *out, size_t cap,
+		       size_t *out_len);
 bool san_text_valid(const uint8_t *text, uint32_t len);
 int san_chap_step(struct san_conn *c, const uint8_t *text, uint32_t len, char *out, size_t cap,
 		  size_t *out_len);

@@ -206,8 +206,8 @@ bool san_run_write(struct san_cmd *cmd)
 	uint32_t len = cmd->out_len / lun->bs * lun->bs;
 	bool durable = (cmd->cdb[0] & 0x0f) == 0x0e || fua(cmd);
 
-	if (len && failed(cmd, san_medium_write(lun, cmd->lba * lun->bs, cmd->out, len, durable),
-			  true))
+	if (len &&
+	    failed(cmd, san_medium_write(lun, cmd->lba * lun->bs, cmd->out, len, durable), true))
 		return true;
 	lun->writes++;
 	lun->write_bytes += len;
@@ -303,8 +303,7 @@ bool san_run_caw(struct san_cmd *cmd)
 		if (d < len)
 			san_miscompare(cmd, d);
 		else
-			(void)failed(cmd,
-				     san_medium_write(lun, off, cmd->out + len, len, fua(cmd)),
+			(void)failed(cmd, san_medium_write(lun, off, cmd->out + len, len, fua(cmd)),
 				     true);
 	}
 	free(now);

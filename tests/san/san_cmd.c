@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * san_cmd.c - the life of a SCSI command: gather data, check, R2T, medium, answer; barriers, aborts.
+ * san_cmd.c - the life of a SCSI command: gather data, check, R2T, medium, answer; barriers,
+ * aborts.
  *
  * The point of no return is the medium: a command that was accepted and has its data waits there
  * for injected delays and stalls, and it *will* land, also when its session, its registration or
@@ -225,7 +226,7 @@ int san_cmd_next_timeout_ms(struct san *san, uint64_t now_ns)
 	uint64_t best = UINT64_MAX;
 	struct san_cmd *cmd;
 
-	TAILQ_FOREACH(cmd, &san->parked, in_park) {
+	TAILQ_FOREACH (cmd, &san->parked, in_park) {
 		uint64_t left = cmd->due_ns > now_ns ? cmd->due_ns - now_ns : 0;
 
 		if (!must_stall(cmd) && left < best)
@@ -324,7 +325,8 @@ void san_cmds_power_cut(struct san *san)
 		struct san_cmd *cmd = TAILQ_FIRST(&san->luns[i]->tasks);
 
 		while (cmd) {
-			if (cmd->own_barrier) { /* ends through the others: its barrier must not dangle */
+			if (cmd->own_barrier) { /* ends through the others: its barrier must not
+						   dangle */
 				cmd = TAILQ_NEXT(cmd, in_lun);
 				continue;
 			}

@@ -110,7 +110,7 @@ static int fill_iov(struct san_conn *c, struct iovec *iov)
 	struct san_out *o;
 	int n = 0;
 
-	TAILQ_FOREACH(o, &c->outq, link) {
+	TAILQ_FOREACH (o, &c->outq, link) {
 		const uint8_t *part[3] = {o->hdr, o->data, o->tail};
 		uint32_t len[3] = {o->hlen, o->dlen, o->tlen}, skip = o->sent;
 		int i;
@@ -527,8 +527,8 @@ int san_portal_listen(struct san_portal *p)
 	int one = 1, rc;
 
 	p->io.cb = portal_event;
-	rc = p->v6 ? inet_pton(AF_INET6, p->addr, &s6.sin6_addr) :
-		     inet_pton(AF_INET, p->addr, &s4.sin_addr);
+	rc = p->v6 ? inet_pton(AF_INET6, p->addr, &s6.sin6_addr)
+		   : inet_pton(AF_INET, p->addr, &s4.sin_addr);
 	if (rc != 1)
 		return -EINVAL;
 	p->io.fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -65,7 +65,7 @@ static void list_nexuses(struct san *san, FILE *out, bool connected_only)
 	const struct san_nexus *n;
 	const char *sep = "";
 
-	TAILQ_FOREACH(n, &san->nexuses, link) {
+	TAILQ_FOREACH (n, &san->nexuses, link) {
 		if (connected_only && !n->conn)
 			continue;
 		fprintf(out, "%s", sep);
@@ -99,10 +99,11 @@ static void show_pr(FILE *out, const struct san_pr *pr)
 
 	fprintf(out, "\"type\":%u,\"generation\":%u,\"aptpl\":%s,\"registrations\":[", pr->type,
 		pr->generation, pr->aptpl ? "true" : "false");
-	TAILQ_FOREACH(r, &pr->regs, link) {
+	TAILQ_FOREACH (r, &pr->regs, link) {
 		bool holder = pr->type && (pr->holder == r->nexus || san_pr_is_all(pr->type));
 
-		fprintf(out, "%s{\"key\":\"%016llx\",\"nexus\":%u,\"initiator\":\"%s\",\"holder\":%s}",
+		fprintf(out,
+			"%s{\"key\":\"%016llx\",\"nexus\":%u,\"initiator\":\"%s\",\"holder\":%s}",
 			sep, (unsigned long long)r->key, r->nexus->id, r->nexus->name,
 			holder ? "true" : "false");
 		sep = ",";
@@ -122,10 +123,11 @@ static void do_luns(struct san *san, FILE *out, char **w, int n)
 		const struct san_cmd *cmd;
 		unsigned int tasks = 0;
 
-		TAILQ_FOREACH(cmd, &lun->tasks, in_lun)
+		TAILQ_FOREACH (cmd, &lun->tasks, in_lun)
 			tasks++;
 		fprintf(out,
-			"%s{\"lun\":%u,\"blocksize\":%u,\"blocks\":%llu,\"thin\":%s,\"cache\":\"%s\","
+			"%s{\"lun\":%u,\"blocksize\":%u,\"blocks\":%llu,\"thin\":%s,\"cache\":\"%"
+			"s\","
 			"\"dirty_bytes\":%llu,\"tasks\":%u,\"stalled\":%s,\"reads\":%llu,"
 			"\"writes\":%llu,\"read_bytes\":%llu,\"write_bytes\":%llu,\"pr\":{",
 			i ? "," : "", i, lun->bs, (unsigned long long)lun->blocks,
@@ -150,7 +152,7 @@ static void do_rules(struct san *san, FILE *out, char **w, int n)
 	(void)w;
 	(void)n;
 	fprintf(out, "{\"ok\":true,\"rules\":[");
-	TAILQ_FOREACH(r, &san->rules, link) {
+	TAILQ_FOREACH (r, &san->rules, link) {
 		fprintf(out,
 			"%s{\"rule\":%u,\"kind\":\"%s\",\"lun\":%d,\"nexus\":%u,\"ms\":%llu,"
 			"\"count\":%ld,\"skip\":%ld}",
@@ -204,9 +206,9 @@ static void on_nexuses(struct san *san, FILE *out, char **w, int n, enum nexus_a
 	}
 	if (strcmp(w[0], "all") == 0 && act != DROP)
 		san->hang_new = act == HANG;
-	TAILQ_FOREACH(c, &san->conns, link) {
-		if (c->dead || (c->nexus ? !san_inject_nexus_match(c->nexus, w[0]) :
-					   strcmp(w[0], "all") != 0))
+	TAILQ_FOREACH (c, &san->conns, link) {
+		if (c->dead ||
+		    (c->nexus ? !san_inject_nexus_match(c->nexus, w[0]) : strcmp(w[0], "all") != 0))
 			continue;
 		hits++;
 		if (act == DROP) {
@@ -272,7 +274,7 @@ static void do_release(struct san *san, FILE *out, char **w, int n)
 	struct san_cmd *cmd;
 	unsigned int hits = 0;
 
-	TAILQ_FOREACH(cmd, &san->parked, in_park) {
+	TAILQ_FOREACH (cmd, &san->parked, in_park) {
 		if (!cmd->due_ns || (n && !san_inject_nexus_match(cmd->nexus, w[0])))
 			continue;
 		cmd->due_ns = 0;
@@ -290,7 +292,7 @@ static void do_attention(struct san *san, FILE *out, char **w, int n)
 		fail(out, "usage", "attention NEXUS ASC/ASCQ");
 		return;
 	}
-	TAILQ_FOREACH(nx, &san->nexuses, link)
+	TAILQ_FOREACH (nx, &san->nexuses, link)
 		for (i = 0; i < san->nluns && san_inject_nexus_match(nx, w[0]); i++) {
 			san_ua_add(nx, san->luns[i], (uint16_t)(asc << 8 | ascq));
 			hits++;
@@ -443,7 +445,8 @@ static void run_line(struct san *san, char *line, FILE *out)
 	int n = 0;
 	size_t i;
 
-	for (p = strtok_r(line, " \t\r", &save); p && n < MAX_WORDS; p = strtok_r(NULL, " \t\r", &save))
+	for (p = strtok_r(line, " \t\r", &save); p && n < MAX_WORDS;
+	     p = strtok_r(NULL, " \t\r", &save))
 		w[n++] = p;
 	if (n == 0) {
 		fail(out, "empty", "command");

@@ -66,9 +66,9 @@ static int parse_sense(struct san_rule *r, const char *s)
 	}
 	if (strcmp(s, "drop-before") == 0 || strcmp(s, "drop-after") == 0 ||
 	    strcmp(s, "lose") == 0) {
-		r->kind = *s == 'l'    ? SAN_RULE_LOSE :
-			  s[5] == 'b' ? SAN_RULE_DROP_BEFORE :
-					SAN_RULE_DROP_AFTER;
+		r->kind = *s == 'l'	? SAN_RULE_LOSE
+			  : s[5] == 'b' ? SAN_RULE_DROP_BEFORE
+					: SAN_RULE_DROP_AFTER;
 		return 0;
 	}
 	if (sscanf(s, "%x/%x/%x", &key, &asc, &ascq) != 3 || key > 15 || asc > 255 || ascq > 255)

@@ -124,7 +124,8 @@ static void put_data(struct san_cmd *cmd)
 	case SAN_CLASS_PR:
 		if (cmd->out_len >= 24)
 			put(cmd->san,
-			    ",\"rk\":\"%016llx\",\"sark\":\"%016llx\",\"type\":%u,\"generation\":%u",
+			    ",\"rk\":\"%016llx\",\"sark\":\"%016llx\",\"type\":%u,\"generation\":%"
+			    "u",
 			    (unsigned long long)san_get64(cmd->out),
 			    (unsigned long long)san_get64(cmd->out + 8), cmd->cdb[2] & 0x0f,
 			    cmd->lun->pr.generation);

@@ -204,7 +204,7 @@ static void enter_full(struct san_conn *c)
 	}
 	c->login_wait = true;
 	for (i = 0; i < san->nluns; i++)
-		TAILQ_FOREACH(cmd, &san->luns[i]->tasks, in_lun)
+		TAILQ_FOREACH (cmd, &san->luns[i]->tasks, in_lun)
 			if (cmd->nexus == c->nexus)
 				san_barrier_add(san, slot, cmd);
 	san_barrier_go(san, slot);
@@ -279,8 +279,8 @@ static uint16_t one_stage(struct san_conn *c, const uint8_t *bhs, struct reply *
 						  "TargetPortalGroupTag", num) < 0)
 			return ST_TARGET_ERROR;
 	}
-	st = csg == STAGE_SECURITY ? security_stage(c, c->text, c->text_len, r) :
-				     oper_stage(c, c->text, c->text_len, r);
+	st = csg == STAGE_SECURITY ? security_stage(c, c->text, c->text_len, r)
+				   : oper_stage(c, c->text, c->text_len, r);
 	if (st)
 		return st;
 	r->transit = bhs[1] & 0x80;

@@ -35,8 +35,8 @@ struct san_page {
 static int file_io(int fd, uint8_t *buf, uint32_t len, uint64_t off, bool out)
 {
 	while (len) {
-		ssize_t n = out ? pwrite(fd, buf, len, (off_t)off) :
-				  pread(fd, buf, len, (off_t)off);
+		ssize_t n =
+			out ? pwrite(fd, buf, len, (off_t)off) : pread(fd, buf, len, (off_t)off);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -83,7 +83,7 @@ static int cache_grow(struct san_cache *c)
 	free(c->slot);
 	c->slot = slot;
 	c->slots = slots;
-	TAILQ_FOREACH(p, &c->order, link) {
+	TAILQ_FOREACH (p, &c->order, link) {
 		size_t i = slot_of(c, p->no);
 
 		p->next = slot[i];
@@ -261,9 +261,10 @@ int san_medium_open(struct san_lun *lun, uint64_t create_bytes)
 	struct stat st;
 
 	TAILQ_INIT(&lun->cache.order);
-	lun->fd = open(lun->path, O_CLOEXEC | (lun->readonly ? O_RDONLY : O_RDWR) |
-					  (create_bytes ? O_CREAT : 0),
-		       0600);
+	lun->fd =
+		open(lun->path,
+		     O_CLOEXEC | (lun->readonly ? O_RDONLY : O_RDWR) | (create_bytes ? O_CREAT : 0),
+		     0600);
 	if (lun->fd < 0)
 		return -errno;
 	if (fstat(lun->fd, &st) < 0)
@@ -325,8 +326,8 @@ int san_medium_discard(struct san_lun *lun, uint64_t off, uint64_t len)
 	if (!len)
 		return 0;
 	(void)cache_range(lun, off, len, page_forget);
-	if (fallocate(lun->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
-		      (off_t)len) < 0)
+	if (fallocate(lun->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) <
+	    0)
 		return -errno;
 	return 0;
 }
@@ -392,7 +393,7 @@ uint64_t san_medium_dirty_bytes(const struct san_lun *lun)
 	const struct san_page *p;
 	uint64_t sectors = 0;
 
-	TAILQ_FOREACH(p, &lun->cache.order, link)
+	TAILQ_FOREACH (p, &lun->cache.order, link)
 		sectors += (uint64_t)__builtin_popcount(p->mask);
 	return sectors * SECTOR;
 }

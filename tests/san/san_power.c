@@ -25,7 +25,7 @@ void san_power_cut(struct san *san, unsigned int keep_percent, uint64_t seed)
 	san->powered = false;
 	for (i = 0; i < san->nportals; i++)
 		san_portal_close(&san->portals[i]);
-	TAILQ_FOREACH(c, &san->conns, link)
+	TAILQ_FOREACH (c, &san->conns, link)
 		san_conn_close(c, "power cut");
 	san_cmds_power_cut(san);
 	for (i = 0; i < san->nluns; i++) {
@@ -52,7 +52,7 @@ int san_power_on(struct san *san)
 		if (rc < 0)
 			return rc;
 	}
-	TAILQ_FOREACH(n, &san->nexuses, link) {
+	TAILQ_FOREACH (n, &san->nexuses, link) {
 		memset(n->ua, 0, sizeof(n->ua));
 		for (i = 0; i < san->nluns; i++)
 			san_ua_add(n, san->luns[i], 0x2900);

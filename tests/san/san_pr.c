@@ -18,7 +18,7 @@ struct san_reg *san_pr_find(const struct san_lun *lun, const struct san_nexus *n
 {
 	struct san_reg *r;
 
-	TAILQ_FOREACH(r, &lun->pr.regs, link)
+	TAILQ_FOREACH (r, &lun->pr.regs, link)
 		if (r->nexus == n)
 			return r;
 	return NULL;
@@ -97,7 +97,7 @@ static void read_keys(struct san_cmd *cmd, uint32_t alloc)
 	}
 	san_put32(d, pr->generation);
 	san_put32(d + 4, 8 * pr->count);
-	TAILQ_FOREACH(r, &pr->regs, link) {
+	TAILQ_FOREACH (r, &pr->regs, link) {
 		san_put64(p, r->key);
 		p += 8;
 	}
@@ -125,14 +125,15 @@ static void capabilities(struct san_cmd *cmd, uint32_t alloc)
 {
 	uint8_t d[8] = {0, 8};
 
-	d[2] = cmd->san->state_dir[0] ? 0x01 : 0;		  /* PTPL_C */
-	d[3] = 0x80 | (cmd->lun->pr.aptpl ? 0x01 : 0);		  /* TMV, PTPL_A */
-	d[4] = 1 << 7 | 1 << 6 | 1 << 5 | 1 << 3 | 1 << 1;	  /* types 7 6 5 3 1 */
-	d[5] = 1;						  /* type 8 */
+	d[2] = cmd->san->state_dir[0] ? 0x01 : 0;	   /* PTPL_C */
+	d[3] = 0x80 | (cmd->lun->pr.aptpl ? 0x01 : 0);	   /* TMV, PTPL_A */
+	d[4] = 1 << 7 | 1 << 6 | 1 << 5 | 1 << 3 | 1 << 1; /* types 7 6 5 3 1 */
+	d[5] = 1;					   /* type 8 */
 	san_reply(cmd, d, sizeof(d), alloc);
 }
 
-/* One descriptor of READ FULL STATUS; returns its length. The TransportID is iSCSI's, format 01b. */
+/* One descriptor of READ FULL STATUS; returns its length. The TransportID is iSCSI's, format 01b.
+ */
 static uint32_t full_descriptor(const struct san_lun *lun, const struct san_reg *r, uint8_t *p)
 {
 	bool holder = lun->pr.type && (san_pr_is_all(lun->pr.type) || lun->pr.holder == r->nexus);
@@ -147,7 +148,8 @@ static uint32_t full_descriptor(const struct san_lun *lun, const struct san_reg 
 	}
 	san_put16(p + 18, r->nexus->tpgt);
 	n = (size_t)sprintf(id, "%s,i,0x%02x%02x%02x%02x%02x%02x", r->nexus->name, i[0], i[1], i[2],
-			    i[3], i[4], i[5]) + 1;
+			    i[3], i[4], i[5]) +
+	    1;
 	n = (n + 3) & ~(size_t)3;
 	p[24] = 0x45;
 	san_put16(p + 26, (uint16_t)n);
@@ -166,7 +168,7 @@ static void full_status(struct san_cmd *cmd, uint32_t alloc)
 		cmd->status = SAN_BUSY;
 		return;
 	}
-	TAILQ_FOREACH(r, &pr->regs, link)
+	TAILQ_FOREACH (r, &pr->regs, link)
 		n += full_descriptor(cmd->lun, r, d + n);
 	san_put32(d, pr->generation);
 	san_put32(d + 4, n - 8);

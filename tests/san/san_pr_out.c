@@ -3,8 +3,8 @@
  * san_pr_out.c - PERSISTENT RESERVE OUT (SPC-4 5.13): register, reserve, release, clear, preempt.
  *
  * Parses the initiator's CDB and parameter list. PREEMPT AND ABORT answers only after every
- * command of the preempted nexuses has ended. SPEC_I_PT, ALL_TG_PT, REGISTER AND MOVE and REPLACE LOST
- * RESERVATION are not offered, and REPORT CAPABILITIES says so.
+ * command of the preempted nexuses has ended. SPEC_I_PT, ALL_TG_PT, REGISTER AND MOVE and REPLACE
+ * LOST RESERVATION are not offered, and REPORT CAPABILITIES says so.
  */
 #include "config.h"
 
@@ -46,7 +46,7 @@ static void tell_registered(struct san_lun *lun, const struct san_nexus *except,
 {
 	struct san_reg *r;
 
-	TAILQ_FOREACH(r, &lun->pr.regs, link)
+	TAILQ_FOREACH (r, &lun->pr.regs, link)
 		if (r->nexus != except)
 			san_ua_add(r->nexus, lun, code);
 }
@@ -136,8 +136,7 @@ static void do_clear(struct san_cmd *cmd)
 		san_pr_remove(lun, r);
 }
 
-static bool is_victim(const struct san_cmd *task, struct san_nexus *const *victims,
-		      unsigned int n)
+static bool is_victim(const struct san_cmd *task, struct san_nexus *const *victims, unsigned int n)
 {
 	unsigned int i;
 
@@ -148,13 +147,13 @@ static bool is_victim(const struct san_cmd *task, struct san_nexus *const *victi
 }
 
 /* Marks the registrations that go; returns how many. */
-static unsigned int mark(struct san_lun *lun, const struct san_nexus *self, uint64_t sark,
-			 bool all, bool keep_self)
+static unsigned int mark(struct san_lun *lun, const struct san_nexus *self, uint64_t sark, bool all,
+			 bool keep_self)
 {
 	struct san_reg *r;
 	unsigned int n = 0;
 
-	TAILQ_FOREACH(r, &lun->pr.regs, link) {
+	TAILQ_FOREACH (r, &lun->pr.regs, link) {
 		r->hit = (all || r->key == sark) && !(keep_self && r->nexus == self);
 		n += r->hit;
 	}
@@ -186,8 +185,7 @@ static unsigned int preempt(struct san_cmd *cmd, const struct out *o, struct san
 	struct san_lun *lun = cmd->lun;
 	struct san_pr *pr = &lun->pr;
 	bool all_regs = pr->type && san_pr_is_all(pr->type);
-	bool takes = pr->type && (all_regs ? o->sark == 0 :
-					     san_pr_key(lun, pr->holder) == o->sark);
+	bool takes = pr->type && (all_regs ? o->sark == 0 : san_pr_key(lun, pr->holder) == o->sark);
 	uint8_t old = pr->type;
 	unsigned int n;
 

@@ -42,7 +42,7 @@ void san_pr_save(struct san_lun *lun)
 		return;
 	}
 	fprintf(f, "labsan-pr 1\ntype %u\n", lun->pr.type);
-	TAILQ_FOREACH(r, &lun->pr.regs, link) {
+	TAILQ_FOREACH (r, &lun->pr.regs, link) {
 		const uint8_t *i = r->nexus->isid;
 
 		fprintf(f, "%s %016llx %u %02x%02x%02x%02x%02x%02x %s\n",

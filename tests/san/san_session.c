@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * san_session.c - PDUs of the full feature phase: CmdSN order, SCSI command and Data-Out, NOP, Text,
- * Logout; and the list of I_T nexuses with their unit attentions.
+ * san_session.c - PDUs of the full feature phase: CmdSN order, SCSI command and Data-Out, NOP,
+ * Text, Logout; and the list of I_T nexuses with their unit attentions.
  *
  * Parses the peer's headers. Each PDU comes twice: san_session_header() when its header is
  * complete, to say where its data goes, and san_session_pdu() when all of it is there.
@@ -35,7 +35,7 @@ struct san_nexus *san_nexus_by_id(struct san *san, unsigned int id)
 {
 	struct san_nexus *n;
 
-	TAILQ_FOREACH(n, &san->nexuses, link)
+	TAILQ_FOREACH (n, &san->nexuses, link)
 		if (n->id == id)
 			return n;
 	return NULL;
@@ -49,7 +49,7 @@ struct san_nexus *san_nexus_get(struct san *san, const char *name, const uint8_t
 	unsigned int i;
 
 	*fresh = false;
-	TAILQ_FOREACH(n, &san->nexuses, link)
+	TAILQ_FOREACH (n, &san->nexuses, link)
 		if (n->tpgt == tpgt && memcmp(n->isid, isid, 6) == 0 &&
 		    strcasecmp(n->name, name) == 0)
 			return n;
@@ -87,7 +87,7 @@ void san_ua_all(struct san *san, const struct san_lun *lun, const struct san_nex
 {
 	struct san_nexus *n;
 
-	TAILQ_FOREACH(n, &san->nexuses, link)
+	TAILQ_FOREACH (n, &san->nexuses, link)
 		if (n != except)
 			san_ua_add(n, lun, code);
 }
@@ -123,7 +123,7 @@ static struct san_cmd *held_cmd(struct san_conn *c)
 {
 	struct san_cmd *cmd;
 
-	TAILQ_FOREACH(cmd, &c->cmds, in_conn)
+	TAILQ_FOREACH (cmd, &c->cmds, in_conn)
 		if (!cmd->in_order && !cmd->immediate && cmd->cmdsn == c->exp_cmdsn)
 			return cmd;
 	return NULL;
@@ -167,7 +167,7 @@ static struct san_cmd *find_itt(struct san_conn *c, uint32_t itt)
 {
 	struct san_cmd *cmd;
 
-	TAILQ_FOREACH(cmd, &c->cmds, in_conn)
+	TAILQ_FOREACH (cmd, &c->cmds, in_conn)
 		if (cmd->itt == itt)
 			return cmd;
 	return NULL;
@@ -248,8 +248,7 @@ int san_session_header(struct san_conn *c)
 	c->rx_ignore = false;
 	if (c->discovery && op != OP_TEXT && op != OP_LOGOUT && op != OP_NOP)
 		return -EPROTO;
-	if (op != OP_DATA && !(c->bhs[0] & 0x40) &&
-	    outside_window(c, san_get32(c->bhs + 24))) {
+	if (op != OP_DATA && !(c->bhs[0] & 0x40) && outside_window(c, san_get32(c->bhs + 24))) {
 		c->rx_ignore = true;
 		return 0;
 	}

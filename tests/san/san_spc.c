@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * san_spc.c - commands every SCSI device has (SPC-4): INQUIRY and its pages, MODE SENSE, REPORT LUNS,
- * REPORT SUPPORTED OPERATION CODES, REQUEST SENSE, RESERVE(6).
+ * san_spc.c - commands every SCSI device has (SPC-4): INQUIRY and its pages, MODE SENSE, REPORT
+ * LUNS, REPORT SUPPORTED OPERATION CODES, REQUEST SENSE, RESERVE(6).
  *
  * Parses the initiator's CDBs.
  */
@@ -44,7 +44,8 @@ static uint64_t unit_id(const struct san_cmd *cmd)
 
 static uint32_t standard(uint8_t *d, bool present)
 {
-	static const uint16_t versions[] = {0x00a0, 0x0960, 0x0460, 0x04c0}; /* SAM-5 iSCSI SPC-4 SBC-3 */
+	static const uint16_t versions[] = {0x00a0, 0x0960, 0x0460,
+					    0x04c0}; /* SAM-5 iSCSI SPC-4 SBC-3 */
 	unsigned int i;
 
 	d[0] = present ? 0x00 : 0x7f;

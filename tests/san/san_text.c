@@ -142,8 +142,8 @@ static int answer(struct san_conn *c, const struct key *k, const char *value, ch
 
 	switch (k->kind) {
 	case KIND_DIGEST: {
-		bool crc = in_list(value, "CRC32C") && !(in_list(value, "None") &&
-							 strncmp(value, "None", 4) == 0);
+		bool crc = in_list(value, "CRC32C") &&
+			   !(in_list(value, "None") && strncmp(value, "None", 4) == 0);
 
 		if (!crc && !in_list(value, "None"))
 			return -EINVAL;
@@ -180,8 +180,8 @@ static const struct key *find_key(const char *s, size_t n)
 }
 
 /* Answers every key of an operational negotiation; sets the connection's parameters. */
-int san_text_negotiate(struct san_conn *c, const uint8_t *text, uint32_t len, char *out,
-		       size_t cap, size_t *out_len)
+int san_text_negotiate(struct san_conn *c, const uint8_t *text, uint32_t len, char *out, size_t cap,
+		       size_t *out_len)
 {
 	size_t n;
 	uint32_t i;

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ABORT_TASK	1
-#define ABORT_TASK_SET	2
-#define CLEAR_TASK_SET	4
-#define LUN_RESET	5
-#define WARM_RESET	6
-#define COLD_RESET	7
-#define TASK_REASSIGN	8
+#define ABORT_TASK     1
+#define ABORT_TASK_SET 2
+#define CLEAR_TASK_SET 4
+#define LUN_RESET      5
+#define WARM_RESET     6
+#define COLD_RESET     7
+#define TASK_REASSIGN  8
 
 #define RSP_DONE	0
 #define RSP_NO_TASK	1
@@ -48,7 +48,7 @@ static void tmf_done(struct san *san, void *arg)
 		san_send(c, h, NULL, 0, NULL);
 	}
 	if (t->cold) {
-		TAILQ_FOREACH(c, &san->conns, link) {
+		TAILQ_FOREACH (c, &san->conns, link) {
 			if (c->nexus && c->tsih != t->tsih)
 				san_conn_close(c, "target cold reset");
 			else if (c->nexus)
@@ -89,7 +89,7 @@ static void lun_reset(struct san_conn *c, struct san_lun *lun, int slot)
 
 	abort_lun(c, lun, all, slot);
 	lun->reserved = NULL;
-	TAILQ_FOREACH(n, &c->san->nexuses, link)
+	TAILQ_FOREACH (n, &c->san->nexuses, link)
 		san_ua_add(n, lun, 0x2903);
 }
 
@@ -98,7 +98,7 @@ static uint8_t abort_one(struct san_conn *c, const uint8_t *bhs, int slot)
 	uint32_t ref = san_get32(bhs + 20);
 	struct san_cmd *cmd;
 
-	TAILQ_FOREACH(cmd, &c->cmds, in_conn)
+	TAILQ_FOREACH (cmd, &c->cmds, in_conn)
 		if (cmd->itt == ref) {
 			san_abort(cmd, slot);
 			return RSP_DONE;
@@ -118,7 +118,7 @@ static uint8_t apply(struct san_conn *c, const uint8_t *bhs, struct san_lun *lun
 		abort_lun(c, lun, of_nexus, slot);
 		return RSP_DONE;
 	case CLEAR_TASK_SET:
-		TAILQ_FOREACH(cmd, &lun->tasks, in_lun)
+		TAILQ_FOREACH (cmd, &lun->tasks, in_lun)
 			if (cmd->nexus != c->nexus)
 				san_ua_add(cmd->nexus, lun, 0x2f00);
 		abort_lun(c, lun, all, slot);
