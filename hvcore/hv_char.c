@@ -21,6 +21,7 @@
 
 #define RING_BYTES  (64u << 10) /* a power of two */
 #define INPUT_BYTES 512u
+#define ESCAPE_KEY  0x01u /* Ctrl-A */
 
 struct hv_char {
 	struct cm_loop *loop;
@@ -33,11 +34,17 @@ struct hv_char {
 	uint64_t lost;
 	uint8_t ring[RING_BYTES];
 
+	int tap_fd; /* -1: none */
+	uint64_t tapped; /* how far the tap is */
+
 	bool attached, out_waits;
 	int in_fd, out_fd, in_flags, out_flags;
 	struct cm_io in, out;
 	hv_char_gone_fn gone;
 	void *gone_arg;
+	hv_char_gone_fn escape;
+	void *escape_arg;
+	bool escaping; /* Ctrl-A was the last byte */
 	uint8_t pending[INPUT_BYTES]; /* read from in_fd, not yet taken by the device */
 	size_t pending_at, pending_len;
 	/* Output comes from vCPU threads; the loop writes it out. */
@@ -54,23 +61,13 @@ int hv_char_new(struct hv_char **out, struct cm_loop *loop, struct hv_lock *lock
 		return -ENOMEM;
 	c->loop = loop;
 	c->lock = lock;
+	c->tap_fd = -1;
 	return 0;
 }
 
 static void char_release(void *arg)
 {
 	free(arg);
-}
-
-void hv_char_free(struct hv_char *c)
-{
-	if (!c)
-		return;
-	hv_char_detach(c);
-	c->dead = true;
-	/* A posted flush may still be on its way; it is run before what is posted after it. */
-	if (cm_loop_post(c->loop, char_release, c) < 0)
-		CM_ASSERT(!"out of memory while freeing");
 }
 
 void hv_char_set_input(struct hv_char *c, hv_char_input_fn fn, void *arg)
@@ -108,6 +105,45 @@ static int flush_out(struct hv_char *c)
 	return 0;
 }
 
+static void flush_tap(struct hv_char *c)
+{
+	if (c->head - c->tapped > RING_BYTES)
+		c->tapped = c->head - RING_BYTES;
+	while (c->tapped < c->head) {
+		size_t at = c->tapped % RING_BYTES;
+		size_t n = CM_MIN(c->head - c->tapped, RING_BYTES - at);
+		ssize_t w = write(c->tap_fd, c->ring + at, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			c->lost += n;
+		c->tapped += w > 0 ? (uint64_t)w : n;
+	}
+}
+
+void hv_char_free(struct hv_char *c)
+{
+	if (!c)
+		return;
+	/* The last words of the guest. */
+	if (c->tap_fd >= 0)
+		flush_tap(c);
+	if (c->attached)
+		(void)flush_out(c);
+	hv_char_detach(c);
+	c->dead = true;
+	/* A posted flush may still be on its way; it is run before what is posted after it. */
+	if (cm_loop_post(c->loop, char_release, c) < 0)
+		CM_ASSERT(!"out of memory while freeing");
+}
+
+void hv_char_tap(struct hv_char *c, int fd)
+{
+	c->tap_fd = fd;
+	c->tapped = c->head;
+}
+
 /* Called with the lock held; drops it around the owner's callback. */
 static void reader_gone(struct hv_char *c)
 {
@@ -130,6 +166,8 @@ static void on_flush(void *arg)
 		return;
 	hv_lock_take(c->lock);
 	c->flush_posted = false;
+	if (c->tap_fd >= 0)
+		flush_tap(c);
 	if (c->attached && !c->out_waits && flush_out(c) < 0)
 		reader_gone(c);
 	hv_lock_drop(c->lock);
@@ -162,6 +200,37 @@ static bool feed_device(struct hv_char *c)
 	return c->pending_len == 0;
 }
 
+/* Takes the escape sequences out of what was typed. True: the escape was typed. */
+static bool take_escapes(struct hv_char *c)
+{
+	size_t out = 0;
+	bool hit = false;
+
+	for (size_t i = 0; i < c->pending_len; i++) {
+		uint8_t b = c->pending[i];
+
+		if (c->escaping) {
+			c->escaping = false;
+			if (b == 'x' || b == 'X') {
+				hit = true;
+				continue;
+			}
+		} else if (b == ESCAPE_KEY) {
+			c->escaping = true;
+			continue;
+		}
+		c->pending[out++] = b;
+	}
+	c->pending_len = out;
+	return hit;
+}
+
+void hv_char_set_escape(struct hv_char *c, hv_char_gone_fn fn, void *arg)
+{
+	c->escape = fn;
+	c->escape_arg = arg;
+}
+
 static void on_in(struct cm_io *io, unsigned events, void *arg)
 {
 	struct hv_char *c = arg;
@@ -182,6 +251,8 @@ static void on_in(struct cm_io *io, unsigned events, void *arg)
 		}
 		c->pending_at = 0;
 		c->pending_len = n > 0 ? (size_t)n : 0;
+		if (c->escape && take_escapes(c))
+			c->escape(c->escape_arg);
 	}
 	if (!feed_device(c) && cm_io_want(&c->in, 0) < 0)
 		reader_gone(c);
@@ -212,7 +283,7 @@ void hv_char_output(struct hv_char *c, const uint8_t *data, size_t len)
 	for (size_t i = 0; i < len; i++)
 		c->ring[(c->head + i) % RING_BYTES] = data[i];
 	c->head += len;
-	if (!c->attached || c->out_waits || c->flush_posted)
+	if (c->flush_posted || (c->tap_fd < 0 && (!c->attached || c->out_waits)))
 		return;
 	c->flush_posted = cm_loop_post(c->loop, on_flush, c) == 0;
 }

@@ -6,7 +6,14 @@ libhvcore_a_SOURCES = \
 	hvcore/hv_boot.c hvcore/hv_boot.h hvcore/hv_boot_vcpu.c \
 	hvcore/hv_bus.c hvcore/hv_bus.h \
 	hvcore/hv_char.c hvcore/hv_char.h \
+	hvcore/hv_core.c hvcore/hv_core.h hvcore/hv_core_int.h \
+	hvcore/hv_core_conf.c hvcore/hv_core_end.c hvcore/hv_core_status.c \
 	hvcore/hv_cpuid.c hvcore/hv_cpuid.h \
+	hvcore/hv_ctl.c hvcore/hv_ctl.h hvcore/hv_ctl_int.h \
+	hvcore/hv_ctl_console.c hvcore/hv_ctl_verbs.c \
+	hvcore/hv_disks.c hvcore/hv_disks.h \
+	hvcore/hv_json.c hvcore/hv_json.h \
+	hvcore/hv_owner.c hvcore/hv_owner.h \
 	hvcore/hv_dev.h hvcore/hv_devices.h \
 	hvcore/hv_devset.c hvcore/hv_devset.h \
 	hvcore/hv_elf.c hvcore/hv_elf.h \

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hv_core.h - the course of one hvcore process: from its configuration to a running VM, and to a clean end.
+ *
+ *   stores -> ownership block -> disks -> VM built -> (booted | restored | incoming) -> runs -> ... -> end
+ *
+ * The start descriptor gets exactly one answer. What migration/ and fencing/ do comes in through hooks, which
+ * programs/hvcore_main.c fills: nothing here reaches up.
+ *
+ * Threads: [loop]. Ownership: hv_core owns the VM, its disks, its lease and its control socket.
+ */
+#ifndef HV_CORE_H
+#define HV_CORE_H
+
+#include <stdint.h>
+
+#include "common/cm_err.h"
+#include "hvcore/hv_json.h"
+#include "hvcore/hv_vm.h"
+#include "proto/px_req.h"
+#include "sharedstorage/stor_lease.h"
+
+struct hv_core;
+struct hv_disks;
+struct hv_owner;
+
+/* X-macro: what status says. */
+#define HV_CORE_STATES(XX) \
+	XX(STARTING, "starting") \
+	XX(RUNNING, "running") \
+	XX(PAUSED, "paused") \
+	XX(INCOMING, "incoming") \
+	XX(HANDING_OVER, "handing-over") \
+	XX(SAVING, "saving") \
+	XX(STOPPING, "stopping") \
+	XX(STOPPED, "stopped") \
+	XX(FAILED, "failed")
+enum hv_core_state {
+	HV_CORE_NONE = 0,
+#define XX(n, word) HV_CORE_##n,
+	HV_CORE_STATES(XX)
+#undef XX
+};
+
+struct hv_core_hooks {
+	/* Takes the ownership block over with start's proof; done as in stor_lease_take_over. */
+	void (*take_over)(struct hv_core *core, struct stor_lease *lease, const Hv__Proof *proof,
+			  stor_lease_done_fn done, void *arg);
+	/* Incoming: the VM is EMPTY. Listens, then hv_core_started with the port in doc. */
+	int (*incoming)(struct hv_core *core, struct cm_err *err);
+	/* The VM is EMPTY: fills it from an image, then hv_core_restored. */
+	int (*restore)(struct hv_core *core, const char *image, struct cm_err *err);
+	/* Adds members to status. */
+	void (*status)(struct hv_core *core, struct hv_json *j);
+	/* The process ends: stop what is under way, at once. */
+	void (*end)(struct hv_core *core);
+	const struct px_verb *verbs; /* beside our own; their ctx is the hv_core */
+	size_t verb_count;
+	void *arg;                   /* theirs; hv_core_hook_arg */
+};
+
+/* start is borrowed for life. start_fd: gets the answer, -1 none. */
+int hv_core_new(struct hv_core **out, struct cm_loop *loop, const Hv__CoreStart *start, int start_fd,
+		const struct hv_core_hooks *hooks, struct cm_err *err) cm_must_check;
+/* After cm_loop_run came back. */
+void hv_core_free(struct hv_core *core);
+
+struct cm_loop *hv_core_loop(struct hv_core *core);
+struct hv_vm *hv_core_vm(struct hv_core *core);       /* NULL before it is built */
+struct hv_disks *hv_core_disks(struct hv_core *core);
+struct hv_owner *hv_core_owner(struct hv_core *core); /* NULL: a VM without an ownership block */
+const Hv__CoreStart *hv_core_start(const struct hv_core *core);
+void *hv_core_hook_arg(struct hv_core *core);
+
+/* The answer to who started us. doc: JSON, or NULL for the standard one. Once; later calls do nothing. */
+void hv_core_started(struct hv_core *core, enum hv_core_state state, const char *doc);
+void hv_core_start_failed(struct hv_core *core, int code, const char *doc, const char *fmt, ...)
+	cm_printf(4, 5);
+/* The restore hook has filled the VM (it is PAUSED), or failed. */
+void hv_core_restored(struct hv_core *core, const struct cm_err *err);
+/* An incoming VM has been accepted and owns its block: runs it. */
+int hv_core_run(struct hv_core *core, struct cm_err *err) cm_must_check;
+
+/* Changes what status says and tells the watchers. */
+void hv_core_set_state(struct hv_core *core, enum hv_core_state state);
+enum hv_core_state hv_core_state(const struct hv_core *core);
+const char *hv_core_state_word(enum hv_core_state state);
+/* Tells the watchers and the log. doc: JSON or "". */
+void hv_core_event(struct hv_core *core, const char *kind, const char *severity, const char *doc,
+		   const char *fmt, ...) cm_printf(5, 6);
+/*
+ * Ends the process: stops the VM, drains, flushes, releases the ownership if release (else leaves the block as it
+ * is), closes everything, then stops the loop with exit_code. Once; later calls do nothing.
+ */
+void hv_core_end(struct hv_core *core, int exit_code, bool release);
+/* done(arg, rc) comes when all that is done, rc being the release's. -ENOSPC: too many wait already. */
+int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg) cm_must_check;
+/* The migration has given the VM away, or taken it: does this process own the block now? */
+void hv_core_set_owned(struct hv_core *core, bool owned);
+
+/* hv_core_status.c: the document of `status`. */
+void hv_core_status(struct hv_core *core, struct hv_json *j);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hv_core_end.c - the end of the process, in this order: vCPUs stopped, devices drained, disks flushed, ownership
+ * released, VM freed, lease and devices closed, loop stopped. Parses nothing.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "common/cm_log.h"
+#include "hvcore/hv_core_int.h"
+
+/* The last words need a turn of the loop to leave. */
+#define LINGER_MS 20u
+
+static void stop_loop(struct cm_timer *t, void *arg)
+{
+	struct hv_core *core = arg;
+
+	(void)t;
+	cm_timer_fini(&core->linger);
+	cm_loop_stop(core->loop, core->exit_code);
+}
+
+static void disks_closed(void *arg)
+{
+	struct hv_core *core = arg;
+
+	core->disks = NULL;
+	hv_core_set_state(core, HV_CORE_STOPPED);
+	for (unsigned i = 0; i < core->enders; i++)
+		core->ender[i].fn(core->ender[i].arg, core->release_rc);
+	core->enders = 0;
+	if (core->ctl)
+		hv_ctl_close(core->ctl);
+	core->ctl = NULL;
+	cm_timer_init(&core->linger, core->loop, stop_loop, core);
+	cm_timer_arm_ms(&core->linger, LINGER_MS);
+}
+
+static void owner_closed(void *arg)
+{
+	struct hv_core *core = arg;
+
+	core->owner = NULL;
+	if (core->disks)
+		hv_disks_close(core->disks, disks_closed, core);
+	else
+		disks_closed(core);
+}
+
+static void free_all(struct hv_core *core)
+{
+	if (core->owner)
+		hv_owner_set_vm(core->owner, NULL);
+	hv_vm_free(core->vm);
+	core->vm = NULL;
+	if (core->owner)
+		hv_owner_close(core->owner, owner_closed, core);
+	else
+		owner_closed(core);
+}
+
+static void released(struct stor_lease *lease, int rc, const struct cm_err *err, void *arg)
+{
+	struct hv_core *core = arg;
+
+	(void)lease;
+	core->release_rc = rc;
+	if (rc < 0) {
+		cm_error("the ownership was not released: %s", err->text);
+		core->exit_code = core->exit_code ? core->exit_code : 1;
+	}
+	core->owned = false;
+	free_all(core);
+}
+
+static void give_back(struct hv_core *core)
+{
+	if (core->release && core->owned && core->owner)
+		stor_lease_release(hv_owner_lease(core->owner), released, core);
+	else
+		free_all(core);
+}
+
+static void flushed(struct stor_req *req, int rc)
+{
+	struct hv_core *core = req->arg;
+
+	if (rc < 0)
+		cm_warning("flushing a disk: %s", cm_err_text(rc));
+	if (--core->flushing == 0)
+		give_back(core);
+}
+
+/* What the guest wrote and never flushed is not promised; but an orderly end keeps it. */
+static void flush_disks(struct hv_core *core)
+{
+	core->flushing = 1;
+	for (unsigned i = 0; core->vm && core->release && i < core->start->vm->n_disks; i++) {
+		struct stor_dev *dev = core->vmcfg.disk[i].dev;
+
+		if (!dev || core->vmcfg.disk[i].read_only)
+			continue;
+		core->flushing++;
+		stor_req_flush(&core->flush[i], flushed, core);
+		stor_dev_submit(dev, &core->flush[i]);
+	}
+	if (--core->flushing == 0)
+		give_back(core);
+}
+
+static void stopped(void *arg, int error)
+{
+	struct hv_core *core = arg;
+
+	if (error)
+		cm_warning("stopping the VM: %s", cm_err_text(error));
+	flush_disks(core);
+}
+
+int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg)
+{
+	if (core->enders == HV_CORE_ENDERS)
+		return -ENOSPC;
+	core->ender[core->enders].fn = done;
+	core->ender[core->enders++].arg = arg;
+	return 0;
+}
+
+void hv_core_set_owned(struct hv_core *core, bool owned)
+{
+	core->owned = owned;
+}
+
+void hv_core_end(struct hv_core *core, int exit_code, bool release)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	if (core->ending)
+		return;
+	core->ending = true;
+	core->exit_code = exit_code;
+	core->release = release;
+	if (core->hooks.end)
+		core->hooks.end(core);
+	if (core->state != HV_CORE_FAILED)
+		hv_core_set_state(core, HV_CORE_STOPPING);
+	/* Shut out or lost: nothing can be drained, devices are closed as they are. */
+	if (!core->vm || !release)
+		give_back(core);
+	else if (hv_vm_stop(core->vm, stopped, core, &err) < 0) {
+		cm_warning("%s", err.text);
+		flush_disks(core);
+	}
+}

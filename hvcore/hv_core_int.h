@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hv_core_int.h - the body of struct hv_core, for hv_core*.c and hv_ctl*.c. Everything [loop].
+ */
+#ifndef HV_CORE_INT_H
+#define HV_CORE_INT_H
+
+#include "common/cm_loop.h"
+#include "hvcore/hv_core.h"
+#include "hvcore/hv_ctl.h"
+#include "hvcore/hv_disks.h"
+#include "hvcore/hv_owner.h"
+
+#define HV_CORE_ENDERS 8u
+
+struct hv_core {
+	struct cm_loop *loop;
+	const Hv__CoreStart *start;
+	struct hv_core_hooks hooks;
+	int start_fd;
+	enum hv_core_state state;
+	uint64_t born_ns, ran_ns;
+
+	struct stor_uuid uuid;
+	struct hv_disks *disks;
+	struct hv_owner *owner;
+	bool owned;
+	struct hv_vm *vm;
+	struct hv_vm_config vmcfg;
+	struct hv_ctl *ctl;
+	int console_log_fd, heartbeat_fd, kvm_fd;
+
+	/* the end */
+	bool ending, release;
+	int exit_code, release_rc;
+	struct {
+		hv_vm_done_fn fn;
+		void *arg;
+	} ender[HV_CORE_ENDERS];
+	unsigned enders;
+	unsigned flushing;
+	struct stor_req flush[HV_SLOT_BLK_MAX];
+	struct cm_timer linger;
+};
+
+/* hv_core_conf.c: fills core->vmcfg from core->start, opens kernel and initrd. */
+int hv__core_configure(struct hv_core *core, struct cm_err *err);
+
+#endif

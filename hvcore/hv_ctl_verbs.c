@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hv_ctl_verbs.c - what each verb of hvcore's own table does. Arguments are the operator's, checked here.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cm_fault.h"
+#include "common/cm_log.h"
+#include "common/cm_trace.h"
+#include "hvcore/hv_core_int.h"
+#include "hvcore/hv_ctl_int.h"
+
+#define STOP_TIMEOUT_MS 60000u
+
+static bool need_vm(struct px_req *q, struct hv_core *core)
+{
+	if (core->vm && !core->ending)
+		return true;
+	px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(core->state));
+	return false;
+}
+
+static void verb_status(struct px_req *q, void *ctx)
+{
+	struct hv_json j;
+
+	hv_json_init(&j);
+	hv_core_status(ctx, &j);
+	px_req_ok(q, hv_json_text(&j));
+	hv_json_fini(&j);
+}
+
+/* --- stop ------------------------------------------------------------------- */
+
+struct stop {
+	struct px_req *q;
+	struct hv_core *core;
+	struct cm_timer timer;
+};
+
+static void stop_free(void *arg)
+{
+	free(arg);
+}
+
+static void stop_gone(struct px_req *q)
+{
+	struct stop *s = q->work;
+
+	/* The stop goes on; only the answer goes nowhere. */
+	s->q = NULL;
+	px_req_ok(q, NULL);
+}
+
+static void stop_done(void *arg, int error)
+{
+	struct stop *s = arg;
+	struct px_req *q = s->q;
+
+	cm_timer_fini(&s->timer);
+	if (q) {
+		q->gone = NULL;
+		if (error)
+			px_req_failf(q, error, "stopped, but the ownership was not released: %s",
+				     cm_err_text(error));
+		else
+			px_req_ok(q, "{\"state\":\"stopped\"}");
+	}
+	cm_loop_defer(s->core->loop, stop_free, s);
+}
+
+static void stop_timeout(struct cm_timer *t, void *arg)
+{
+	struct stop *s = arg;
+
+	(void)t;
+	cm_notice("the guest did not shut down in time: by force");
+	hv_core_end(s->core, 0, true);
+}
+
+static void verb_stop(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct cm_err err = CM_ERR_INIT;
+	uint64_t timeout_ms;
+	struct stop *s;
+
+	if (px_req_u64(q, "timeout_ms", STOP_TIMEOUT_MS, 1, 3600000, &timeout_ms, &err) < 0) {
+		px_req_fail(q, &err);
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	CM_ASSERT(s);
+	s->q = q;
+	s->core = core;
+	if (hv_core_on_end(core, stop_done, s) < 0) {
+		px_req_failf(q, CM_E_VM_STATE, "too many wait for the end of this VM already");
+		free(s);
+		return;
+	}
+	q->work = s;
+	q->gone = stop_gone;
+	cm_timer_init(&s->timer, core->loop, stop_timeout, s);
+	if (px_req_flag(q, "force") || !core->vm || hv_vm_power_button(core->vm, &err) < 0)
+		hv_core_end(core, 0, true);
+	else
+		cm_timer_arm_ms(&s->timer, timeout_ms);
+}
+
+/* --- run state ------------------------------------------------------------------ */
+
+static void pause_done(void *arg, int error)
+{
+	struct px_req *q = arg;
+	struct hv_core *core = q->work;
+
+	q->gone = NULL;
+	if (error) {
+		px_req_failf(q, error, "%s", cm_err_text(error));
+		return;
+	}
+	if (core->state == HV_CORE_RUNNING)
+		hv_core_set_state(core, HV_CORE_PAUSED);
+	px_req_ok(q, "{\"state\":\"paused\"}");
+}
+
+/* The pause goes on; the answer goes nowhere (px_req_ok without a channel only frees). */
+static void verb_pause(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct cm_err err = CM_ERR_INIT;
+
+	if (!need_vm(q, core))
+		return;
+	if (core->state != HV_CORE_RUNNING) {
+		px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(core->state));
+		return;
+	}
+	q->work = core;
+	if (hv_vm_pause(core->vm, pause_done, q, &err) < 0)
+		px_req_fail(q, &err);
+}
+
+static void verb_resume(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct cm_err err = CM_ERR_INIT;
+
+	if (!need_vm(q, core))
+		return;
+	if (core->state != HV_CORE_PAUSED)
+		px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(core->state));
+	else if (hv_core_run(core, &err) < 0)
+		px_req_fail(q, &err);
+	else
+		px_req_ok(q, "{\"state\":\"running\"}");
+}
+
+static void verb_reset(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct cm_err err = CM_ERR_INIT;
+
+	if (!need_vm(q, core))
+		return;
+	if (core->state != HV_CORE_RUNNING && core->state != HV_CORE_FAILED) {
+		px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(core->state));
+		return;
+	}
+	if (hv_vm_reset(core->vm, &err) < 0) {
+		px_req_fail(q, &err);
+		return;
+	}
+	hv_core_set_state(core, HV_CORE_RUNNING);
+	px_req_ok(q, NULL);
+}
+
+static void verb_power_button(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct cm_err err = CM_ERR_INIT;
+
+	if (!need_vm(q, core))
+		return;
+	if (hv_vm_power_button(core->vm, &err) < 0)
+		px_req_fail(q, &err);
+	else
+		px_req_ok(q, NULL);
+}
+
+/* --- for people and developers ------------------------------------------------------ */
+
+static void watch_gone(struct px_req *q)
+{
+	struct ctl_conn *k = q->work;
+
+	k->watch = NULL;
+	px_req_ok(q, NULL);
+}
+
+static void verb_watch(struct px_req *q, void *ctx)
+{
+	struct ctl_conn *k = hv__ctl_conn(q);
+
+	(void)ctx;
+	if (k->watch) {
+		px_req_failf(q, CM_E_USAGE, "this connection watches already");
+		return;
+	}
+	k->watch = q;
+	q->work = k;
+	q->gone = watch_gone;
+	px_req_progress(q, "{\"watching\":true}");
+}
+
+static void verb_dump(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct hv_json j;
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	CM_ASSERT(f);
+	if (core->vm)
+		hv_vm_dump(core->vm, f);
+	fprintf(f, "--- flight recorder\n");
+	cm_trace_dump(f);
+	fclose(f);
+	hv_json_init(&j);
+	hv_json_open(&j, NULL, '{');
+	hv_json_str(&j, "dump", text);
+	hv_json_close(&j, '}');
+	px_req_ok(q, hv_json_text(&j));
+	hv_json_fini(&j);
+	free(text);
+}
+
+static void verb_log_level(struct px_req *q, void *ctx)
+{
+	const char *word = px_req_arg(q, "level");
+	enum cm_log_level level = word ? cm_log_level_find(word) : CM_LOG_NONE;
+
+	(void)ctx;
+	if (level == CM_LOG_NONE) {
+		px_req_failf(q, CM_E_BAD_VALUE,
+			     "level: crit, err, warning, notice, info, debug or trace");
+		return;
+	}
+	cm_log_set_level(level);
+	px_req_ok(q, NULL);
+}
+
+static void verb_fault(struct px_req *q, void *ctx)
+{
+	const char *spec = px_req_arg(q, "spec");
+	struct cm_err err = CM_ERR_INIT;
+
+	(void)ctx;
+	if (cm_fault_arm(spec ? spec : "", &err) < 0)
+		px_req_fail(q, &err);
+	else
+		px_req_ok(q, NULL);
+}
+
+const struct px_verb hv__ctl_verbs[] = {
+	{"status", "", verb_status, false},
+	{"stop", "force timeout_ms", verb_stop, true},
+	{"pause", "", verb_pause, true},
+	{"resume", "", verb_resume, true},
+	{"reset", "", verb_reset, true},
+	{"power-button", "", verb_power_button, true},
+	{"console", "", hv__ctl_console, true},
+	{"watch", "", verb_watch, false},
+	{"dump", "", verb_dump, true},
+	{"log-level", "level", verb_log_level, true},
+	{"fault", "spec", verb_fault, true},
+};
+const size_t hv__ctl_verb_count = CM_ARRAY_LEN(hv__ctl_verbs);

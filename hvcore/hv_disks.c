@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hv_disks.c - stores, volumes, ownership block and disks of one VM, opened step by step on the loop.
+ *
+ * Data of: the operator (URLs). What is on the disks is parsed by sharedstorage/.
+ */
+#include "config.h"
+
+#include "hvcore/hv_disks.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cm_log.h"
+#include "common/cm_loop.h"
+#include "sharedstorage/stor_disk.h"
+#include "sharedstorage/stor_url.h"
+#include "sharedstorage/stor_volume.h"
+
+#pragma weak stor_volume_attach
+#pragma weak stor_volume_free
+#pragma weak stor_volume_vm_block
+#pragma weak stor_disk_open
+
+#define MAX_STORES (HV_SLOT_BLK_MAX + 1u)
+#define ISID_MASK  0xffffffffffull
+#define BARE_BLOCK_BYTES STOR_SECTOR_MAX
+
+struct store {
+	struct hv_disks *set;
+	char url[STOR_URL_MAX];
+	struct stor_dev *dev;
+	bool volume_wanted, opened;
+	struct stor_volume *vol;
+};
+
+struct disk {
+	struct hv_disks *set;
+	unsigned store;
+	char name[STOR_DISK_NAME]; /* "": the whole store */
+	bool read_only;
+	struct stor_dev *dev;      /* the store's own if name is "" */
+	bool ready;
+};
+
+struct hv_disks {
+	struct cm_loop *loop;
+	char node[STOR_NODE_NAME];
+	struct stor_uuid vm;
+	uint16_t host_slot;
+	uint32_t io_timeout_ms;
+	bool leased;
+	unsigned lease_store;
+	uint64_t lease_offset_bytes;
+	unsigned stores, disks;
+	struct store store[MAX_STORES];
+	struct disk disk[HV_SLOT_BLK_MAX];
+
+	hv_disks_done_fn done;
+	void *done_arg;
+	unsigned waiting;
+	struct cm_err failed;
+	char trouble[192];
+	bool closing;
+	cm_close_fn closed;
+	void *closed_arg;
+	unsigned to_close;
+};
+
+static uint64_t fnv(const void *data, size_t n, uint64_t h)
+{
+	const uint8_t *p = data;
+
+	while (n--)
+		h = (h ^ *p++) * 0x100000001b3ull;
+	return h;
+}
+
+/* One ISID per VM and store, the same at every login of this VM anywhere. */
+static uint64_t store_isid(const struct hv_disks *d, const struct store *s)
+{
+	uint64_t h = fnv(d->vm.b, sizeof(d->vm.b), 0xcbf29ce484222325ull);
+
+	h = fnv(s->url, strlen(s->url), h);
+	return (h ^ h >> 24) & ISID_MASK;
+}
+
+static void answer(struct hv_disks *d)
+{
+	hv_disks_done_fn done = d->done;
+
+	if (!done)
+		return;
+	d->done = NULL;
+	done(d->done_arg, d->failed.code, &d->failed);
+}
+
+static void step_done(struct hv_disks *d)
+{
+	CM_ASSERT(d->waiting);
+	if (--d->waiting == 0)
+		answer(d);
+}
+
+static void step_failed(struct hv_disks *d, const struct cm_err *err, const char *what)
+{
+	cm_err_set(&d->failed, err->code, "%s: %s", what, err->text);
+	step_done(d);
+}
+
+/* --- the ownership block ------------------------------------------------------ */
+
+struct find_block {
+	struct hv_disks *set;
+	struct stor_volume *vol;
+	uint64_t offset_bytes;
+	struct cm_err err;
+	pthread_t thread;
+};
+
+static void block_found(void *arg)
+{
+	struct find_block *f = arg;
+	struct hv_disks *d = f->set;
+
+	pthread_join(f->thread, NULL);
+	d->lease_offset_bytes = f->offset_bytes;
+	if (f->err.code)
+		step_failed(d, &f->err, "ownership block");
+	else
+		step_done(d);
+	free(f);
+}
+
+static void *find_block_main(void *arg)
+{
+	struct find_block *f = arg;
+
+	int rc = stor_volume_vm_block(f->vol, &f->set->vm, true, &f->offset_bytes, &f->err);
+
+	if (rc < 0)
+		cm_err_set(&f->err, rc, "%s", cm_err_text(rc));
+	CM_ASSERT(cm_loop_post(f->set->loop, block_found, f) == 0);
+	return NULL;
+}
+
+static void find_block(struct hv_disks *d, struct stor_volume *vol)
+{
+	struct cm_err err = CM_ERR_INIT;
+	struct find_block *f = calloc(1, sizeof(*f));
+
+	if (f) {
+		f->set = d;
+		f->vol = vol;
+		if (pthread_create(&f->thread, NULL, find_block_main, f) == 0)
+			return;
+		free(f);
+	}
+	cm_err_set(&err, CM_E_NO_MEMORY, "cannot start a thread");
+	step_failed(d, &err, "ownership block");
+}
+
+/* --- stores ------------------------------------------------------------------ */
+
+static void volume_attached(struct stor_volume *vol, const struct cm_err *err, void *arg)
+{
+	struct store *s = arg;
+	struct hv_disks *d = s->set;
+
+	if (!vol) {
+		step_failed(d, err, s->url);
+		return;
+	}
+	s->vol = vol;
+	if (d->leased && &d->store[d->lease_store] == s)
+		find_block(d, vol);
+	else
+		step_done(d);
+}
+
+static void store_ready(struct store *s)
+{
+	struct hv_disks *d = s->set;
+
+	s->opened = true;
+	/* A file of one block is an ownership block and nothing else. */
+	if (s->volume_wanted && stor_dev_info(s->dev)->capacity_bytes > BARE_BLOCK_BYTES)
+		stor_volume_attach(s->dev, volume_attached, s);
+	else
+		step_done(d);
+}
+
+static void store_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
+			void *arg)
+{
+	struct store *s = arg;
+	struct hv_disks *d = s->set;
+
+	(void)dev;
+	switch (event) {
+	case STOR_EVENT_READY:
+		store_ready(s);
+		break;
+	case STOR_EVENT_FAILED:
+		step_failed(d, err, s->url);
+		break;
+	case STOR_EVENT_STALLED:
+	case STOR_EVENT_CONFLICT:
+		snprintf(d->trouble, sizeof(d->trouble), "%.190s", err->text);
+		cm_warning("storage: %s", err->text);
+		break;
+	case STOR_EVENT_RESUMED:
+		d->trouble[0] = '\0';
+		cm_notice("storage: %s is back", s->url);
+		break;
+	case STOR_EVENT_RESIZED:
+	case STOR_EVENT_NONE:
+		break;
+	}
+}
+
+/* The store of this URL; new if it is not there yet. disk: the name after '#', "" none. */
+static int store_of(struct hv_disks *d, const char *url, char disk[STOR_DISK_NAME], struct cm_err *err)
+{
+	struct stor_url u;
+	size_t n = strcspn(url, "#");
+	int rc = stor_url_parse(url, &u, err);
+
+	if (rc < 0)
+		return rc;
+	if (u.kind == STOR_URL_VOLUME)
+		return cm_err_set(err, CM_E_BAD_URL, "%s: the name of a volume was not resolved", url);
+	memcpy(disk, u.disk, STOR_DISK_NAME);
+	for (unsigned i = 0; i < d->stores; i++)
+		if (strlen(d->store[i].url) == n && memcmp(d->store[i].url, url, n) == 0)
+			return (int)i;
+	CM_ASSERT(d->stores < MAX_STORES);
+	d->store[d->stores].set = d;
+	snprintf(d->store[d->stores].url, sizeof(d->store[0].url), "%.*s", (int)n, url);
+	return (int)d->stores++;
+}
+
+static int plan(struct hv_disks *d, const struct hv_disks_config *cfg, struct cm_err *err)
+{
+	char name[STOR_DISK_NAME];
+	int rc;
+
+	for (unsigned i = 0; i < cfg->disks; i++) {
+		rc = store_of(d, cfg->disk[i].url, d->disk[i].name, err);
+		if (rc < 0)
+			return rc;
+		d->disk[i].set = d;
+		d->disk[i].store = (unsigned)rc;
+		d->disk[i].read_only = cfg->disk[i].read_only;
+		if (d->disk[i].name[0])
+			d->store[rc].volume_wanted = true;
+		d->disks = i + 1;
+	}
+	if (!cfg->lease_url[0])
+		return 0;
+	rc = store_of(d, cfg->lease_url, name, err);
+	if (rc < 0)
+		return rc;
+	d->leased = true;
+	d->lease_store = (unsigned)rc;
+	d->store[rc].volume_wanted = true;
+	return 0;
+}
+
+/* Read-only only if every user of the store is. */
+static bool store_read_only(const struct hv_disks *d, unsigned store)
+{
+	if (d->leased && d->lease_store == store)
+		return false;
+	for (unsigned i = 0; i < d->disks; i++)
+		if (d->disk[i].store == store && !d->disk[i].read_only)
+			return false;
+	return true;
+}
+
+static int open_stores(struct hv_disks *d, struct cm_err *err)
+{
+	d->waiting = d->stores;
+	for (unsigned i = 0; i < d->stores; i++) {
+		struct store *s = &d->store[i];
+		const struct stor_dev_opts opts = {
+			.readonly = store_read_only(d, i),
+			.gated = d->leased,
+			.exclusive_create = d->leased && d->lease_store == i,
+			.size_bytes = BARE_BLOCK_BYTES,
+			.io_timeout_ms = d->io_timeout_ms,
+			.isid = store_isid(d, s),
+			.host_slot = d->leased ? d->host_slot : 0,
+			.event = store_event,
+			.event_arg = s,
+		};
+
+		s->dev = stor_dev_open(d->loop, s->url, &opts, err);
+		if (!s->dev)
+			return err->code;
+	}
+	return 0;
+}
+
+int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_disks_config *cfg,
+		 hv_disks_done_fn done, void *arg, struct cm_err *err)
+{
+	struct hv_disks *d = calloc(1, sizeof(*d));
+	int rc;
+
+	*out = d;
+	if (!d)
+		return cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
+	d->loop = loop;
+	d->vm = cfg->vm;
+	d->io_timeout_ms = cfg->io_timeout_ms;
+	snprintf(d->node, sizeof(d->node), "%s", cfg->node);
+	d->host_slot = cfg->host_slot;
+	if (!d->host_slot)
+		d->host_slot = (uint16_t)(fnv(d->node, strlen(d->node), 0xcbf29ce484222325ull) |
+					  0x8000);
+	d->done = done;
+	d->done_arg = arg;
+	rc = plan(d, cfg, err);
+	return rc < 0 ? rc : open_stores(d, err);
+}
+
+/* --- disks ------------------------------------------------------------------- */
+
+static void disk_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
+		       void *arg)
+{
+	struct disk *k = arg;
+
+	(void)dev;
+	if (event == STOR_EVENT_READY)
+		step_done(k->set);
+	else if (event == STOR_EVENT_FAILED)
+		step_failed(k->set, err, k->name);
+}
+
+static void answer_later(void *arg)
+{
+	answer(arg);
+}
+
+void hv_disks_open(struct hv_disks *d, hv_disks_done_fn done, void *arg)
+{
+	d->done = done;
+	d->done_arg = arg;
+	d->waiting = 1;
+	for (unsigned i = 0; i < d->disks; i++) {
+		struct disk *k = &d->disk[i];
+		struct store *s = &d->store[k->store];
+		const struct stor_dev_opts opts = {
+			.readonly = k->read_only,
+			.event = disk_event,
+			.event_arg = k,
+		};
+
+		if (!k->name[0]) {
+			k->dev = s->dev;
+			continue;
+		}
+		if (!s->vol) {
+			cm_err_set(&d->failed, CM_E_VOL_FORMAT, "%s is no volume", s->url);
+			continue;
+		}
+		k->dev = stor_disk_open(s->vol, k->name, &opts, &d->failed);
+		if (k->dev)
+			d->waiting++;
+	}
+	if (--d->waiting == 0)
+		CM_ASSERT(cm_loop_post(d->loop, answer_later, d) == 0);
+}
+
+/* --- the end ------------------------------------------------------------------- */
+
+static void close_stores(struct hv_disks *d);
+
+static void part_closed(void *arg)
+{
+	struct hv_disks *d = arg;
+
+	if (--d->to_close)
+		return;
+	if (!d->closing) {
+		close_stores(d);
+		return;
+	}
+	d->closed(d->closed_arg);
+	free(d);
+}
+
+static void close_stores(struct hv_disks *d)
+{
+	d->closing = true;
+	d->to_close = 1;
+	for (unsigned i = 0; i < d->stores; i++) {
+		if (d->store[i].vol)
+			stor_volume_free(d->store[i].vol);
+		if (!d->store[i].dev)
+			continue;
+		d->to_close++;
+		stor_dev_close(d->store[i].dev, part_closed, d);
+	}
+	part_closed(d);
+}
+
+void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg)
+{
+	d->closed = done;
+	d->closed_arg = arg;
+	d->done = NULL;
+	d->to_close = 1;
+	for (unsigned i = 0; i < d->disks; i++) {
+		if (!d->disk[i].name[0] || !d->disk[i].dev)
+			continue;
+		d->to_close++;
+		stor_dev_close(d->disk[i].dev, part_closed, d);
+	}
+	part_closed(d);
+}
+
+struct stor_dev *hv_disks_dev(struct hv_disks *d, unsigned disk)
+{
+	CM_ASSERT(disk < d->disks);
+	return d->disk[disk].dev;
+}
+
+struct stor_dev *hv_disks_lease_dev(struct hv_disks *d, uint64_t *offset_bytes)
+{
+	if (!d->leased)
+		return NULL;
+	*offset_bytes = d->lease_offset_bytes;
+	return d->store[d->lease_store].dev;
+}
+
+unsigned hv_disks_stores(const struct hv_disks *d)
+{
+	return d->stores;
+}
+
+struct stor_dev *hv_disks_store(struct hv_disks *d, unsigned i)
+{
+	return d->store[i].dev;
+}
+
+uint16_t hv_disks_host_slot(const struct hv_disks *d)
+{
+	return d->host_slot;
+}
+
+const char *hv_disks_trouble(const struct hv_disks *d)
+{
+	return d->trouble;
+}

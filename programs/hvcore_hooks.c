@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hvcore_hooks.c - the hooks of hv_core: takeover with a proof (fencing/), migration (migration/). Parses the
+ * evidence that the parent gave, through fencing/, against the block as it is now.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/cm_log.h"
+#include "fencing/fen_proof.h"
+#include "hvcore/hv_disks.h"
+#include "programs/hvcore_hooks.h"
+
+struct takeover {
+	struct stor_lease *lease;
+	const Hv__Proof *proof;
+	stor_lease_done_fn done;
+	void *arg;
+};
+
+static void block_read(int rc, const struct stor_block *b, void *arg)
+{
+	struct takeover *t = arg;
+	struct cm_err err = CM_ERR_INIT;
+	struct fen_proof *proof = NULL;
+
+	/* The block may have been released meanwhile: then no proof is needed. */
+	if (rc == -ENODATA || (rc == 0 && b->state == STOR_BLOCK_FREE)) {
+		stor_lease_acquire(t->lease, t->done, t->arg);
+		goto out;
+	}
+	if (rc == 0)
+		rc = fen_proof_from_evidence(b, t->proof->evidence, &proof, &err);
+	if (rc < 0) {
+		cm_err_set(&err, rc, "reading the ownership block: %s", cm_err_text(rc));
+		t->done(t->lease, rc, &err, t->arg);
+		goto out;
+	}
+	cm_notice("taking over from %s: %s", b->owner.node, t->proof->detail);
+	fen_take_over(t->lease, proof, false, t->done, t->arg);
+out:
+	free(t);
+}
+
+static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__Proof *proof,
+		      stor_lease_done_fn done, void *arg)
+{
+	struct takeover *t = calloc(1, sizeof(*t));
+	uint64_t offset_bytes = 0;
+	struct stor_dev *dev = hv_disks_lease_dev(hv_core_disks(core), &offset_bytes);
+
+	CM_ASSERT(t && dev);
+	*t = (struct takeover){lease, proof, done, arg};
+	stor_block_read(dev, offset_bytes, block_read, t);
+}
+
+const struct hv_core_hooks hvcore_hooks = {
+	.take_over = take_over,
+};

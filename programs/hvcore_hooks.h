@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hvcore_hooks.h - what fencing/ and migration/ do inside hvcore (hvcore_main.c wires it). [loop]
+ */
+#ifndef HVCORE_HOOKS_H
+#define HVCORE_HOOKS_H
+
+#include "hvcore/hv_core.h"
+
+extern const struct hv_core_hooks hvcore_hooks;
+
+#endif
