@@ -159,7 +159,7 @@ static void run_find(const struct hvctl *h, char out[PATH_MAX])
 	if (n > 0) {
 		self[n] = '\0';
 		slash = strrchr(self, '/');
-		snprintf(out, PATH_MAX, "%.*s/hvcore", (int)(slash - self), self);
+		snprintf(out, PATH_MAX, "%.*s/programs/hvcore", (int)(slash - self), self);
 		if (access(out, X_OK) == 0)
 			return;
 	}

@@ -34,7 +34,7 @@ struct hv_char {
 	uint64_t lost;
 	uint8_t ring[RING_BYTES];
 
-	int tap_fd; /* -1: none */
+	int tap_fd;	 /* -1: none */
 	uint64_t tapped; /* how far the tap is */
 
 	bool attached, out_waits;
@@ -44,7 +44,7 @@ struct hv_char {
 	void *gone_arg;
 	hv_char_gone_fn escape;
 	void *escape_arg;
-	bool escaping; /* Ctrl-A was the last byte */
+	bool escaping;		      /* Ctrl-A was the last byte */
 	uint8_t pending[INPUT_BYTES]; /* read from in_fd, not yet taken by the device */
 	size_t pending_at, pending_len;
 	/* Output comes from vCPU threads; the loop writes it out. */

@@ -44,11 +44,12 @@ void hv_char_output(struct hv_char *c, const uint8_t *data, size_t len);
 int hv_char_attach(struct hv_char *c, int in_fd, int out_fd, size_t replay, hv_char_gone_fn gone,
 		   void *arg);
 void hv_char_detach(struct hv_char *c);
-/* Ctrl-A x typed at the attached descriptor calls fn instead of going to the guest; Ctrl-A twice sends one. */
+/* Ctrl-A x typed at the attached descriptor calls fn instead of going to the guest; Ctrl-A twice
+ * sends one. */
 void hv_char_set_escape(struct hv_char *c, hv_char_gone_fn fn, void *arg);
 /*
- * From now on all output also goes to fd (a log file; stays the caller's); what it cannot take is lost.
- * -1: no more. Beside the attached pair.
+ * From now on all output also goes to fd (a log file; stays the caller's); what it cannot take is
+ * lost. -1: no more. Beside the attached pair.
  */
 void hv_char_tap(struct hv_char *c, int fd);
 /* Copies the latest history, at most cap bytes; returns how many. */

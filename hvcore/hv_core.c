@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_core.c - the course of the process, as a chain of callbacks on the loop. Each step names the next one.
+ * hv_core.c - the course of the process, as a chain of callbacks on the loop. Each step names the
+ * next one.
  *
  * Parses nothing itself (hv_core_conf.c has the operator's configuration).
  */
@@ -22,10 +23,9 @@
 #include "hvcore/hv_char.h"
 #include "hvcore/hv_core_int.h"
 
-static const char *const state_words[] = {
-	"none",
+static const char *const state_words[] = {"none",
 #define XX(n, word) word,
-	HV_CORE_STATES(XX)
+					  HV_CORE_STATES(XX)
 #undef XX
 };
 
@@ -126,8 +126,7 @@ void hv_core_started(struct hv_core *core, enum hv_core_state state, const char 
 	hv_json_open(&j, NULL, '{');
 	hv_json_str(&j, "state", hv_core_state_word(state));
 	hv_json_u64(&j, "pid", (uint64_t)getpid());
-	hv_json_u64(&j, "epoch",
-		    core->owner ? stor_lease_epoch(hv_owner_lease(core->owner)) : 0);
+	hv_json_u64(&j, "epoch", core->owner ? stor_lease_epoch(hv_owner_lease(core->owner)) : 0);
 	hv_json_close(&j, '}');
 	r.doc = (char *)(uintptr_t)(doc ? doc : hv_json_text(&j));
 	send_answer(core, &r);
@@ -468,8 +467,8 @@ static void begin(void *arg)
 		failed(core, &err);
 }
 
-int hv_core_new(struct hv_core **out, struct cm_loop *loop, const Hv__CoreStart *start, int start_fd,
-		const struct hv_core_hooks *hooks, struct cm_err *err)
+int hv_core_new(struct hv_core **out, struct cm_loop *loop, const Hv__CoreStart *start,
+		int start_fd, const struct hv_core_hooks *hooks, struct cm_err *err)
 {
 	struct hv_core *core = calloc(1, sizeof(*core));
 	int rc;

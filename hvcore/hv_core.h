@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_core.h - the course of one hvcore process: from its configuration to a running VM, and to a clean end.
+ * hv_core.h - the course of one hvcore process: from its configuration to a running VM, and to a
+ * clean end.
  *
- *   stores -> ownership block -> disks -> VM built -> (booted | restored | incoming) -> runs -> ... -> end
+ *   stores -> ownership block -> disks -> VM built -> (booted | restored | incoming) -> runs -> ...
+ * -> end
  *
- * The start descriptor gets exactly one answer. What migration/ and fencing/ do comes in through hooks, which
- * programs/hvcore_main.c fills: nothing here reaches up.
+ * The start descriptor gets exactly one answer. What migration/ and fencing/ do comes in through
+ * hooks, which programs/hvcore_main.c fills: nothing here reaches up.
  *
  * Threads: [loop]. Ownership: hv_core owns the VM, its disks, its lease and its control socket.
  */
@@ -25,15 +27,15 @@ struct hv_disks;
 struct hv_owner;
 
 /* X-macro: what status says. */
-#define HV_CORE_STATES(XX) \
-	XX(STARTING, "starting") \
-	XX(RUNNING, "running") \
-	XX(PAUSED, "paused") \
-	XX(INCOMING, "incoming") \
-	XX(HANDING_OVER, "handing-over") \
-	XX(SAVING, "saving") \
-	XX(STOPPING, "stopping") \
-	XX(STOPPED, "stopped") \
+#define HV_CORE_STATES(XX)                                                                         \
+	XX(STARTING, "starting")                                                                   \
+	XX(RUNNING, "running")                                                                     \
+	XX(PAUSED, "paused")                                                                       \
+	XX(INCOMING, "incoming")                                                                   \
+	XX(HANDING_OVER, "handing-over")                                                           \
+	XX(SAVING, "saving")                                                                       \
+	XX(STOPPING, "stopping")                                                                   \
+	XX(STOPPED, "stopped")                                                                     \
 	XX(FAILED, "failed")
 enum hv_core_state {
 	HV_CORE_NONE = 0,
@@ -56,23 +58,24 @@ struct hv_core_hooks {
 	void (*end)(struct hv_core *core);
 	const struct px_verb *verbs; /* beside our own; their ctx is the hv_core */
 	size_t verb_count;
-	void *arg;                   /* theirs; hv_core_hook_arg */
+	void *arg; /* theirs; hv_core_hook_arg */
 };
 
 /* start is borrowed for life. start_fd: gets the answer, -1 none. */
-int hv_core_new(struct hv_core **out, struct cm_loop *loop, const Hv__CoreStart *start, int start_fd,
-		const struct hv_core_hooks *hooks, struct cm_err *err) cm_must_check;
+int hv_core_new(struct hv_core **out, struct cm_loop *loop, const Hv__CoreStart *start,
+		int start_fd, const struct hv_core_hooks *hooks, struct cm_err *err) cm_must_check;
 /* After cm_loop_run came back. */
 void hv_core_free(struct hv_core *core);
 
 struct cm_loop *hv_core_loop(struct hv_core *core);
-struct hv_vm *hv_core_vm(struct hv_core *core);       /* NULL before it is built */
+struct hv_vm *hv_core_vm(struct hv_core *core); /* NULL before it is built */
 struct hv_disks *hv_core_disks(struct hv_core *core);
 struct hv_owner *hv_core_owner(struct hv_core *core); /* NULL: a VM without an ownership block */
 const Hv__CoreStart *hv_core_start(const struct hv_core *core);
 void *hv_core_hook_arg(struct hv_core *core);
 
-/* The answer to who started us. doc: JSON, or NULL for the standard one. Once; later calls do nothing. */
+/* The answer to who started us. doc: JSON, or NULL for the standard one. Once; later calls do
+ * nothing. */
 void hv_core_started(struct hv_core *core, enum hv_core_state state, const char *doc);
 void hv_core_start_failed(struct hv_core *core, int code, const char *doc, const char *fmt, ...)
 	cm_printf(4, 5);
@@ -89,11 +92,13 @@ const char *hv_core_state_word(enum hv_core_state state);
 void hv_core_event(struct hv_core *core, const char *kind, const char *severity, const char *doc,
 		   const char *fmt, ...) cm_printf(5, 6);
 /*
- * Ends the process: stops the VM, drains, flushes, releases the ownership if release (else leaves the block as it
- * is), closes everything, then stops the loop with exit_code. Once; later calls do nothing.
+ * Ends the process: stops the VM, drains, flushes, releases the ownership if release (else leaves
+ * the block as it is), closes everything, then stops the loop with exit_code. Once; later calls do
+ * nothing.
  */
 void hv_core_end(struct hv_core *core, int exit_code, bool release);
-/* done(arg, rc) comes when all that is done, rc being the release's. -ENOSPC: too many wait already. */
+/* done(arg, rc) comes when all that is done, rc being the release's. -ENOSPC: too many wait
+ * already. */
 int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg) cm_must_check;
 /* The migration has given the VM away, or taken it: does this process own the block now? */
 void hv_core_set_owned(struct hv_core *core, bool owned);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_core_conf.c - from the start message to a VM's configuration. Data of the operator, checked here.
+ * hv_core_conf.c - from the start message to a VM's configuration. Data of the operator, checked
+ * here.
  */
 #include "config.h"
 
@@ -125,8 +126,8 @@ int hv__core_configure(struct hv_core *core, struct cm_err *err)
 		return cm_err_set(err, CM_E_BAD_VALUE, "the VM needs a name of 1 to %zu characters",
 				  sizeof(v->name) - 1);
 	if (c->machine[0] && strcmp(c->machine, HV_MACHINE_NAME) != 0)
-		return cm_err_set(err, CM_E_BAD_VALUE, "machine '%s': this release has %s", c->machine,
-				  HV_MACHINE_NAME);
+		return cm_err_set(err, CM_E_BAD_VALUE, "machine '%s': this release has %s",
+				  c->machine, HV_MACHINE_NAME);
 	if (strlen(c->cmdline) >= sizeof(v->cmdline))
 		return cm_err_set(err, CM_E_BAD_VALUE, "the command line is longer than %zu bytes",
 				  sizeof(v->cmdline) - 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_core_end.c - the end of the process, in this order: vCPUs stopped, devices drained, disks flushed, ownership
- * released, VM freed, lease and devices closed, loop stopped. Parses nothing.
+ * hv_core_end.c - the end of the process, in this order: vCPUs stopped, devices drained, disks
+ * flushed, ownership released, VM freed, lease and devices closed, loop stopped. Parses nothing.
  */
 #include "config.h"
 

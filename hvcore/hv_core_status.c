@@ -57,7 +57,8 @@ static void put_disks(struct hv_core *core, struct hv_json *j)
 	hv_json_close(j, ']');
 }
 
-/* Bytes of this process that are not the guest's memory and not shared: "Private_*" of the kernel. */
+/* Bytes of this process that are not the guest's memory and not shared: "Private_*" of the kernel.
+ */
 static uint64_t private_bytes(void)
 {
 	unsigned long long anon_kb = 0, kb;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_ctl.c - the control socket: connections, watchers, and the table of verbs (hv_ctl_verbs.c has what they do).
+ * hv_ctl.c - the control socket: connections, watchers, and the table of verbs (hv_ctl_verbs.c has
+ * what they do).
  *
  * Parses requests of whoever may open the socket (root and our own group), through proto/.
  */

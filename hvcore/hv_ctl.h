@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_ctl.h - the control socket of hvcore: requests by a table of verbs (proto/px_req.h), watchers, consoles.
+ * hv_ctl.h - the control socket of hvcore: requests by a table of verbs (proto/px_req.h), watchers,
+ * consoles.
  *
  * The verbs are listed in proto/ctl.proto. Threads: [loop].
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_ctl_console.c - the serial console over the control socket: DATA frames on one side, a socketpair to the
- * character device on the other, so that slow readers are the character device's business. The bytes
- * are not looked at.
+ * hv_ctl_console.c - the serial console over the control socket: DATA frames on one side, a
+ * socketpair to the character device on the other, so that slow readers are the character device's
+ * business. The bytes are not looked at.
  */
 #include "config.h"
 
@@ -15,9 +15,9 @@
 #include "hvcore/hv_core_int.h"
 #include "hvcore/hv_ctl_int.h"
 
-#define CONSOLE_CHUNK   16384u
+#define CONSOLE_CHUNK	16384u
 #define CONSOLE_PENDING (256u << 10)
-#define CONSOLE_REPLAY  8192u
+#define CONSOLE_REPLAY	8192u
 
 struct ctl_conn *hv__ctl_conn(struct px_req *q)
 {

@@ -15,9 +15,9 @@ struct ctl_conn {
 	struct ctl_conn *next;
 	struct px_chan *chan;
 	struct px_reqs reqs;
-	struct px_req *watch;   /* the open `watch` request */
+	struct px_req *watch;	/* the open `watch` request */
 	struct px_req *console; /* the open `console` request */
-	int console_fd[2];      /* ours, the character device's */
+	int console_fd[2];	/* ours, the character device's */
 	struct cm_io console_io;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_ctl_verbs.c - what each verb of hvcore's own table does. Arguments are the operator's, checked here.
+ * hv_ctl_verbs.c - what each verb of hvcore's own table does. Arguments are the operator's, checked
+ * here.
  */
 #include "config.h"
 
@@ -268,16 +269,11 @@ static void verb_fault(struct px_req *q, void *ctx)
 }
 
 const struct px_verb hv__ctl_verbs[] = {
-	{"status", "", verb_status, false},
-	{"stop", "force timeout_ms", verb_stop, true},
-	{"pause", "", verb_pause, true},
-	{"resume", "", verb_resume, true},
-	{"reset", "", verb_reset, true},
-	{"power-button", "", verb_power_button, true},
-	{"console", "", hv__ctl_console, true},
-	{"watch", "", verb_watch, false},
-	{"dump", "", verb_dump, true},
-	{"log-level", "level", verb_log_level, true},
+	{"status", "", verb_status, false},	{"stop", "force timeout_ms", verb_stop, true},
+	{"pause", "", verb_pause, true},	{"resume", "", verb_resume, true},
+	{"reset", "", verb_reset, true},	{"power-button", "", verb_power_button, true},
+	{"console", "", hv__ctl_console, true}, {"watch", "", verb_watch, false},
+	{"dump", "", verb_dump, true},		{"log-level", "level", verb_log_level, true},
 	{"fault", "spec", verb_fault, true},
 };
 const size_t hv__ctl_verb_count = CM_ARRAY_LEN(hv__ctl_verbs);

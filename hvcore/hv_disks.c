@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_disks.c - stores, volumes, ownership block and disks of one VM, opened step by step on the loop.
+ * hv_disks.c - stores, volumes, ownership block and disks of one VM, opened step by step on the
+ * loop.
  *
  * Data of: the operator (URLs). What is on the disks is parsed by sharedstorage/.
  */
@@ -25,8 +26,8 @@
 #pragma weak stor_volume_vm_block
 #pragma weak stor_disk_open
 
-#define MAX_STORES (HV_SLOT_BLK_MAX + 1u)
-#define ISID_MASK  0xffffffffffull
+#define MAX_STORES	 (HV_SLOT_BLK_MAX + 1u)
+#define ISID_MASK	 0xffffffffffull
 #define BARE_BLOCK_BYTES STOR_SECTOR_MAX
 
 struct store {
@@ -42,7 +43,7 @@ struct disk {
 	unsigned store;
 	char name[STOR_DISK_NAME]; /* "": the whole store */
 	bool read_only;
-	struct stor_dev *dev;      /* the store's own if name is "" */
+	struct stor_dev *dev; /* the store's own if name is "" */
 	bool ready;
 };
 
@@ -223,7 +224,8 @@ static void store_event(struct stor_dev *dev, enum stor_dev_event event, const s
 }
 
 /* The store of this URL; new if it is not there yet. disk: the name after '#', "" none. */
-static int store_of(struct hv_disks *d, const char *url, char disk[STOR_DISK_NAME], struct cm_err *err)
+static int store_of(struct hv_disks *d, const char *url, char disk[STOR_DISK_NAME],
+		    struct cm_err *err)
 {
 	struct stor_url u;
 	size_t n = strcspn(url, "#");
@@ -232,7 +234,8 @@ static int store_of(struct hv_disks *d, const char *url, char disk[STOR_DISK_NAM
 	if (rc < 0)
 		return rc;
 	if (u.kind == STOR_URL_VOLUME)
-		return cm_err_set(err, CM_E_BAD_URL, "%s: the name of a volume was not resolved", url);
+		return cm_err_set(err, CM_E_BAD_URL, "%s: the name of a volume was not resolved",
+				  url);
 	memcpy(disk, u.disk, STOR_DISK_NAME);
 	for (unsigned i = 0; i < d->stores; i++)
 		if (strlen(d->store[i].url) == n && memcmp(d->store[i].url, url, n) == 0)
@@ -320,8 +323,8 @@ int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_di
 	snprintf(d->node, sizeof(d->node), "%s", cfg->node);
 	d->host_slot = cfg->host_slot;
 	if (!d->host_slot)
-		d->host_slot = (uint16_t)(fnv(d->node, strlen(d->node), 0xcbf29ce484222325ull) |
-					  0x8000);
+		d->host_slot =
+			(uint16_t)(fnv(d->node, strlen(d->node), 0xcbf29ce484222325ull) | 0x8000);
 	d->done = done;
 	d->done_arg = arg;
 	rc = plan(d, cfg, err);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_disks.h - opens everything on storage that one VM needs: its disks and the place of its ownership block.
+ * hv_disks.h - opens everything on storage that one VM needs: its disks and the place of its
+ * ownership block.
  *
  * A store is one file or LUN; disks and the block may share it. With a lease all stores are opened
  * gated: nothing but the block's own traffic passes until the lease admits it.
  *
- * Threads: [loop]. Ownership: hv_disks owns the devices; hv_disks_close gives them back, after the VM and
- * the lease are gone.
+ * Threads: [loop]. Ownership: hv_disks owns the devices; hv_disks_close gives them back, after the
+ * VM and the lease are gone.
  */
 #ifndef HV_DISKS_H
 #define HV_DISKS_H
@@ -27,10 +28,10 @@ struct hv_disks_config {
 		const char *url;
 		bool read_only;
 	} disk[HV_SLOT_BLK_MAX];
-	const char *lease_url;       /* "" none */
+	const char *lease_url; /* "" none */
 	struct stor_uuid vm;
 	const char *node;
-	uint16_t host_slot;          /* 0: made from the node's name */
+	uint16_t host_slot; /* 0: made from the node's name */
 	uint32_t io_timeout_ms;
 };
 
@@ -44,8 +45,9 @@ void hv_disks_open(struct hv_disks *d, hv_disks_done_fn done, void *arg);
 /* Ends all I/O; done(arg) when every device is gone; d is freed then. */
 void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg);
 
-struct stor_dev *hv_disks_dev(struct hv_disks *d, unsigned disk);      /* after the second step */
-struct stor_dev *hv_disks_lease_dev(struct hv_disks *d, uint64_t *offset_bytes); /* NULL: no lease */
+struct stor_dev *hv_disks_dev(struct hv_disks *d, unsigned disk); /* after the second step */
+struct stor_dev *hv_disks_lease_dev(struct hv_disks *d,
+				    uint64_t *offset_bytes); /* NULL: no lease */
 unsigned hv_disks_stores(const struct hv_disks *d);
 struct stor_dev *hv_disks_store(struct hv_disks *d, unsigned i);
 uint16_t hv_disks_host_slot(const struct hv_disks *d);

@@ -2,8 +2,8 @@
 /*
  * hv_json.h - writes JSON documents into a buffer: the answers of hvcore's control socket.
  *
- * Commas are put by the writer. Strings are escaped; bytes that are no printable ASCII become \u00XX.
- * Thread: [any]; errors stay in the buffer.
+ * Commas are put by the writer. Strings are escaped; bytes that are no printable ASCII become
+ * \u00XX. Thread: [any]; errors stay in the buffer.
  */
 #ifndef HV_JSON_H
 #define HV_JSON_H
@@ -24,7 +24,7 @@ void hv_json_fini(struct hv_json *j);
 const char *hv_json_text(struct hv_json *j);
 /* key NULL inside an array or at the top. */
 void hv_json_open(struct hv_json *j, const char *key, char bracket); /* '{' or '[' */
-void hv_json_close(struct hv_json *j, char bracket);                 /* '}' or ']' */
+void hv_json_close(struct hv_json *j, char bracket);		     /* '}' or ']' */
 void hv_json_str(struct hv_json *j, const char *key, const char *value);
 void hv_json_u64(struct hv_json *j, const char *key, uint64_t value);
 void hv_json_bool(struct hv_json *j, const char *key, bool value);

@@ -2,9 +2,9 @@
 /*
  * hv_owner.h - the VM's ownership and its vCPUs: no vCPU runs without the block.
  *
- * Each renewal that was won moves the VM's run-until instant (hv_vm_set_run_until); a lost lease shuts the
- * gate at once. A VM that stopped because renewals failed for a while runs on when one succeeds again, unless
- * somebody else owns it by then.
+ * Each renewal that was won moves the VM's run-until instant (hv_vm_set_run_until); a lost lease
+ * shuts the gate at once. A VM that stopped because renewals failed for a while runs on when one
+ * succeeds again, unless somebody else owns it by then.
  *
  * Threads: [loop]. Ownership: of the struct stor_lease; the devices are hv_disks'.
  */
@@ -33,7 +33,8 @@ int hv_owner_new(struct hv_owner **out, struct hv_disks *disks, const struct sto
 void hv_owner_close(struct hv_owner *o, cm_close_fn done, void *arg);
 /* From now on run-until follows the lease. NULL: lets go of the VM (before hv_vm_free). */
 void hv_owner_set_vm(struct hv_owner *o, struct hv_vm *vm);
-/* Migration tells that it holds the VM paused: do not run it by ourselves when renewals succeed again. */
+/* Migration tells that it holds the VM paused: do not run it by ourselves when renewals succeed
+ * again. */
 void hv_owner_hold(struct hv_owner *o, bool hold);
 /* For acquire, take_over, release and the migration's steps. */
 struct stor_lease *hv_owner_lease(struct hv_owner *o);

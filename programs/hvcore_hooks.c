@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_hooks.c - the hooks of hv_core: takeover with a proof (fencing/), migration (migration/). Parses the
- * evidence that the parent gave, through fencing/, against the block as it is now.
+ * hvcore_hooks.c - the hooks of hv_core: takeover with a proof (fencing/), migration (migration/).
+ * Parses the evidence that the parent gave, through fencing/, against the block as it is now.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_main.c - one VM, one process: reads its configuration from descriptor 3, gives up every privilege, wires
- * hvcore, fencing and migration together, and runs the loop.
+ * hvcore_main.c - one VM, one process: reads its configuration from descriptor 3, gives up every
+ * privilege, wires hvcore, fencing and migration together, and runs the loop.
  *
  * Not for people: hvclusterd or `hvctl run` starts it (proto/ctl.proto, "Starting hvcore").
  * Parses: the start message of its parent. Which system calls it may do and why: hvcore_seccomp.c.
@@ -53,7 +53,8 @@ static Hv__CoreStart *read_start(struct cm_err *err)
 		if (n <= 0) {
 			cm_err_set(err, CM_E_USAGE,
 				   "hvcore is started by hvclusterd or by hvctl run, with its "
-				   "configuration on descriptor %d", START_FD);
+				   "configuration on descriptor %d",
+				   START_FD);
 			break;
 		}
 		cm_buf_commit(&b, (size_t)n);
@@ -89,9 +90,11 @@ static int drop_privileges(const Hv__CoreStart *s, struct cm_err *err)
 	if (rc < 0)
 		return cm_err_set(err, rc, "setting limits: %s", strerror(-rc));
 	if (s->gid && (setgroups(0, NULL) < 0 || setresgid(s->gid, s->gid, s->gid) < 0))
-		return cm_err_set(err, -errno, "cannot become group %u: %s", s->gid, strerror(errno));
+		return cm_err_set(err, -errno, "cannot become group %u: %s", s->gid,
+				  strerror(errno));
 	if (s->uid && setresuid(s->uid, s->uid, s->uid) < 0)
-		return cm_err_set(err, -errno, "cannot become user %u: %s", s->uid, strerror(errno));
+		return cm_err_set(err, -errno, "cannot become user %u: %s", s->uid,
+				  strerror(errno));
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) < 0)
 		return cm_err_set(err, -EPERM, "cannot drop capabilities");

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_seccomp.c - the allow-lists of hvcore, each call with its reason. A call that is not listed fails with
- * EPERM: the guest that tricked us into it gets nothing, and a call that we forgot does not end the VM.
+ * hvcore_seccomp.c - the allow-lists of hvcore, each call with its reason. A call that is not
+ * listed fails with EPERM: the guest that tricked us into it gets nothing, and a call that we
+ * forgot does not end the VM.
  *
- * Classes: the process (loop, log writer, workers of sharedstorage, migration streams) and, narrower, the
- * vCPU threads, which run next to the guest's code.
+ * Classes: the process (loop, log writer, workers of sharedstorage, migration streams) and,
+ * narrower, the vCPU threads, which run next to the guest's code.
  */
 #include "config.h"
 
@@ -20,48 +21,143 @@
 
 /* Needed by every thread. */
 static const int common_calls[] = {
-	CALL(futex), CALL(sched_yield),                        /* locks, condition variables */
-	CALL(clock_gettime), CALL(clock_nanosleep),            /* time, where the vDSO does not do it */
-	CALL(nanosleep), CALL(gettimeofday), CALL(time),
-	CALL(mmap), CALL(munmap), CALL(mremap), CALL(brk),     /* malloc */
-	CALL(madvise), CALL(mprotect),
-	CALL(rt_sigreturn), CALL(rt_sigprocmask),              /* the kick signal */
+	CALL(futex),
+	CALL(sched_yield), /* locks, condition variables */
+	CALL(clock_gettime),
+	CALL(clock_nanosleep), /* time, where the vDSO does not do it */
+	CALL(nanosleep),
+	CALL(gettimeofday),
+	CALL(time),
+	CALL(mmap),
+	CALL(munmap),
+	CALL(mremap),
+	CALL(brk), /* malloc */
+	CALL(madvise),
+	CALL(mprotect),
+	CALL(rt_sigreturn),
+	CALL(rt_sigprocmask), /* the kick signal */
 	CALL(restart_syscall),
-	CALL(read), CALL(write), CALL(writev),                 /* eventfds, log, console */
-	CALL(exit), CALL(exit_group),
-	CALL(getpid), CALL(gettid), CALL(tgkill),              /* kick; abort() */
-	CALL(set_robust_list), CALL(rseq),                     /* a thread begins */
-	CALL(prctl), CALL(getrandom),                          /* thread names; malloc's seed */
-	CALL(timerfd_settime),                                 /* gate, soft engine's timers */
-	CALL(ioctl),                                           /* KVM; tap */
-	CALL(poll), CALL(ppoll),
+	CALL(read),
+	CALL(write),
+	CALL(writev), /* eventfds, log, console */
+	CALL(exit),
+	CALL(exit_group),
+	CALL(getpid),
+	CALL(gettid),
+	CALL(tgkill), /* kick; abort() */
+	CALL(set_robust_list),
+	CALL(rseq), /* a thread begins */
+	CALL(prctl),
+	CALL(getrandom),       /* thread names; malloc's seed */
+	CALL(timerfd_settime), /* gate, soft engine's timers */
+	CALL(ioctl),	       /* KVM; tap */
+	CALL(poll),
+	CALL(ppoll),
 };
 
 /* Needed by the loop, workers and streams. */
 static const int process_calls[] = {
-	CALL(epoll_wait), CALL(epoll_pwait), CALL(epoll_pwait2), /* event loop */
-	CALL(epoll_ctl), CALL(epoll_create1), CALL(eventfd2), CALL(timerfd_create),
-	CALL(signalfd4), CALL(rt_sigaction), CALL(sigaltstack),
-	CALL(pipe2), CALL(close), CALL(close_range), CALL(dup), CALL(dup3), CALL(fcntl),
-	CALL(clone), CALL(clone3), CALL(set_tid_address), CALL(sched_getaffinity), /* vCPUs, workers */
-	CALL(sched_setaffinity), CALL(gettimeofday), CALL(getrusage), CALL(sysinfo), CALL(uname),
-	CALL(openat), CALL(open), CALL(newfstatat), CALL(fstat), CALL(statx), CALL(lseek), /* files */
-	CALL(unlink), CALL(unlinkat), CALL(rename), CALL(renameat), CALL(renameat2), CALL(access),
-	CALL(faccessat), CALL(faccessat2), CALL(readlink), CALL(readlinkat), CALL(getdents64),
-	CALL(readv), CALL(pread64), CALL(pwrite64), CALL(preadv), CALL(pwritev), CALL(preadv2),
-	CALL(pwritev2), CALL(fsync), CALL(fdatasync), CALL(sync_file_range), CALL(fallocate),
-	CALL(ftruncate), CALL(flock), CALL(io_uring_setup), CALL(io_uring_enter), CALL(copy_file_range),
-	CALL(fadvise64), CALL(fstatfs), CALL(statfs),
-	CALL(memfd_create), CALL(mlock), CALL(munlock), CALL(mincore), /* guest memory */
-	CALL(socket), CALL(socketpair), CALL(connect), CALL(bind), CALL(listen), /* SAN, control, migration */
-	CALL(accept4), CALL(accept), CALL(getsockname), CALL(getpeername), CALL(setsockopt),
-	CALL(getsockopt), CALL(sendto), CALL(recvfrom), CALL(sendmsg), CALL(recvmsg), CALL(sendmmsg),
-	CALL(recvmmsg), CALL(shutdown), CALL(sendfile), CALL(splice), CALL(select), CALL(pselect6),
-	CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid), CALL(getppid), CALL(umask),
-	CALL(kill),                          /* fault points; ourselves only: no other process is ours */
-	CALL(membarrier), CALL(getcpu), CALL(setpriority), CALL(sched_setscheduler),
-	CALL(seccomp),                       /* the vCPU threads' own filter */
-	CALL(prlimit64), CALL(userfaultfd),  /* lazy restore */
+	CALL(epoll_wait),
+	CALL(epoll_pwait),
+	CALL(epoll_pwait2), /* event loop */
+	CALL(epoll_ctl),
+	CALL(epoll_create1),
+	CALL(eventfd2),
+	CALL(timerfd_create),
+	CALL(signalfd4),
+	CALL(rt_sigaction),
+	CALL(sigaltstack),
+	CALL(pipe2),
+	CALL(close),
+	CALL(close_range),
+	CALL(dup),
+	CALL(dup3),
+	CALL(fcntl),
+	CALL(clone),
+	CALL(clone3),
+	CALL(set_tid_address),
+	CALL(sched_getaffinity), /* vCPUs, workers */
+	CALL(sched_setaffinity),
+	CALL(gettimeofday),
+	CALL(getrusage),
+	CALL(sysinfo),
+	CALL(uname),
+	CALL(openat),
+	CALL(open),
+	CALL(newfstatat),
+	CALL(fstat),
+	CALL(statx),
+	CALL(lseek), /* files */
+	CALL(unlink),
+	CALL(unlinkat),
+	CALL(rename),
+	CALL(renameat),
+	CALL(renameat2),
+	CALL(access),
+	CALL(faccessat),
+	CALL(faccessat2),
+	CALL(readlink),
+	CALL(readlinkat),
+	CALL(getdents64),
+	CALL(readv),
+	CALL(pread64),
+	CALL(pwrite64),
+	CALL(preadv),
+	CALL(pwritev),
+	CALL(preadv2),
+	CALL(pwritev2),
+	CALL(fsync),
+	CALL(fdatasync),
+	CALL(sync_file_range),
+	CALL(fallocate),
+	CALL(ftruncate),
+	CALL(flock),
+	CALL(io_uring_setup),
+	CALL(io_uring_enter),
+	CALL(copy_file_range),
+	CALL(fadvise64),
+	CALL(fstatfs),
+	CALL(statfs),
+	CALL(memfd_create),
+	CALL(mlock),
+	CALL(munlock),
+	CALL(mincore), /* guest memory */
+	CALL(socket),
+	CALL(socketpair),
+	CALL(connect),
+	CALL(bind),
+	CALL(listen), /* SAN, control, migration */
+	CALL(accept4),
+	CALL(accept),
+	CALL(getsockname),
+	CALL(getpeername),
+	CALL(setsockopt),
+	CALL(getsockopt),
+	CALL(sendto),
+	CALL(recvfrom),
+	CALL(sendmsg),
+	CALL(recvmsg),
+	CALL(sendmmsg),
+	CALL(recvmmsg),
+	CALL(shutdown),
+	CALL(sendfile),
+	CALL(splice),
+	CALL(select),
+	CALL(pselect6),
+	CALL(getuid),
+	CALL(geteuid),
+	CALL(getgid),
+	CALL(getegid),
+	CALL(getppid),
+	CALL(umask),
+	CALL(kill), /* fault points; ourselves only: no other process is ours */
+	CALL(membarrier),
+	CALL(getcpu),
+	CALL(setpriority),
+	CALL(sched_setscheduler),
+	CALL(seccomp), /* the vCPU threads' own filter */
+	CALL(prlimit64),
+	CALL(userfaultfd), /* lazy restore */
 };
 
 static int add(scmp_filter_ctx f, const int *calls, size_t n)

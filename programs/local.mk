@@ -14,11 +14,12 @@ hvclusterd_SOURCES = programs/hvclusterd_main.c
 hvclusterd_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS)
 hvclusterd_LDADD = libcluster.a libfencing.a libsharedstorage.a libproto.a libcommon.a \
 	$(COROSYNC_LIBS) $(XML_LIBS) $(JSON_LIBS) $(HV_SYS_LIBS)
+# (In programs/, since hvcore/ is a folder of the build tree.)
 # One VM, one process. Not on anybody's PATH: hvclusterd and hvctl start it.
-pkglibexec_PROGRAMS += hvcore
-hvcore_SOURCES = programs/hvcore_main.c \
+pkglibexec_PROGRAMS += programs/hvcore
+programs_hvcore_SOURCES = programs/hvcore_main.c \
 	programs/hvcore_hooks.c programs/hvcore_hooks.h \
 	programs/hvcore_seccomp.c programs/hvcore_seccomp.h
-hvcore_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(SECCOMP_CFLAGS) $(CAPNG_CFLAGS)
-hvcore_LDADD = libmigration.a libfencing.a libhvcore.a libsharedstorage.a libproto.a libcommon.a \
+programs_hvcore_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(SECCOMP_CFLAGS) $(CAPNG_CFLAGS)
+programs_hvcore_LDADD = libmigration.a libfencing.a libhvcore.a libsharedstorage.a libproto.a libcommon.a \
 	$(HVCORE_LIBS) $(SECCOMP_LIBS) $(CAPNG_LIBS) $(HV_SYS_LIBS) -lm
