@@ -16,8 +16,6 @@
 #include "hvcore/hv_mem.h"
 #include "hvcore/hv_vm_int.h"
 
-#pragma weak hv_engine_soft
-
 static const struct hv_engine_ops *choose_engine(const struct hv_vm_config *cfg)
 {
 	struct hv_engine_caps caps;

@@ -13,8 +13,6 @@
 #include "hvcore/hv_tables.h"
 #include "hvcore/hv_vm_int.h"
 
-#pragma weak hv_engine_soft
-
 struct prefixed {
 	hv_counter_fn fn;
 	void *arg;
