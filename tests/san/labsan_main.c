@@ -59,6 +59,8 @@ static void usage(FILE *f)
 		"  --reinstate strict|sloppy   a new login of the same nexus waits for the "
 		"commands of\n"
 		"                              the old session (default), or lets them land later\n"
+		"  --lacks NAME,...            play a lesser array: these commands are not there\n"
+		"  --leaks NAME,...            ... these pass all reservations\n"
 		"  --real-sync                 SYNCHRONIZE CACHE and FUA call fdatasync\n"
 		"  --verbose                   say on stderr why sessions end\n");
 }
@@ -100,7 +102,7 @@ static int add_portal(struct san *san, char *arg)
 	return 0;
 }
 
-static int parse_size(const char *s, uint64_t *out)
+int san_parse_size(const char *s, uint64_t *out)
 {
 	static const char units[] = "KMGT";
 	char *end;
@@ -128,7 +130,7 @@ static int lun_option(struct san_lun *lun, const char *word, uint64_t *size)
 	else if (strcmp(word, "blocksize=4096") == 0)
 		lun->bs = 4096;
 	else if (strncmp(word, "size=", 5) == 0)
-		return parse_size(word + 5, size);
+		return san_parse_size(word + 5, size);
 	else
 		return -EINVAL;
 	return 0;
@@ -205,6 +207,8 @@ static const struct option options[] = {
 	{"write-log", required_argument, NULL, 'o'},
 	{"reinstate", required_argument, NULL, 'r'},
 	{"real-sync", no_argument, NULL, 'f'},
+	{"lacks", required_argument, NULL, 'x'},
+	{"leaks", required_argument, NULL, 'k'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -237,6 +241,10 @@ static int one_option(struct san *san, int opt, char *arg)
 		return san_log_open(san, arg);
 	case 'r':
 		return choose(&san->strict_reinstate, arg, "strict", "sloppy");
+	case 'x':
+		return san_scsi_mask(arg, &san->lacks);
+	case 'k':
+		return san_scsi_mask(arg, &san->leaks);
 	case 'f':
 		san->real_sync = true;
 		return 0;

@@ -15,16 +15,22 @@ EXTRA_DIST += tests/san/README.md
 # What iscsi-test-cu does not judge; a process helper and a thin initiator that other tests may link too.
 LABSAN_TEST_SUPPORT = tests/san/labsan_proc.c tests/san/labsan_proc.h tests/san/labsan_ini.c \
 	tests/san/labsan_ini.h
-check_PROGRAMS += tests/san/labsan_test
-tests_san_labsan_test_SOURCES = tests/san/labsan_test.c $(LABSAN_TEST_SUPPORT)
+check_PROGRAMS += tests/san/labsan_test tests/san/labsan_fence_test
+tests_san_labsan_test_SOURCES = tests/san/labsan_test.c tests/san/labsan_check.c \
+	tests/san/labsan_check.h $(LABSAN_TEST_SUPPORT)
 tests_san_labsan_test_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_labsan_test_LDADD = $(ISCSI_LIBS) $(CMOCKA_LIBS)
+tests_san_labsan_fence_test_SOURCES = tests/san/labsan_fence_test.c tests/san/labsan_check.c \
+	tests/san/labsan_check.h $(LABSAN_TEST_SUPPORT)
+tests_san_labsan_fence_test_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_labsan_fence_test_LDADD = $(ISCSI_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/san/judge.sh tests/san/labsan_pdu_test.py
 
 # Opens sockets on 127.0.0.1, so it is no part of "make check".
 .PHONY: check-san
-check-san: tests/san/labsan tests/san/labsanctl tests/san/labsan_test
+check-san: tests/san/labsan tests/san/labsanctl tests/san/labsan_test tests/san/labsan_fence_test
 	LABSAN=$(abs_builddir)/tests/san/labsan tests/san/labsan_test
+	LABSAN=$(abs_builddir)/tests/san/labsan tests/san/labsan_fence_test
 	LABSAN=$(abs_builddir)/tests/san/labsan $(PYTHON3) $(srcdir)/tests/san/labsan_pdu_test.py
 	LABSAN=$(abs_builddir)/tests/san/labsan $(PYTHON3) $(srcdir)/tests/san/labsan_pdu_test.py --fuzz 5000
 	LABSAN=$(abs_builddir)/tests/san/labsan $(srcdir)/tests/san/judge.sh --quick

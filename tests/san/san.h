@@ -316,6 +316,8 @@ struct san {
 	struct san_log log;
 	struct san_io control;
 	uint64_t cmd_seq;
+	uint64_t lacks; /* bit per row of san_ops: a lesser array, that has not got it */
+	uint64_t leaks; /* ... that lets it pass all reservations */
 	char control_path[108];
 };
 
@@ -400,6 +402,7 @@ struct san_op {
 extern const struct san_op san_ops[];
 extern const unsigned int san_nops;
 int san_scsi_prepare(struct san_cmd *cmd);
+int san_scsi_mask(const char *list, uint64_t *mask);
 void san_sense(struct san_cmd *cmd, uint8_t key, uint16_t code);
 void san_miscompare(struct san_cmd *cmd, uint32_t offset);
 void san_reply(struct san_cmd *cmd, const void *data, uint32_t len, uint32_t alloc);
@@ -463,6 +466,7 @@ int san_pr_load(struct san_lun *lun);
 /* san_medium.c: the file and the volatile cache over it; offsets in bytes, multiples of 512 */
 int san_medium_open(struct san_lun *lun, uint64_t create_bytes);
 void san_medium_close(struct san_lun *lun);
+int san_medium_grow(struct san_lun *lun, uint64_t bytes);
 int san_medium_read(struct san_lun *lun, uint64_t off, uint8_t *buf, uint32_t len);
 int san_medium_write(struct san_lun *lun, uint64_t off, const uint8_t *buf, uint32_t len,
 		     bool durable);
@@ -495,6 +499,7 @@ int san_power_on(struct san *san);
 
 /* labsan_main.c */
 uint64_t san_now_ns(void);
+int san_parse_size(const char *s, uint64_t *out);
 int san_watch(struct san *san, struct san_io *io, uint32_t events, bool add);
 
 #endif

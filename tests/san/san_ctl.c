@@ -364,6 +364,44 @@ static void do_reinstate(struct san *san, FILE *out, char **w, int n)
 	fprintf(out, "{\"ok\":true}");
 }
 
+static void set_mask(FILE *out, char **w, int n, uint64_t *mask)
+{
+	if (!n || san_scsi_mask(w[0], mask) < 0)
+		fail(out, "no such command", n ? w[0] : "");
+	else
+		fprintf(out, "{\"ok\":true}");
+}
+
+static void do_lacks(struct san *san, FILE *out, char **w, int n)
+{
+	set_mask(out, w, n, &san->lacks);
+}
+
+static void do_leaks(struct san *san, FILE *out, char **w, int n)
+{
+	set_mask(out, w, n, &san->leaks);
+}
+
+/* Grows a unit and tells everybody: CAPACITY DATA HAS CHANGED. */
+static void do_grow(struct san *san, FILE *out, char **w, int n)
+{
+	unsigned long no = n == 2 ? strtoul(w[0], NULL, 10) : SAN_MAX_LUNS;
+	uint64_t bytes;
+	int rc;
+
+	if (no >= san->nluns || san_parse_size(w[1], &bytes) < 0) {
+		fail(out, "usage", "grow LUN SIZE");
+		return;
+	}
+	rc = san_medium_grow(san->luns[no], bytes);
+	if (rc < 0) {
+		fail(out, "grow", strerror(-rc));
+		return;
+	}
+	san_ua_all(san, san->luns[no], NULL, 0x2a09);
+	fprintf(out, "{\"ok\":true,\"blocks\":%llu}", (unsigned long long)san->luns[no]->blocks);
+}
+
 static void do_mark(struct san *san, FILE *out, char **w, int n)
 {
 	char text[200] = "";
@@ -419,6 +457,9 @@ static const struct verb verbs[] = {
 	{"power-on", do_power_on, ""},
 	{"cache", do_cache, "volatile|writethrough"},
 	{"reinstate", do_reinstate, "strict|sloppy"},
+	{"lacks", do_lacks, "NAME,...|none"},
+	{"leaks", do_leaks, "NAME,...|none"},
+	{"grow", do_grow, "LUN SIZE"},
 	{"mark", do_mark, "TEXT"},
 	{"die", do_die, ""},
 	{"quit", do_quit, ""},

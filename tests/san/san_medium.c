@@ -278,6 +278,17 @@ int san_medium_open(struct san_lun *lun, uint64_t create_bytes)
 	return lun->blocks ? 0 : -EINVAL;
 }
 
+/* Grows a unit; smaller than it is now is an error. */
+int san_medium_grow(struct san_lun *lun, uint64_t bytes)
+{
+	if (bytes / lun->bs < lun->blocks || bytes > INT64_MAX)
+		return -EINVAL;
+	if (ftruncate(lun->fd, (off_t)bytes) < 0)
+		return -errno;
+	lun->blocks = bytes / lun->bs;
+	return 0;
+}
+
 void san_medium_close(struct san_lun *lun)
 {
 	(void)san_medium_sync(lun, 0, lun->blocks * lun->bs);

@@ -268,6 +268,8 @@ static uint16_t cdb_size(uint8_t opcode)
 
 static bool op_here(const struct san_cmd *cmd, const struct san_op *op)
 {
+	if (cmd->san->lacks & 1ull << (op - san_ops))
+		return false;
 	return !(op->flags & SAN_OP_THIN) || cmd->lun->thin;
 }
 
