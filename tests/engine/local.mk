@@ -1,22 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Random instructions natively on the host CPU against the interpreter: make check-engine.
-EXTRA_PROGRAMS += check_insn
-check_insn_SOURCES = \
-	tests/engine/check_insn.c \
+# The CPU engines by themselves: make check-engine.
+#  check_insn   random instructions natively on the host CPU against the interpreter
+#  check_works  a small guest on every engine against the same C code natively
+#  check_saves  the small guest, its state moved between engines thousands of times
+#  check_fuzz   guests and states made of random bytes
+EXTRA_PROGRAMS += check_insn check_works check_saves check_fuzz
+engine_gen_sources = \
 	tests/engine/insn_case.h \
-	tests/engine/insn_compare.c tests/engine/insn_compare.h \
 	tests/engine/insn_form.c tests/engine/insn_form.h \
 	tests/engine/insn_form_sse.inc tests/engine/insn_form_x87.inc \
-	tests/engine/insn_gen.c tests/engine/insn_gen.h \
+	tests/engine/insn_gen.c tests/engine/insn_gen.h
+engine_rig_sources = tests/engine/rig.c tests/engine/rig.h tests/engine/rig_abi.h
+engine_libs = libhvcore.a libproto.a libsharedstorage.a libcommon.a $(HVCORE_LIBS) $(HV_SYS_LIBS)
+
+check_insn_SOURCES = $(engine_gen_sources) \
+	tests/engine/check_insn.c \
+	tests/engine/insn_compare.c tests/engine/insn_compare.h \
 	tests/engine/insn_native.c tests/engine/insn_native.h \
 	tests/engine/insn_soft.c tests/engine/insn_soft.h
-check_insn_LDADD = libhvcore.a libcommon.a $(HV_SYS_LIBS)
-CLEANFILES += check_insn
+check_insn_LDADD = $(engine_libs)
+check_works_SOURCES = $(engine_rig_sources) tests/engine/check_works.c tests/engine/rig_work.c tests/engine/rig_work.h
+check_works_LDADD = $(engine_libs)
+check_saves_SOURCES = $(engine_rig_sources) tests/engine/check_saves.c tests/engine/rig_work.c tests/engine/rig_work.h
+check_saves_LDADD = $(engine_libs)
+check_fuzz_SOURCES = $(engine_gen_sources) $(engine_rig_sources) tests/engine/check_fuzz.c
+check_fuzz_LDADD = $(engine_libs)
 
-# A seed of its own every time, printed; and the proof that a wrong bit would be seen.
+# The payload is code for another machine: freestanding, with its own flags.
+rig_dir = $(top_srcdir)/tests/engine
+rig_cflags = -m64 -std=gnu11 -O2 -g0 -ffreestanding -fno-builtin -fno-pic -fno-pie -mno-red-zone -mcmodel=small \
+	-fno-stack-protector -fcf-protection=none -fno-strict-aliasing -fno-asynchronous-unwind-tables \
+	-fno-tree-vectorize -fno-stack-clash-protection -Wall -Wextra -Werror -Wmissing-prototypes -I$(rig_dir)
+rig_parts = $(rig_dir)/rig_payload.c $(rig_dir)/rig_work.c $(rig_dir)/rig_entry.S $(rig_dir)/rig_abi.h \
+	$(rig_dir)/rig_work.h $(rig_dir)/rig.ld
+tests/engine/rig.elf: $(rig_parts)
+	$(AM_V_CCLD)$(MKDIR_P) tests/engine && $(CC) $(rig_cflags) -nostdlib -static -no-pie -Wl,--build-id=none \
+		-Wl,-T,$(rig_dir)/rig.ld -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -o $@ \
+		$(rig_dir)/rig_entry.S $(rig_dir)/rig_payload.c $(rig_dir)/rig_work.c
+CLEANFILES += check_insn check_works check_saves check_fuzz tests/engine/rig.elf
+EXTRA_DIST += tests/engine/rig_payload.c tests/engine/rig_entry.S tests/engine/rig.ld
+
+# New seeds every time, printed; and the proof that a wrong bit would be seen.
 CHECK_ENGINE_COUNT = 10000000
-check-engine: check_insn
+CHECK_ENGINE_SAVES = 2000
+CHECK_ENGINE_SECONDS = 60
+check-engine: check_insn check_works check_saves check_fuzz tests/engine/rig.elf
 	./check_insn --count $(CHECK_ENGINE_COUNT)
 	@./check_insn --count 200000 --corrupt >/dev/null; test $$? = 1 || \
 		{ echo "check_insn does not see corrupted results"; exit 1; }
+	./check_works tests/engine/rig.elf
+	./check_saves tests/engine/rig.elf --count $(CHECK_ENGINE_SAVES)
+	./check_fuzz --seconds $(CHECK_ENGINE_SECONDS)
 .PHONY: check-engine
