@@ -4,6 +4,7 @@ include tests/fuzz/local.mk
 include tests/guest/local.mk
 include tests/bench/local.mk
 include tests/kvm/local.mk
+include tests/engine/local.mk
 include tests/soft/local.mk
 include tests/san/local.mk
 include tests/lab/local.mk

@@ -51,22 +51,30 @@ static int inc_dec_short(struct soft_decode *d, struct soft_op *op)
 	return choose(op, soft_unary[d->opcode & 8 ? SOFT_DEC : SOFT_INC][width_v(d)][SOFT_UR]);
 }
 
+/* Stack operands of 64-bit code are 8 bytes, with 66 (and no REX.W) 2. */
+static bool stack_wide(const struct soft_decode *d)
+{
+	return d->rex_w || !d->opsize16;
+}
+
 static int push_pop_r(struct soft_decode *d, struct soft_op *op)
 {
 	bool pop = d->opcode & 8;
 
+	op->flags |= SOFT_OP_STACK;
 	op->rm = (uint8_t)((d->opcode & 7) | (d->rex & 1) << 3);
 	op->aux = d->opsize;
 	if (!is_64(d))
 		return choose(op, pop ? soft_op_pop_legacy_r : soft_op_push_legacy_r);
-	return choose(op, pop ? soft_pop[!d->opsize16][0] : soft_push[!d->opsize16][0]);
+	return choose(op, pop ? soft_pop[stack_wide(d)][0] : soft_push[stack_wide(d)][0]);
 }
 
 static int push_imm(struct soft_decode *d, struct soft_op *op)
 {
 	op->imm = d->opcode == 0x6a ? imm8s(d) : imm_z(d);
 	op->aux = d->opsize;
-	return choose(op, is_64(d) ? soft_push[!d->opsize16][2] : soft_op_push_legacy_i);
+	op->flags |= SOFT_OP_STACK;
+	return choose(op, is_64(d) ? soft_push[stack_wide(d)][2] : soft_op_push_legacy_i);
 }
 
 static int imul_imm(struct soft_decode *d, struct soft_op *op)
@@ -139,7 +147,7 @@ static int pop_rm(struct soft_decode *d, struct soft_op *op)
 	soft_decode_modrm(d, op);
 	if (d->reg || !is_64(d))
 		return SOFT_INSN_UD;
-	return form_rm(d, op, soft_pop[!d->opsize16]);
+	return form_rm(d, op, soft_pop[stack_wide(d)]);
 }
 
 static int xchg_rax(struct soft_decode *d, struct soft_op *op)
@@ -226,6 +234,7 @@ static int ret(struct soft_decode *d, struct soft_op *op)
 {
 	op->imm = d->opcode == 0xc2 ? imm_n(d, 2) : 0;
 	op->aux = d->opsize;
+	op->flags |= SOFT_OP_STACK;
 	d->ends_block = true;
 	if (!is_64(d))
 		return choose(op, soft_op_ret_legacy);
@@ -257,6 +266,7 @@ static int call_rel(struct soft_decode *d, struct soft_op *op)
 	bool near = relative(d, op, disp);
 
 	op->aux = d->opsize;
+	op->flags |= SOFT_OP_STACK;
 	d->ends_block = true;
 	if (!is_64(d))
 		return choose(op, soft_op_call_legacy);
@@ -342,7 +352,7 @@ static int group45(struct soft_decode *d, struct soft_op *op)
 	case 6:
 		if (!is_64(d))
 			return choose(op, d->is_mem ? soft_op_push_legacy_m : soft_op_push_legacy_r);
-		return choose(op, soft_push[!d->opsize16][d->is_mem]);
+		return choose(op, soft_push[stack_wide(d)][d->is_mem]);
 	default:
 		return ud(op);
 	}
@@ -358,16 +368,20 @@ static int system_op(struct soft_decode *d, struct soft_op *op)
 {
 	switch (d->opcode) {
 	case 0x9c:
+		op->flags |= SOFT_OP_STACK;
 		op->aux = d->opsize;
 		return choose(op, is_64(d) ? soft_op_pushf : soft_op_pushf_legacy);
 	case 0x9d:
+		op->flags |= SOFT_OP_STACK;
 		return leaving(d, op, is_64(d) ? soft_op_popf : soft_op_popf_legacy);
 	case 0xc8:
 		op->imm = imm_n(d, 2);
 		op->aux = soft_decode_imm8(d);
-		return choose(op, is_64(d) && !d->opsize16 ? soft_op_enter : NULL);
+		op->flags |= SOFT_OP_STACK;
+		return choose(op, is_64(d) && stack_wide(d) ? soft_op_enter : NULL);
 	case 0xc9:
-		return choose(op, is_64(d) && !d->opsize16 ? soft_op_leave : NULL);
+		op->flags |= SOFT_OP_STACK;
+		return choose(op, !is_64(d) ? NULL : stack_wide(d) ? soft_op_leave : soft_op_leave16);
 	case 0xca:
 	case 0xcb:
 		op->imm = d->opcode == 0xca ? imm_n(d, 2) : 0;

@@ -10,15 +10,12 @@
 
 #include "hvcore/engine_soft/soft_fp.h"
 
-#include <stddef.h>
-
 #define BEFORE 0x07u /* invalid, denormal, divide by zero */
 
-void soft_fp_flags(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags, const union soft_xmm *result)
+void soft_fp_flags(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags)
 {
 	uint32_t unmasked = ~(cpu->mxcsr >> 7) & SOFT_MXCSR_FLAGS;
 
-	(void)result;
 	if (flags & unmasked & BEFORE)
 		flags &= BEFORE;
 	cpu->mxcsr |= flags;

@@ -2,7 +2,7 @@
 /*
  * Floating point under the guest's MXCSR.
  *
- *   soft_fp_begin(cpu);  kernels run;  soft_fp_end(cpu, op, &result);
+ *   soft_fp_begin(cpu);  kernels run;  soft_fp_end(cpu, op, 0);
  *
  * Between the two the host computes with the guest's rounding, flush and denormal modes and all exceptions masked.
  * end() collects the exception flags into the guest's MXCSR and, if one of them is unmasked, raises #XM (#UD without
@@ -16,6 +16,8 @@
 #define SOFT_MXCSR_FLAGS   0x3fu
 #define SOFT_MXCSR_DAZ	   0x40u
 #define SOFT_MXCSR_MASKS   0x1f80u
+#define SOFT_MXCSR_FTZ	   0x8000u
+#define SOFT_MXCSR_UNDERFLOW 0x10u
 #define SOFT_MXCSR_DEFAULT 0x1f80u
 #define SOFT_MXCSR_VALID   0xffffu /* all others are reserved: loading them is #GP */
 
@@ -44,15 +46,16 @@ static inline void soft_fp_begin(const struct soft_cpu *cpu)
 }
 
 /* Flags came up that the guest did not have, or that it does not mask. */
-void soft_fp_flags(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags, const union soft_xmm *result);
+void soft_fp_flags(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags);
 
-static inline void soft_fp_end(struct soft_cpu *cpu, const struct soft_op *op, const union soft_xmm *result)
+/* flags: more of them, found in another way */
+static inline void soft_fp_end(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags)
 {
-	uint32_t flags = soft_fp_store_host() & SOFT_MXCSR_FLAGS;
+	flags |= soft_fp_store_host() & SOFT_MXCSR_FLAGS;
 
 	soft_fp_load_host(SOFT_MXCSR_DEFAULT);
 	if ((flags & ~cpu->mxcsr) | (~cpu->mxcsr & SOFT_MXCSR_MASKS))
-		soft_fp_flags(cpu, op, flags, result);
+		soft_fp_flags(cpu, op, flags);
 }
 
 #endif

@@ -171,6 +171,11 @@ static bool canonical(uint64_t la)
 	return (uint64_t)((int64_t)(la << 16) >> 16) == la;
 }
 
+static _Noreturn void not_canonical(struct soft_cpu *cpu, const struct soft_op *op, enum soft_access how)
+{
+	soft_raise_err(cpu, op, op && op->flags & SOFT_OP_STACK && how != SOFT_EXEC ? SOFT_SSF : SOFT_GP, 0);
+}
+
 static struct walk walk_or_raise(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, enum soft_access how,
 				 bool user)
 {
@@ -179,7 +184,7 @@ static struct walk walk_or_raise(struct soft_cpu *cpu, const struct soft_op *op,
 	if (!(cpu->cr0 & SOFT_CR0_PG))
 		return w;
 	if (soft_unlikely(!canonical(la)))
-		soft_raise_err(cpu, op, op && op->flags & SOFT_OP_STACK && how != SOFT_EXEC ? SOFT_SSF : SOFT_GP, 0);
+		not_canonical(cpu, op, how);
 	if (!walk(cpu, la, how, user, &w))
 		page_fault(cpu, op, la, w.error);
 	return w;
@@ -289,6 +294,19 @@ static unsigned int head(uint64_t la, unsigned int len)
 	return len < room ? len : room;
 }
 
+/* Behind the last canonical page comes no other page: that is found before the first page is looked at. */
+static void check_end(struct soft_cpu *cpu, const struct soft_op *op, uint64_t last, enum soft_access how)
+{
+	if (soft_unlikely(!canonical(last)) && cpu->cr0 & SOFT_CR0_PG)
+		not_canonical(cpu, op, how);
+}
+
+_Noreturn void soft_misaligned(struct soft_cpu *cpu, const struct soft_op *op, uint64_t last)
+{
+	check_end(cpu, op, last, SOFT_READ);
+	soft_raise_err(cpu, op, SOFT_GP, 0);
+}
+
 static void get(struct soft_cpu *cpu, struct soft_phys at, void *buf, unsigned int len)
 {
 	if (at.host)
@@ -315,6 +333,7 @@ static void load(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, vo
 	struct soft_phys a, b = {0};
 
 	cpu->op = op;
+	check_end(cpu, op, la + len - 1, SOFT_READ);
 	a = translate(cpu, op, la, SOFT_READ, user);
 	if (first < len)
 		b = translate(cpu, op, la + first, SOFT_READ, user);
@@ -331,6 +350,7 @@ static void store(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, c
 	struct soft_phys a, b = {0};
 
 	cpu->op = op;
+	check_end(cpu, op, la + len - 1, SOFT_WRITE);
 	a = translate(cpu, op, la, SOFT_WRITE, user);
 	if (first < len)
 		b = translate(cpu, op, la + first, SOFT_WRITE, user);
@@ -391,8 +411,10 @@ void soft_sys_st(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, ui
  */
 void *soft_rmw_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size)
 {
-	struct soft_phys a = soft_translate(cpu, op, la, SOFT_WRITE);
+	struct soft_phys a;
 
+	check_end(cpu, op, la + size - 1, SOFT_WRITE);
+	a = soft_translate(cpu, op, la, SOFT_WRITE);
 	if (head(la, size) == size) {
 		if (a.host)
 			return a.host;

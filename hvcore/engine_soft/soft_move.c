@@ -245,7 +245,16 @@ SOFT_HX(soft_op_leave)
 	SOFT_NEXT(cpu, op);
 }
 
-/* ENTER imm16, imm8: imm holds the size, aux the nesting level. */
+SOFT_HX(soft_op_leave16)
+{
+	uint64_t bp = cpu->gpr[SOFT_RBP];
+
+	cpu->gpr[SOFT_RBP] = (bp & ~0xffffull) | soft_ld16(cpu, op, bp);
+	cpu->gpr[SOFT_RSP] = bp + 2;
+	SOFT_NEXT(cpu, op);
+}
+
+/* ENTER imm16, imm8: imm holds the size, aux the nesting level. The new top of the stack must be writable. */
 SOFT_HX(soft_op_enter)
 {
 	uint64_t sp = cpu->gpr[SOFT_RSP] - 8, bp = cpu->gpr[SOFT_RBP], frame = sp;
@@ -261,8 +270,11 @@ SOFT_HX(soft_op_enter)
 		sp -= 8;
 		soft_st64(cpu, op, sp, frame);
 	}
+	sp -= (uint16_t)op->imm;
+	soft_rmw(cpu, op, sp, 8);
+	soft_rmw_end(cpu, op);
 	cpu->gpr[SOFT_RBP] = frame;
-	cpu->gpr[SOFT_RSP] = sp - (uint16_t)op->imm;
+	cpu->gpr[SOFT_RSP] = sp;
 	SOFT_NEXT(cpu, op);
 }
 

@@ -38,6 +38,7 @@ extern const soft_fn soft_bswap[SOFT_NR_WIDTHS];
 extern const soft_fn soft_cbw[SOFT_NR_WIDTHS];
 extern const soft_fn soft_cwd[SOFT_NR_WIDTHS];
 SOFT_DECLARE(soft_op_leave);
+SOFT_DECLARE(soft_op_leave16);
 SOFT_DECLARE(soft_op_enter);
 SOFT_DECLARE(soft_op_nop);
 SOFT_DECLARE(soft_op_sahf);

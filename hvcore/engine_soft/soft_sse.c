@@ -58,16 +58,34 @@ const struct soft_op *soft_sse_m16(struct soft_cpu *cpu, const struct soft_op *o
 	SOFT_NEXT(cpu, op);
 }
 
-/* The destination is written only when no unmasked exception came up; soft_fp_end() does not return then. */
-static const struct soft_op *fp(struct soft_cpu *cpu, const struct soft_op *op, const union soft_xmm *s)
+/*
+ * A masked underflow is reported only if the result is also inexact, an unmasked one always. The host runs with all
+ * masked; so for a guest that unmasks it the kernel runs once more and flushes to zero, which reports every tiny result.
+ */
+static uint32_t tiny(struct soft_cpu *cpu, const struct soft_op *op, const union soft_xmm *s)
 {
 	union soft_xmm d = cpu->xmm[op->reg];
+	uint32_t flags;
 
+	soft_fp_load_host((cpu->mxcsr | SOFT_MXCSR_MASKS | SOFT_MXCSR_FTZ) & ~SOFT_MXCSR_FLAGS);
+	soft_sse_kernel(op)(&d, s, op->aux);
+	flags = soft_fp_store_host() & SOFT_MXCSR_UNDERFLOW;
+	soft_fp_load_host(SOFT_MXCSR_DEFAULT);
+	return flags;
+}
+
+/* The destination is written only when no unmasked exception came up; soft_fp_end() does not return then. */
+static void fp(struct soft_cpu *cpu, const struct soft_op *op, const union soft_xmm *s)
+{
+	union soft_xmm d = cpu->xmm[op->reg];
+	uint32_t flags = 0;
+
+	if (soft_unlikely(!(cpu->mxcsr & SOFT_MXCSR_UNDERFLOW << 7)))
+		flags = tiny(cpu, op, s);
 	soft_fp_begin(cpu);
 	soft_sse_kernel(op)(&d, s, op->aux);
-	soft_fp_end(cpu, op, &d);
+	soft_fp_end(cpu, op, flags);
 	cpu->xmm[op->reg] = d;
-	return op;
 }
 
 const struct soft_op *soft_sse_fp_r(struct soft_cpu *cpu, const struct soft_op *op)
@@ -164,6 +182,17 @@ const struct soft_op *soft_mmx_low_r(struct soft_cpu *cpu, const struct soft_op 
 const struct soft_op *soft_mmx_low_m(struct soft_cpu *cpu, const struct soft_op *op)
 {
 	mmx_low(cpu, op, mmx_load(cpu, op, true));
+	SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_mmx_low_m32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+	uint32_t s;
+
+	soft_mmx_check(cpu, op);
+	s = soft_ld32(cpu, op, soft_ea(cpu, op));
+	soft_mmx_enter(cpu, op);
+	mmx_low(cpu, op, s);
 	SOFT_NEXT(cpu, op);
 }
 

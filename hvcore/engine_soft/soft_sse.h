@@ -67,6 +67,7 @@ const struct soft_op *soft_sse_fp_m32(struct soft_cpu *cpu, const struct soft_op
 /* MMX operands. */
 const struct soft_op *soft_mmx_low_r(struct soft_cpu *cpu, const struct soft_op *op);
 const struct soft_op *soft_mmx_low_m(struct soft_cpu *cpu, const struct soft_op *op);
+const struct soft_op *soft_mmx_low_m32(struct soft_cpu *cpu, const struct soft_op *op);
 
 static inline soft_sse_kernel_fn soft_sse_kernel(const struct soft_op *op)
 {

@@ -227,7 +227,7 @@ static uint64_t scalar(struct soft_cpu *cpu, const struct soft_op *op, const uni
 
 	soft_fp_begin(cpu);
 	r = soft_sse_scalar(op)(&cpu->xmm[op->reg & 15], s, 0);
-	soft_fp_end(cpu, op, NULL);
+	soft_fp_end(cpu, op, 0);
 	return r;
 }
 
@@ -286,7 +286,7 @@ HANDLER(from_gpr)
 
 	soft_fp_begin(cpu);
 	soft_sse_kernel(op)(&d, &s, 0);
-	soft_fp_end(cpu, op, &d);
+	soft_fp_end(cpu, op, 0);
 	cpu->xmm[op->reg] = d;
 	SOFT_NEXT(cpu, op);
 }
@@ -299,7 +299,7 @@ static void mmx_to_xmm(struct soft_cpu *cpu, const struct soft_op *op, uint64_t 
 
 	soft_fp_begin(cpu);
 	soft_sse_kernel(op)(&d, &s, 0);
-	soft_fp_end(cpu, op, &d);
+	soft_fp_end(cpu, op, 0);
 	if (whole)
 		cpu->xmm[op->reg] = d;
 	else
@@ -340,7 +340,7 @@ static void xmm_to_mmx(struct soft_cpu *cpu, const struct soft_op *op, const uni
 	soft_mmx_enter(cpu, op);
 	soft_fp_begin(cpu);
 	soft_sse_kernel(op)(&d, s, 0);
-	soft_fp_end(cpu, op, NULL);
+	soft_fp_end(cpu, op, 0);
 	soft_mmx_set(cpu, op->reg & 7, d.u64[0]);
 }
 

@@ -182,6 +182,7 @@ static const struct soft_op *mmx_pinsrw_r(struct soft_cpu *cpu, const struct sof
 
 static const struct soft_op *mmx_pinsrw_m(struct soft_cpu *cpu, const struct soft_op *op)
 {
+	soft_mmx_check(cpu, op);
 	mmx_insert(cpu, op, op->reg & 7, soft_ld16(cpu, op, soft_ea(cpu, op)));
 	SOFT_NEXT(cpu, op);
 }
@@ -199,10 +200,16 @@ static const struct soft_op *mmx_pextrw(struct soft_cpu *cpu, const struct soft_
 #define IMM_HAND(p, o, k, r, mm)                                                                                      \
 	SOFT_ROW_(SOFT_MAP_0F, p, o, SOFT_SSE_ANY, SOFT_SSE_ANY, k, SOFT_SSE_IMM8, r, mm, NULL, NULL)
 
+#define MMX_LOW(o, kern)                                                                                              \
+	SOFT_ROW_(SOFT_MAP_0F, SOFT_PFX_NONE, o, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_MMX, 0, soft_mmx_low_r,        \
+		  soft_mmx_low_m32, kern, NULL)
+#define MMX_HIGH(o, kern)                                                                                             \
+	SOFT_ROW_(SOFT_MAP_0F, SOFT_PFX_66, o, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_MMX, SOFT_SSE_MMX_HIGH,          \
+		  soft_sse_r, soft_sse_m128, kern, NULL)
+
 static const struct soft_sse_row rows[] = {
-	V(0x60, punpcklbw, SOFT_SSE_MMX_LOW), V(0x61, punpcklwd, SOFT_SSE_MMX_LOW), V(0x62, punpckldq, SOFT_SSE_MMX_LOW),
+	V(0x60, punpcklbw, 0), V(0x61, punpcklwd, 0), V(0x62, punpckldq, 0),
 	V(0x63, packsswb, SOFT_SSE_MMX_PACK), V(0x67, packuswb, SOFT_SSE_MMX_PACK), V(0x6b, packssdw, SOFT_SSE_MMX_PACK),
-	/* for MMX the high unpack is the high half of the low one */
 	V(0x68, punpckhbw, 0), V(0x69, punpckhwd, 0), V(0x6a, punpckhdq, 0),
 	V(0x6c, punpcklqdq, 0), V(0x6d, punpckhqdq, 0),
 	V(0x70, pshufd, SOFT_SSE_IMM8),
@@ -227,13 +234,9 @@ static const struct soft_sse_row rows[] = {
 	SOFT_ROW_(SOFT_MAP_0F3A, SOFT_PFX_NONE, 0x0f, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_MMX, SOFT_SSE_IMM8,
 		  soft_mmx_low_r, soft_mmx_low_m, palignr_mmx, NULL),
 	SOFT_V128(SOFT_MAP_0F38, SOFT_PFX_66, 0x2b, packusdw, 0),
-	/* MMX only: its high unpack is the high half of the low one; the second word forms use general registers */
-	SOFT_ROW_(SOFT_MAP_0F, SOFT_PFX_66, 0x68, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_MMX, SOFT_SSE_MMX_HIGH, soft_sse_r,
-		  soft_sse_m128, punpcklbw, NULL),
-	SOFT_ROW_(SOFT_MAP_0F, SOFT_PFX_66, 0x69, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_MMX, SOFT_SSE_MMX_HIGH, soft_sse_r,
-		  soft_sse_m128, punpcklwd, NULL),
-	SOFT_ROW_(SOFT_MAP_0F, SOFT_PFX_66, 0x6a, SOFT_SSE_ANY, SOFT_SSE_ANY, SOFT_INSN_MMX, SOFT_SSE_MMX_HIGH, soft_sse_r,
-		  soft_sse_m128, punpckldq, NULL),
+	/* MMX: low unpacks read 32 bits of memory, the high unpack is the high half of a low one */
+	MMX_LOW(0x60, punpcklbw), MMX_LOW(0x61, punpcklwd), MMX_LOW(0x62, punpckldq),
+	MMX_HIGH(0x68, punpcklbw), MMX_HIGH(0x69, punpcklwd), MMX_HIGH(0x6a, punpckldq),
 	IMM_HAND(SOFT_PFX_NONE, 0xc4, SOFT_INSN_MMX, mmx_pinsrw_r, mmx_pinsrw_m),
 	IMM_HAND(SOFT_PFX_NONE, 0xc5, SOFT_INSN_MMX, mmx_pextrw, NULL),
 };

@@ -54,7 +54,7 @@ const struct insn_form insn_forms[] = {
 	ALU("and", 4, AF), ALU("sub", 5, 0), ALU("xor", 6, AF), ALU("cmp", 7, 0),
 
 	I("push r", 0x50, F_PLUSR | F_SIZE64 | F_STACK), I("pop r", 0x58, F_PLUSR | F_SIZE64 | F_STACK),
-	I("movsxd", 0x63, F_RM | F_SIZED),
+	I("movsxd", 0x63, F_RM | F_W),
 	I("push i", 0x68, F_SIZE64 | F_IZ | F_STACK), I("push i8", 0x6a, F_SIZE64 | F_IB | F_STACK),
 	U("imul r,rm,i", 0x69, F_RM | F_SIZED | F_IZ, SF | ZF | AF | PF),
 	U("imul r,rm,i8", 0x6b, F_RM | F_SIZED | F_IB, SF | ZF | AF | PF),
@@ -96,7 +96,7 @@ const struct insn_form insn_forms[] = {
 	G("dec/8", 0xfe, 1, F_RM | F_BYTE | F_LOCKABLE, 0), G("dec", 0xff, 1, F_RM | F_SIZED | F_LOCKABLE, 0),
 	G("call rm", 0xff, 2, F_RM | F_JUMP | F_STACK, 0), G("jmp rm", 0xff, 4, F_RM | F_JUMP, 0),
 	G("push rm", 0xff, 6, F_RM | F_SIZE64 | F_STACK, 0),
-	I("enter 0", 0xc8, F_SIZE64 | F_STACK | F_FRAME | F_IW | F_IB),
+	I("enter 0", 0xc8, F_STACK | F_FRAME | F_IW | F_IB),
 
 	CC("o", 0), CC("no", 1), CC("c", 2), CC("nc", 3), CC("z", 4), CC("nz", 5), CC("be", 6), CC("a", 7),
 	CC("s", 8), CC("ns", 9), CC("p", 10), CC("np", 11), CC("l", 12), CC("ge", 13), CC("le", 14), CC("g", 15),

@@ -220,16 +220,15 @@ static void aim(struct insn_gen *g, struct shape *s, struct insn_case *c, int ba
 
 	if (index >= 0 && index != base) {
 		c->in.gpr[index] = one_in(g, 2) ? below(g, 64) - 32ull : value(g);
-		if (base < 0) { /* only multiples of the scale can be reached */
+		if (base < 0) /* only multiples of the scale can be reached */
 			c->in.gpr[index] = rest >> scale;
-			s->target = (c->in.gpr[index] << scale) + (uint64_t)disp;
-		}
 		rest -= c->in.gpr[index] << scale;
 	} else if (index >= 0) {
 		rest /= 1 + (1u << scale);
 	}
 	if (base >= 0)
 		c->in.gpr[base] = rest;
+	s->target = (base >= 0 ? c->in.gpr[base] : 0) + (index >= 0 ? c->in.gpr[index] << scale : 0) + (uint64_t)disp;
 	if (s->asize32 && base >= 0 && one_in(g, 2))
 		c->in.gpr[base] |= insn_gen_next(g) << 32;
 }

@@ -133,14 +133,16 @@ static void store(struct insn_soft *s, struct insn_result *r)
 		memcpy(r->mem[i], s->ram + DATA_GPA + insn_strip_offset(i), INSN_STRIP);
 }
 
+static void run_ops(struct insn_soft *s)
+{
+	for (const struct soft_op *op = &s->ops[0]; op;)
+		op = op->fn(s->cpu, op);
+}
+
 static void execute(struct insn_soft *s)
 {
-	const struct soft_op *op = &s->ops[0];
-
-	if (setjmp(s->cpu->unwind))
-		return;
-	while (op)
-		op = op->fn(s->cpu, op);
+	if (!setjmp(s->cpu->unwind))
+		run_ops(s);
 }
 
 void insn_soft_run(struct insn_soft *s, const struct insn_case *c, struct insn_result *r)
