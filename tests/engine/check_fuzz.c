@@ -28,8 +28,8 @@
 #include "tests/engine/rig.h"
 
 #define CODE RIG_PAYLOAD
-#define CODE_BYTES 0x20000u
-#define KICK_NS 1500000
+#define CODE_BYTES 0x4000u
+#define KICK_NS 1000000
 
 struct shared {
 	_Atomic uint64_t round;
@@ -83,7 +83,7 @@ static void sprinkle_system(struct fuzz *f)
 	static const uint8_t one[] = { 0x6c, 0x6d, 0x6e, 0x6f, 0x8c, 0x8e, 0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xe4, 0xe5, 0xe6,
 				       0xe7, 0xec, 0xed, 0xee, 0xef, 0xf4, 0xfa, 0xfb, 0xff };
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 400; i++) {
 		uint64_t r = insn_gen_next(&f->gen);
 		uint8_t *p = f->rig.ram + CODE + r % (CODE_BYTES - 16);
 
@@ -114,10 +114,14 @@ static uint64_t pointer(struct fuzz *f)
 
 static void make_idt(struct fuzz *f)
 {
+	bool ist = insn_gen_next(&f->gen) & 1;
+
 	for (unsigned int i = 0; i < 256; i++) {
 		uint64_t r = insn_gen_next(&f->gen), at = CODE + r % CODE_BYTES;
 		uint64_t low = (at & 0xffff) | (uint64_t)RIG_CS << 16 | 0x8eull << 40 | (at >> 16 & 0xffff) << 48;
 
+		if (ist)
+			low |= 1ull << 32;
 		if (r >> 60 == 0)
 			low = r * 0x9e3779b97f4a7c15ull;
 		memcpy(f->rig.ram + RIG_IDT + i * 16, &low, 8);
