@@ -21,8 +21,6 @@
 #define QUEUE_MAX    (8u << 20) /* bytes that may wait while corosync reorganises */
 #define MEMBERS_MAX  CPG_MEMBERS_MAX
 
-static const struct cpg_name group = {.length = 9, .value = "hvcluster"};
-
 struct queued {
 	struct queued *next;
 	size_t len;
@@ -34,6 +32,7 @@ struct clu_corosync {
 	const struct clu_corosync_ops *ops;
 	void *arg;
 	unsigned retry_ms;
+	struct cpg_name group;
 	struct cm_timer retry, resend;
 	struct cm_io cpg_io, quorum_io;
 	cpg_handle_t cpg;
@@ -272,7 +271,7 @@ static cs_error_t open_cpg(struct clu_corosync *c, const char **what)
 	if (cs == CS_OK)
 		cs = cpg_local_get(c->cpg, &c->local_id);
 	if (cs == CS_OK)
-		cs = cpg_join(c->cpg, &group);
+		cs = cpg_join(c->cpg, &c->group);
 	cm_io_init(&c->cpg_io, c->loop, fd, on_cpg_io, c);
 	if (cs == CS_OK && cm_io_want(&c->cpg_io, CM_READ) != 0)
 		cs = CS_ERR_NO_RESOURCES;
@@ -389,10 +388,20 @@ struct clu_corosync *clu_corosync_new(struct cm_loop *loop, const struct clu_cor
 	c->arg = arg;
 	c->retry_ms = retry_ms ? retry_ms : RETRY_MS;
 	c->last = &c->first;
+	clu_corosync_set_group(c, "hvcluster");
 	cm_timer_init(&c->retry, loop, on_retry, c);
 	cm_timer_init(&c->resend, loop, on_resend, c);
 	cm_timer_arm_ms(&c->retry, 0);
 	return c;
+}
+
+void clu_corosync_set_group(struct clu_corosync *c, const char *name)
+{
+	size_t len = strlen(name);
+
+	CM_ASSERT(len > 0 && len < sizeof(c->group.value) && !c->has_cpg);
+	c->group.length = (uint32_t)len;
+	memcpy(c->group.value, name, len);
 }
 
 void clu_corosync_free(struct clu_corosync *c)
@@ -400,7 +409,7 @@ void clu_corosync_free(struct clu_corosync *c)
 	if (!c)
 		return;
 	if (c->up)
-		cpg_leave(c->cpg, &group);
+		cpg_leave(c->cpg, &c->group);
 	disconnect(c);
 	cm_timer_fini(&c->retry);
 	cm_timer_fini(&c->resend);

@@ -64,6 +64,8 @@ struct clu_corosync;
 /* ops is borrowed. Tries to connect at the next turn of the loop and every retry_ms (0 = 500). */
 struct clu_corosync *clu_corosync_new(struct cm_loop *loop, const struct clu_corosync_ops *ops, void *arg,
 				      unsigned retry_ms);
+/* Another group than "hvcluster", before the loop turns (tests beside a running agent). */
+void clu_corosync_set_group(struct clu_corosync *c, const char *name);
 /* Leaves the group. Not from a callback. */
 void clu_corosync_free(struct clu_corosync *c);
 bool clu_corosync_is_up(const struct clu_corosync *c);

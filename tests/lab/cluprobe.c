@@ -131,6 +131,7 @@ static int watch(struct probe *p)
 						    .quorum = on_quorum};
 
 	p->cs = clu_corosync_new(p->loop, &ops, p, 100);
+	clu_corosync_set_group(p->cs, "cluprobe");
 	cm_io_init(&p->in, p->loop, 0, on_input, p);
 	cm_io_want(&p->in, CM_READ);
 	cm_loop_run(p->loop);
