@@ -2,7 +2,10 @@
 noinst_LIBRARIES += libsharedstorage.a
 libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_dev.c sharedstorage/stor_dev.h sharedstorage/stor_dev_int.h \
-	sharedstorage/stor_disk.h \
+	sharedstorage/stor_disk.c sharedstorage/stor_disk.h \
+	sharedstorage/stor_voldisk.c \
+	sharedstorage/stor_volfmt.c sharedstorage/stor_volfmt.h \
+	sharedstorage/stor_volume.c sharedstorage/stor_volume_int.h \
 	sharedstorage/stor_file.c \
 	sharedstorage/stor_iscsi.c sharedstorage/stor_iscsi_int.h \
 	sharedstorage/stor_iscsi_admit.c sharedstorage/stor_iscsi_fence.c \
