@@ -51,7 +51,6 @@ static const struct px_verb operator_verbs[] = {
 	{"cluster-status", "", clu__verb_cluster_status, false},
 	{"events", "follow", clu__verb_events, false},
 	{"host-check", "", clu__verb_host_check, false},
-#ifdef CLU_VOLUMES
 	{"volume-create", "volume url extent", clu__verb_volume, true},
 	{"volume-list", "", clu__verb_volume, false},
 	{"volume-show", "volume", clu__verb_volume, false},
@@ -61,7 +60,6 @@ static const struct px_verb operator_verbs[] = {
 	{"disk-inspect", "disk", clu__verb_volume, false},
 	{"disk-resize", "disk size", clu__verb_volume, false},
 	{"disk-delete", "disk", clu__verb_volume, false},
-#endif
 };
 
 static const struct px_verb ocf_verbs[] = {

@@ -56,7 +56,7 @@ struct disk {
 	uint64_t *map;      /* logical -> extent, DISK_NOWHERE */
 	uint64_t n_logical;
 	uint8_t *table;     /* the extent table as we know it */
-	uint32_t loaded_for; /* incarnation of the volume's device; 0 never */
+	uint32_t loaded_for, loading_for; /* incarnations of the volume's device; 0 never */
 	bool loading;
 	uint64_t load_at;
 	struct stor_req load_req;
@@ -251,7 +251,7 @@ static void load_done(struct stor_req *req, int rc)
 	if (rc) {
 		unmapped_fail(d, rc);
 	} else {
-		d->loaded_for = d->vol->dev->incarnation;
+		d->loaded_for = d->loading_for;
 		unmapped_go(d);
 	}
 	disk_maybe_closed(d);
@@ -275,6 +275,7 @@ static bool map_ready(struct disk *d)
 	/* While an extent is being taken, its steps are our own: the map is read again afterwards. */
 	if (!d->loading && d->grow == GROW_NONE) {
 		d->loading = true;
+		d->loading_for = d->vol->dev->incarnation;
 		d->load_at = 0;
 		load_next(d);
 	}
