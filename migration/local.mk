@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 noinst_LIBRARIES += libmigration.a
 libmigration_a_SOURCES = \
+	migration/mig_io.c migration/mig_io.h \
+	migration/mig_ram.h migration/mig_ram_in.c migration/mig_ram_out.c \
+	migration/mig_stream.c migration/mig_stream.h \
 	migration/mig_converge.c migration/mig_converge.h \
-	migration/mig_dst.h \
-	migration/mig_image.h \
-	migration/mig_src.h \
+	migration/mig_compat.c migration/mig_compat.h \
+	migration/mig_dst.c migration/mig_dst.h migration/mig_dst_int.h migration/mig_dst_work.c \
+	migration/mig_land.c \
+	migration/mig_image.c migration/mig_image.h \
+	migration/mig_src.c migration/mig_src.h migration/mig_src_int.h migration/mig_src_work.c \
 	migration/mig_types.c migration/mig_types.h

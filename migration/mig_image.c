@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mig_image.c - save and restore of a VM as a file, on a thread of its own.
+ *
+ * Parses an image (through mig_stream.c): a damaged, short or foreign file fails the restore and leaves the VM empty.
+ * An image holds all of the guest's memory in the clear: keep its file as you keep the guest's disks.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cm_clock.h"
+#include "common/cm_fault.h"
+#include "common/cm_log.h"
+#include "common/cm_sys.h"
+#include "hvcore/hv_vm.h"
+#include "migration/mig_compat.h"
+#include "migration/mig_dst_int.h"
+#include "migration/mig_image.h"
+
+#define STATE_MAX (16u << 20)
+
+struct image {
+	struct mig_image_config cfg;
+	struct cm_loop *loop;
+	pthread_t thread;
+	uint64_t start_ns;
+	struct mig_io io;
+	struct mig_ram_out out;
+	struct mig_ram_in in;
+	struct cm_buf state;
+	struct mig_hello hello;
+	struct hv_cpuid contract, supported;
+	struct mig_final final;
+	struct mig_result result;
+};
+
+static void image_finish(void *arg)
+{
+	struct image *im = arg;
+	struct cm_err err = CM_ERR_INIT;
+
+	pthread_join(im->thread, NULL);
+	if (im->in.mem && !im->result.err.code && hv_vm_load(im->cfg.vm, im->state.data, im->state.len, &err) < 0)
+		im->result.err = err;
+	im->result.code = im->result.err.code;
+	im->result.total_ns = cm_now_ns() - im->start_ns;
+	im->result.state_bytes = im->state.len;
+	im->cfg.done(im->cfg.arg, &im->result);
+	cm_buf_fini(&im->state);
+	free(im);
+}
+
+static void image_ended(struct image *im)
+{
+	mig_io_fini(&im->io);
+	CM_ASSERT(cm_loop_post(im->loop, image_finish, im) == 0);
+}
+
+/* --- save -------------------------------------------------------------------------------------- */
+
+static int save_hello(struct image *im, struct cm_err *err)
+{
+	const struct hv_vm_config *vc = hv_vm_config(im->cfg.vm);
+	struct mig_hello *h = &im->hello;
+
+	*h = (struct mig_hello){
+		.magic = MIG_MAGIC, .format = MIG_FORMAT, .format_min = MIG_FORMAT_MIN, .machine = HV_MACHINE_NAME,
+		.memory_bytes = vc->memory_bytes, .vcpus = vc->cpus, .mode = MIG_MODE_QUICK,
+	};
+	memcpy(h->uuid, vc->uuid, sizeof h->uuid);
+	snprintf(h->name, sizeof h->name, "%s", vc->name);
+	snprintf(h->engine, sizeof h->engine, "%s", hv_vm_engine_ops(im->cfg.vm)->name);
+	mig_io_begin(&im->io);
+	mig_hello_encode(&im->io.buf, h, &im->contract);
+	return mig_io_send(&im->io, MIG_FRAME_HELLO, err);
+}
+
+static int save_trailer(struct image *im, struct cm_err *err)
+{
+	struct mig_final *f = &im->final;
+	const struct mig_hello *h = &im->hello;
+
+	*f = (struct mig_final){
+		.pages = im->out.pages, .zero_pages = im->out.zero_pages, .frames = im->io.out_sequence,
+		.state_bytes = im->state.len, .state_crc = cm_crc32c(0, im->state.data, im->state.len),
+	};
+	snprintf(f->describe, sizeof f->describe,
+		 "{\"vm\":\"%s\",\"machine\":\"%s\",\"engine\":\"%s\",\"memory\":%" PRIu64
+		 ",\"vcpus\":%u,\"pages\":%" PRIu64 ",\"saved_wall_ns\":%" PRIu64 "}",
+		 h->name, h->machine, h->engine, h->memory_bytes, h->vcpus, f->pages, cm_wall_ns());
+	mig_io_begin(&im->io);
+	mig_final_encode(&im->io.buf, f);
+	return mig_io_send(&im->io, MIG_FRAME_FINAL, err);
+}
+
+static int image_save(struct image *im, struct cm_err *err)
+{
+	uint64_t remaining;
+	int rc = cm_fault("mig.image.S1");
+
+	if (rc < 0)
+		return cm_err_set(err, rc, "fault point mig.image.S1");
+	rc = save_hello(im, err);
+	if (rc == 0)
+		rc = mig_ram_out_init(&im->out, hv_vm_mem(im->cfg.vm), &im->io, false, err);
+	if (rc < 0)
+		return rc;
+	rc = mig_ram_out_fetch(&im->out, &remaining, err);
+	if (rc == 0)
+		rc = mig_ram_out_pass(&im->out, false, err);
+	mig_io_begin(&im->io);
+	cm_buf_put(&im->io.buf, im->state.data, im->state.len);
+	if (rc == 0)
+		rc = mig_io_send(&im->io, MIG_FRAME_STATE, err);
+	if (rc == 0)
+		rc = save_trailer(im, err);
+	if (rc == 0 && cm_sys.fdatasync(im->io.fd) < 0)
+		rc = cm_err_set(err, -errno, "the image is not on stable storage: %s", strerror(errno));
+	im->result.ram_pages = im->out.pages;
+	im->result.zero_pages = im->out.zero_pages;
+	im->result.sent_bytes = im->io.out_bytes;
+	mig_ram_out_fini(&im->out);
+	return rc;
+}
+
+static void *save_thread(void *arg)
+{
+	struct image *im = arg;
+
+	(void)image_save(im, &im->result.err);
+	image_ended(im);
+	return NULL;
+}
+
+/* --- restore ------------------------------------------------------------------------------------- */
+
+static int restore_hello(struct image *im, struct cm_err *err)
+{
+	const struct hv_vm_config *vc = hv_vm_config(im->cfg.vm);
+	struct mig_compat_host host = {.machine = HV_MACHINE_NAME, .memory_bytes = vc->memory_bytes,
+				       .vcpus = vc->cpus, .supported = &im->supported};
+	struct mig_frame f;
+	int rc = mig_io_next(&im->io, &f, err);
+
+	if (rc == 0 && f.type != MIG_FRAME_HELLO)
+		return cm_err_set(err, CM_E_STREAM_MAGIC, "this is no saved VM");
+	if (rc == 0)
+		rc = mig_io_payload(&im->io, &f, err);
+	if (rc == 0)
+		rc = mig_hello_decode(im->io.buf.data, im->io.buf.len, &im->hello, &im->contract, err);
+	memcpy(host.uuid, vc->uuid, sizeof host.uuid);
+	return rc < 0 ? rc : mig_compat_check(&im->hello, &im->contract, &host, err);
+}
+
+static int image_restore(struct image *im, struct cm_err *err)
+{
+	struct mig_landing l = {.io = &im->io, .ram = &im->in, .state = &im->state, .final = &im->final};
+	int rc = cm_fault("mig.image.S2");
+
+	if (rc < 0)
+		return cm_err_set(err, rc, "fault point mig.image.S2");
+	rc = restore_hello(im, err);
+	if (rc == 0)
+		rc = mig_ram_in_init(&im->in, hv_vm_mem(im->cfg.vm), &im->io, err);
+	if (rc < 0)
+		return rc;
+	rc = mig__land(&l, err);
+	im->result.ram_pages = im->in.pages;
+	im->result.zero_pages = im->in.zero_pages;
+	im->result.sent_bytes = im->io.in_bytes;
+	mig_ram_in_fini(&im->in);
+	return rc;
+}
+
+static void *restore_thread(void *arg)
+{
+	struct image *im = arg;
+
+	(void)image_restore(im, &im->result.err);
+	image_ended(im);
+	return NULL;
+}
+
+/* --- life [loop] ------------------------------------------------------------------------------------ */
+
+static struct image *image_new(const struct mig_image_config *cfg, enum hv_vm_state want, struct cm_err *err)
+{
+	enum hv_vm_state s = hv_vm_state(cfg->vm);
+	struct image *im;
+
+	if (s != want) {
+		cm_err_set(err, CM_E_VM_STATE, "the VM is %s, not %s", hv_vm_state_name(s), hv_vm_state_name(want));
+		return NULL;
+	}
+	im = calloc(1, sizeof *im);
+	if (!im) {
+		cm_err_set(err, -ENOMEM, "no memory for an image");
+		return NULL;
+	}
+	im->cfg = *cfg;
+	im->loop = hv_vm_loop(cfg->vm);
+	im->start_ns = cm_now_ns();
+	cm_buf_init(&im->state, STATE_MAX);
+	mig_io_init(&im->io, NULL, cfg->fd);
+	return im;
+}
+
+static int image_drop(struct image *im, int fd, int rc)
+{
+	if (im) {
+		cm_buf_fini(&im->state);
+		mig_io_fini(&im->io);
+		free(im);
+	} else {
+		close(fd);
+	}
+	return rc;
+}
+
+int mig_image_save(const struct mig_image_config *cfg, struct cm_err *err)
+{
+	struct image *im = image_new(cfg, HV_VM_PAUSED, err);
+	int rc;
+
+	if (!im)
+		return image_drop(NULL, cfg->fd, CM_E_VM_STATE);
+	im->contract = *hv_vm_cpuid(cfg->vm);
+	rc = hv_vm_save(cfg->vm, &im->state, err);
+	if (rc < 0)
+		return image_drop(im, -1, rc);
+	rc = -pthread_create(&im->thread, NULL, save_thread, im);
+	return rc < 0 ? image_drop(im, -1, cm_err_set(err, rc, "no thread for an image")) : 0;
+}
+
+int mig_image_restore(const struct mig_image_config *cfg, struct cm_err *err)
+{
+	struct image *im = image_new(cfg, HV_VM_EMPTY, err);
+	int rc;
+
+	if (!im)
+		return image_drop(NULL, cfg->fd, CM_E_VM_STATE);
+	rc = hv_vm_engine_ops(cfg->vm)->cpuid_supported(hv_vm_engine(cfg->vm), &im->supported);
+	if (rc < 0)
+		return image_drop(im, -1, cm_err_set(err, CM_E_NO_ENGINE, "the engine does not tell what it offers"));
+	rc = -pthread_create(&im->thread, NULL, restore_thread, im);
+	return rc < 0 ? image_drop(im, -1, cm_err_set(err, rc, "no thread for an image")) : 0;
+}
