@@ -139,10 +139,10 @@ void hv_devset_resume(struct hv_devset *d)
 			d->dev[i].ops->resume(&d->dev[i]);
 }
 
-/* Empty slots have no state. */
+/* An empty slot's state is nobody's: it is the same at every power on. */
 static bool has_state(const struct hv_dev_ops *ops)
 {
-	return ops->fields && ops->state_bytes;
+	return ops != &hv_dev_empty && ops->fields && ops->state_bytes;
 }
 
 void hv_devset_save(const struct hv_devset *d, struct cm_buf *b)

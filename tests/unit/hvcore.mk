@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unit tests of hvcore.
+check_PROGRAMS += tests/unit/test_hv_vm
+TESTS += tests/unit/test_hv_vm
+tests_unit_test_hv_vm_SOURCES = tests/unit/test_hv_vm.c
+tests_unit_test_hv_vm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hv_vm_LDADD = libhvcore.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
+	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm
