@@ -148,7 +148,7 @@ static int run_config(struct run *r, struct px_ask *ask, struct cm_err *err)
 	return 0;
 }
 
-/* hvcore lies beside hvctl in a build tree, else in libexec. */
+/* In a build tree hvcore is in programs/, else in libexec. */
 static void run_find(const struct hvctl *h, char out[PATH_MAX])
 {
 	char self[PATH_MAX];
