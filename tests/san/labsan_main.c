@@ -21,6 +21,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -316,6 +317,10 @@ static int start(struct san *san)
 	unsigned int i;
 	int rc;
 
+	if (san->state_dir[0] && mkdir(san->state_dir, 0700) < 0 && errno != EEXIST) {
+		fprintf(stderr, "labsan: %s: %s\n", san->state_dir, strerror(errno));
+		return -errno;
+	}
 	for (i = 0; i < san->nluns; i++) {
 		san->luns[i]->cache.on = san->volatile_cache;
 		rc = san_pr_load(san->luns[i]);

@@ -468,6 +468,76 @@ class Aborts(PduTest):
             b.recv()
 
 
+class Model(PduTest):
+    """Random commands and power cuts against a plain picture of what must be there."""
+
+    args = ("--cache", "volatile")
+    BLOCKS = 400
+
+    def put(self, lba, data, durable):
+        self.seen[lba * 512:lba * 512 + len(data)] = data
+        if durable:
+            self.kept[lba * 512:lba * 512 + len(data)] = data
+
+    def one(self, s, rnd):
+        lba = rnd.randrange(self.BLOCKS)
+        n = rnd.randrange(1, min(64, self.BLOCKS - lba) + 1)
+        flag = 8 * rnd.randrange(2)
+        fill = bytes([rnd.randrange(256)])
+        kind = rnd.randrange(9)
+        if kind < 3:  # WRITE(16), perhaps with FUA
+            data = b"".join(bytes([rnd.randrange(256)]) * 512 for _ in range(n))
+            cdb = struct.pack(">BBQIBB", 0x8A, flag, lba, n, 0, 0)
+            self.assertEqual(s.command(cdb, data)[0]["status"], 0)
+            self.put(lba, data, flag)
+        elif kind == 3:  # WRITE AND VERIFY
+            cdb = struct.pack(">BBIBHB", 0x2E, 0, lba, 0, n, 0)
+            self.assertEqual(s.command(cdb, fill * 512 * n)[0]["status"], 0)
+            self.put(lba, fill * 512 * n, True)
+        elif kind == 4:  # WRITE SAME, with UNMAP and zeroes it goes past the cache
+            block = bytes(512) if flag else fill * 512
+            cdb = struct.pack(">BBQIBB", 0x93, flag, lba, n, 0, 0)
+            self.assertEqual(s.command(cdb, block)[0]["status"], 0)
+            self.put(lba, block * n, flag)
+        elif kind == 5:  # UNMAP
+            param = struct.pack(">HHIQII", 22, 16, 0, lba, n, 0)
+            cdb = struct.pack(">BBIBHB", 0x42, 0, 0, 0, 24, 0)
+            self.assertEqual(s.command(cdb, param)[0]["status"], 0)
+            self.put(lba, bytes(512 * n), True)
+        elif kind == 6:  # COMPARE AND WRITE, right or wrong
+            old = bytes(self.seen[lba * 512:lba * 512 + 512])
+            right = rnd.randrange(2)
+            if not right:
+                old = bytes([old[0] ^ 1]) + old[1:]
+            cdb = struct.pack(">BBQ3xBBB", 0x89, flag, lba, 1, 0, 0)
+            status = s.command(cdb, old + fill * 512)[0]["status"]
+            self.assertEqual(status, 0 if right else 2)
+            if right:
+                self.put(lba, fill * 512, flag)
+        elif kind == 7:  # SYNCHRONIZE CACHE of a range
+            self.assertEqual(s.command(cdb16(0x91, lba, n))[0]["status"], 0)
+            part = slice(lba * 512, (lba + n) * 512)
+            self.kept[part] = self.seen[part]
+        else:
+            self.assertEqual(s.read(lba, n), bytes(self.seen[lba * 512:(lba + n) * 512]))
+
+    def test_random_commands_and_power_cuts(self):
+        rnd = random.Random(20260101)
+        self.seen = bytearray(512 * self.BLOCKS)
+        self.kept = bytearray(512 * self.BLOCKS)
+        for _ in range(6):
+            s = self.session()
+            self.assertEqual(s.read(0, self.BLOCKS), bytes(self.kept))
+            for _ in range(400):
+                self.one(s, rnd)
+            self.assertEqual(s.read(0, self.BLOCKS), bytes(self.seen))
+            self.assertTrue(self.target.ctl("power-cut")["ok"])
+            self.assertTrue(self.target.ctl("power-on")["ok"])
+            self.seen = bytearray(self.kept)
+        s = self.session()
+        self.assertEqual(s.read(0, self.BLOCKS), bytes(self.kept))
+
+
 def seeds(s):
     """Valid PDUs of every kind, as bytes."""
     out = []

@@ -24,7 +24,8 @@ tests_san_labsan_fence_test_SOURCES = tests/san/labsan_fence_test.c tests/san/la
 	tests/san/labsan_check.h $(LABSAN_TEST_SUPPORT)
 tests_san_labsan_fence_test_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_labsan_fence_test_LDADD = $(ISCSI_LIBS) $(CMOCKA_LIBS)
-EXTRA_DIST += tests/san/judge.sh tests/san/labsan_pdu_test.py
+EXTRA_DIST += tests/san/judge.sh tests/san/labsan_pdu_test.py tests/san/labsan_oracle.py \
+	tests/san/labsan_oracle_test.py
 
 # Opens sockets on 127.0.0.1, so it is no part of "make check".
 .PHONY: check-san
@@ -33,6 +34,7 @@ check-san: tests/san/labsan tests/san/labsanctl tests/san/labsan_test tests/san/
 	LABSAN=$(abs_builddir)/tests/san/labsan tests/san/labsan_fence_test
 	LABSAN=$(abs_builddir)/tests/san/labsan $(PYTHON3) $(srcdir)/tests/san/labsan_pdu_test.py
 	LABSAN=$(abs_builddir)/tests/san/labsan $(PYTHON3) $(srcdir)/tests/san/labsan_pdu_test.py --fuzz 5000
+	LABSAN=$(abs_builddir)/tests/san/labsan $(PYTHON3) $(srcdir)/tests/san/labsan_oracle_test.py
 	LABSAN=$(abs_builddir)/tests/san/labsan $(srcdir)/tests/san/judge.sh --quick
 
 include tests/san/stor.mk

@@ -95,6 +95,7 @@ struct san_cmd {
 	uint64_t key;	   /* registration key of the nexus when the command began */
 	enum san_cmd_state state;
 	bool aborted, parked, stalled, in_order, immediate, is_read, is_write, unsol_open;
+	bool durable; /* what it changed survives a power cut */
 	bool data_error, cut, drop_after, silent, on_lun, own_barrier, logged;
 	uint8_t bhs[SAN_BHS];
 	uint8_t cdb[16];

@@ -176,6 +176,14 @@ static bool fua(const struct san_cmd *cmd)
 	return cmd->cdb[0] >> 5 && cmd->cdb[1] & 0x08;
 }
 
+/* Writes for a command and notes whether that survives a power cut. True: it failed. */
+static bool store(struct san_cmd *cmd, const uint8_t *data, uint32_t len, bool durable)
+{
+	cmd->durable = durable || !cmd->lun->cache.on;
+	return failed(cmd, san_medium_write(cmd->lun, cmd->lba * cmd->lun->bs, data, len, durable),
+		      true);
+}
+
 bool san_run_read(struct san_cmd *cmd)
 {
 	struct san_lun *lun = cmd->lun;
@@ -206,8 +214,7 @@ bool san_run_write(struct san_cmd *cmd)
 	uint32_t len = cmd->out_len / lun->bs * lun->bs;
 	bool durable = (cmd->cdb[0] & 0x0f) == 0x0e || fua(cmd);
 
-	if (len &&
-	    failed(cmd, san_medium_write(lun, cmd->lba * lun->bs, cmd->out, len, durable), true))
+	if (len && store(cmd, cmd->out, len, durable))
 		return true;
 	lun->writes++;
 	lun->write_bytes += len;
@@ -230,9 +237,7 @@ bool san_run_orwrite(struct san_cmd *cmd)
 	if (!failed(cmd, san_medium_read(lun, cmd->lba * lun->bs, old, len), false)) {
 		for (i = 0; i < len; i++)
 			cmd->out[i] |= old[i];
-		(void)failed(cmd,
-			     san_medium_write(lun, cmd->lba * lun->bs, cmd->out, len, fua(cmd)),
-			     true);
+		(void)store(cmd, cmd->out, len, fua(cmd));
 	}
 	free(old);
 	return true;
@@ -303,8 +308,7 @@ bool san_run_caw(struct san_cmd *cmd)
 		if (d < len)
 			san_miscompare(cmd, d);
 		else
-			(void)failed(cmd, san_medium_write(lun, off, cmd->out + len, len, fua(cmd)),
-				     true);
+			(void)store(cmd, cmd->out + len, len, fua(cmd));
 	}
 	free(now);
 	lun->writes++;
@@ -340,13 +344,15 @@ bool san_run_write_same(struct san_cmd *cmd)
 	struct san_lun *lun = cmd->lun;
 	uint64_t off = cmd->lba * lun->bs, len = cmd->blocks * lun->bs;
 	const uint8_t *block = cmd->cdb_len ? cmd->out : zeroes;
+	bool punch = cmd->cdb[1] & 0x08 && memcmp(block, zeroes, lun->bs) == 0;
 	int rc;
 
 	if (cmd->out_len < cmd->cdb_len) {
 		san_sense(cmd, SAN_KEY_ILLEGAL, 0x2400);
 		return true;
 	}
-	if (cmd->cdb[1] & 0x08 && memcmp(block, zeroes, lun->bs) == 0)
+	cmd->durable = punch || !lun->cache.on;
+	if (punch)
 		rc = san_medium_discard(lun, off, len);
 	else
 		rc = fill(lun, off, len, block);
@@ -395,6 +401,7 @@ bool san_run_unmap(struct san_cmd *cmd)
 	n /= 16;
 	if (unmap_check(cmd, n) < 0)
 		return true;
+	cmd->durable = true;
 	for (i = 0; i < n && !cmd->status; i++) {
 		const uint8_t *d = cmd->out + 8 + 16 * i;
 

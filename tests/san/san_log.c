@@ -156,6 +156,7 @@ void san_log_cmd(struct san_cmd *cmd)
 	    (unsigned long long)cmd->blocks, cmd->out_len);
 	if (cmd->out_len)
 		put_data(cmd);
+	put(san, ",\"durable\":%s", cmd->durable ? "true" : "false");
 	put(san, ",\"status\":%u,\"sense\":\"%02x/%02x/%02x\"", cmd->status, cmd->sense[2],
 	    cmd->sense[12], cmd->sense[13]);
 	put(san, ",\"answered\":%s,\"start_ns\":%llu,\"end_ns\":%llu}\n",

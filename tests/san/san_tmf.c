@@ -10,6 +10,7 @@
 #include "tests/san/san.h"
 #include "tests/san/san_wire.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,8 @@ struct tmf {
 	uint16_t tsih; /* which session of the nexus asked */
 	uint32_t itt;
 	uint8_t response;
+	uint8_t function;
+	uint16_t lun;
 	bool cold;
 };
 
@@ -41,7 +44,13 @@ static void tmf_done(struct san *san, void *arg)
 	struct tmf *t = arg;
 	struct san_conn *c = t->nexus->conn;
 	uint8_t h[SAN_BHS] = {0x22, 0x80, t->response};
+	char text[64];
 
+	if (t->function >= LUN_RESET && t->response == RSP_DONE) {
+		snprintf(text, sizeof(text), "lun=%d nexus=%u",
+			 t->function == LUN_RESET ? t->lun : -1, t->nexus->id);
+		san_log_event(san, "reset", text);
+	}
 	if (c && c->tsih == t->tsih && !c->dead) {
 		san_put32(h + 16, t->itt);
 		san_session_stat(c, h, true);
@@ -154,6 +163,8 @@ void san_tmf_pdu(struct san_conn *c, const uint8_t *bhs)
 	t->tsih = c->tsih;
 	t->itt = san_get32(bhs + 16);
 	t->cold = fn == COLD_RESET;
+	t->function = fn;
+	t->lun = no;
 	slot = san_barrier_new(c->san, tmf_done, t);
 	if (slot < 0) {
 		t->response = RSP_REJECTED;
