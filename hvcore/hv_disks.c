@@ -21,11 +21,6 @@
 #include "sharedstorage/stor_url.h"
 #include "sharedstorage/stor_volume.h"
 
-#pragma weak stor_volume_attach
-#pragma weak stor_volume_free
-#pragma weak stor_volume_vm_block
-#pragma weak stor_disk_open
-
 #define MAX_STORES	 (HV_SLOT_BLK_MAX + 1u)
 #define ISID_MASK	 0xffffffffffull
 #define BARE_BLOCK_BYTES STOR_SECTOR_MAX
