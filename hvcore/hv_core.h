@@ -54,8 +54,8 @@ struct hv_core_hooks {
 	int (*restore)(struct hv_core *core, const char *image, struct cm_err *err);
 	/* Adds members to status. */
 	void (*status)(struct hv_core *core, struct hv_json *j);
-	/* The process ends: stop what is under way, at once. */
-	void (*end)(struct hv_core *core);
+	/* The process ends: stop what is under way. True: it needs the VM still; hv_core_end_go when it is over. */
+	bool (*end)(struct hv_core *core);
 	const struct px_verb *verbs; /* beside our own; their ctx is the hv_core */
 	size_t verb_count;
 	void *arg; /* theirs; hv_core_hook_arg */
@@ -97,6 +97,9 @@ void hv_core_event(struct hv_core *core, const char *kind, const char *severity,
  * nothing.
  */
 void hv_core_end(struct hv_core *core, int exit_code, bool release);
+/* For the end hook that said true. */
+void hv_core_end_go(struct hv_core *core);
+bool hv_core_is_ending(const struct hv_core *core);
 /* done(arg, rc) comes when all that is done, rc being the release's. -ENOSPC: too many wait
  * already. */
 int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg) cm_must_check;

@@ -133,24 +133,35 @@ void hv_core_set_owned(struct hv_core *core, bool owned)
 	core->owned = owned;
 }
 
-void hv_core_end(struct hv_core *core, int exit_code, bool release)
+bool hv_core_is_ending(const struct hv_core *core)
+{
+	return core->ending;
+}
+
+void hv_core_end_go(struct hv_core *core)
 {
 	struct cm_err err = CM_ERR_INIT;
 
-	if (core->ending)
-		return;
-	core->ending = true;
-	core->exit_code = exit_code;
-	core->release = release;
-	if (core->hooks.end)
-		core->hooks.end(core);
-	if (core->state != HV_CORE_FAILED)
-		hv_core_set_state(core, HV_CORE_STOPPING);
-	/* Shut out or lost: nothing can be drained, devices are closed as they are. */
-	if (!core->vm || !release)
+	/* Given away, shut out or lost: nothing can be drained, devices are closed as they are. */
+	if (core->owner && !core->owned)
+		core->release = false;
+	if (!core->vm || !core->release)
 		give_back(core);
 	else if (hv_vm_stop(core->vm, stopped, core, &err) < 0) {
 		cm_warning("%s", err.text);
 		flush_disks(core);
 	}
+}
+
+void hv_core_end(struct hv_core *core, int exit_code, bool release)
+{
+	if (core->ending)
+		return;
+	core->ending = true;
+	core->exit_code = exit_code;
+	core->release = release;
+	if (core->state != HV_CORE_FAILED)
+		hv_core_set_state(core, HV_CORE_STOPPING);
+	if (!core->hooks.end || !core->hooks.end(core))
+		hv_core_end_go(core);
 }

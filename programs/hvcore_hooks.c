@@ -12,6 +12,7 @@
 #include "fencing/fen_proof.h"
 #include "hvcore/hv_disks.h"
 #include "programs/hvcore_hooks.h"
+#include "programs/hvcore_migrate.h"
 
 struct takeover {
 	struct stor_lease *lease;
@@ -56,6 +57,15 @@ static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__
 	stor_block_read(dev, offset_bytes, block_read, t);
 }
 
+static struct hvcore_migrate migrate;
+
 const struct hv_core_hooks hvcore_hooks = {
 	.take_over = take_over,
+	.incoming = hvcore_migrate_incoming,
+	.restore = hvcore_migrate_restore,
+	.status = hvcore_migrate_status,
+	.end = hvcore_migrate_end,
+	.verbs = hvcore_migrate_verbs,
+	.verb_count = HVCORE_MIGRATE_VERBS,
+	.arg = &migrate,
 };
