@@ -19,8 +19,8 @@
 #define EDX_1                                                                                      \
 	(BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(13) | BIT(15) | BIT(16) |       \
 	 BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(28))
-/* SSE3 SSSE3 CX16 POPCNT TSC-deadline hypervisor */
-#define ECX_1 (BIT(0) | BIT(9) | BIT(13) | BIT(23) | BIT(24) | BIT(31))
+/* SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT TSC-deadline hypervisor */
+#define ECX_1 (BIT(0) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(31))
 /* FSGSBASE ERMS; FSRM, ARCH_CAPABILITIES */
 #define EBX_7 (BIT(0) | BIT(9))
 #define EDX_7 (BIT(4) | BIT(29))

@@ -148,7 +148,7 @@ static uint64_t aligned_ea(struct soft_cpu *cpu, const struct soft_op *op)
 	uint64_t la = soft_ea(cpu, op);
 
 	if (la & 15)
-		soft_misaligned(cpu, op, la + SOFT_FXSAVE_BYTES - 1);
+		soft_raise_err(cpu, op, SOFT_GP, 0);
 	return la;
 }
 

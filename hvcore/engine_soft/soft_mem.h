@@ -36,8 +36,6 @@ void soft_ld_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t
 void soft_st_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const void *buf, unsigned int len);
 void *soft_rmw_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size);
 void soft_rmw_flush(struct soft_cpu *cpu, const struct soft_op *op);
-/* For FXSAVE: #GP(0), or #SS(0) if its last byte is not even canonical and was formed from the stack. */
-_Noreturn void soft_misaligned(struct soft_cpu *cpu, const struct soft_op *op, uint64_t last);
 uint64_t soft_ea_odd(const struct soft_cpu *cpu, const struct soft_op *op);
 
 /* Linear address of the memory operand. */

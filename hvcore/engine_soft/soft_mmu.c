@@ -301,12 +301,6 @@ static void check_end(struct soft_cpu *cpu, const struct soft_op *op, uint64_t l
 		not_canonical(cpu, op, how);
 }
 
-_Noreturn void soft_misaligned(struct soft_cpu *cpu, const struct soft_op *op, uint64_t last)
-{
-	check_end(cpu, op, last, SOFT_READ);
-	soft_raise_err(cpu, op, SOFT_GP, 0);
-}
-
 static void get(struct soft_cpu *cpu, struct soft_phys at, void *buf, unsigned int len)
 {
 	if (at.host)

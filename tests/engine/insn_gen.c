@@ -419,6 +419,18 @@ static void fix_compare(struct insn_gen *g, struct shape *s, struct insn_case *c
 	}
 }
 
+/* LDMXCSR, FXRSTOR: mostly without reserved bits, and never with the one that only AMD has. */
+static void fix_mxcsr(struct insn_gen *g, const struct shape *s, struct insn_case *c)
+{
+	uint8_t *p = operand(c, s->target + (s->form->ext == 1 ? 24 : 0), 4);
+
+	if (!p)
+		return;
+	p[2] &= (uint8_t)~2;
+	if (!one_in(g, 4))
+		p[2] = p[3] = 0;
+}
+
 static void fix_values(struct insn_gen *g, struct shape *s, struct insn_case *c)
 {
 	uint32_t flags = s->form->flags;
@@ -442,6 +454,8 @@ static void fix_values(struct insn_gen *g, struct shape *s, struct insn_case *c)
 			p[2] &= (uint8_t)~4;
 		}
 	}
+	if (s->form->map == 1 && s->form->opcode == 0xae && s->is_mem)
+		fix_mxcsr(g, s, c);
 	if (flags & (F_BRANCH | F_JUMP | F_RET))
 		fix_branch(g, s, c);
 }
