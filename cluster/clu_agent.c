@@ -146,12 +146,13 @@ static void agent_picture(const struct clu_pcmk_picture *pic, void *arg)
 {
 	(void)pic;
 	clu__move_picture(arg);
+	clu__conns_fresh(arg);
 }
 
 static void agent_pcmk_lost(const struct cm_err *err, void *arg)
 {
-	(void)arg;
 	cm_debug("pacemaker: %s", err->text);
+	clu__conns_fresh(arg);
 }
 
 static const struct clu_pcmk_ops pcmk_ops = {.picture = agent_picture, .lost = agent_pcmk_lost};

@@ -63,6 +63,8 @@ int clu__agent_need_quorum(struct clu_agent *a, struct cm_err *err);
 void clu__conn_accept(struct px_server *s, int fd, void *agent);
 void clu__conn_accept_peer(struct px_server *s, int fd, void *agent);
 void clu__conns_free(struct clu_agent *a);
+/* A new picture came (or none can be had): questions that waited for it are answered. */
+void clu__conns_fresh(struct clu_agent *a);
 
 /* --- clu_store.c: configurations and volumes, in pacemaker or (standalone) in files ---------------------- */
 /* The VM's configuration as the administrator gave it (new object), or CM_E_NO_VM. */

@@ -22,6 +22,13 @@ struct clu__conn {
 	struct px_chan *chan;
 	struct px_reqs reqs;
 	bool peer;
+	struct waiting *waiting; /* in order */
+};
+
+/* An operator's request that waits for a picture of the cluster that is not older than itself. */
+struct waiting {
+	struct waiting *next;
+	struct px_msg msg;
 };
 
 /* {name, arguments, handler, root only} */
@@ -87,9 +94,56 @@ static void conn_drop(struct clu__conn *k)
 			*p = k->next;
 			break;
 		}
+	while (k->waiting) {
+		struct waiting *w = k->waiting;
+
+		k->waiting = w->next;
+		px_msg_free(&w->msg);
+		free(w);
+	}
 	clu_events_unfollow(a->events, k->chan);
 	px_reqs_gone(&k->reqs);
 	free(k);
+}
+
+static void conn_run(struct clu__conn *k, struct px_msg *m)
+{
+	px_verbs_run(operator_verbs, CM_ARRAY_LEN(operator_verbs), ocf_verbs, CM_ARRAY_LEN(ocf_verbs), k->chan,
+		     &k->reqs, m, k->agent);
+}
+
+/* Verbs that look at VMs, nodes or volumes must not answer from a picture that is older than the question;
+ * local- verbs never look. */
+static bool conn_needs_picture(const struct clu__conn *k, const Hv__Request *r)
+{
+	static const char *const never[] = {"events", "host-check"};
+
+	if (!k->agent->pcmk || strncmp(r->verb, "local-", 6) == 0)
+		return false;
+	for (size_t i = 0; i < CM_ARRAY_LEN(never); i++)
+		if (strcmp(r->verb, never[i]) == 0)
+			return false;
+	return true;
+}
+
+void clu__conns_fresh(struct clu_agent *a)
+{
+	struct clu__conn *next;
+
+	for (struct clu__conn *k = a->conns; k; k = next) {
+		struct waiting *list = k->waiting;
+
+		next = k->next;
+		k->waiting = NULL;
+		while (list) {
+			struct waiting *w = list;
+
+			list = w->next;
+			conn_run(k, &w->msg);
+			px_msg_free(&w->msg);
+			free(w);
+		}
+	}
 }
 
 static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
@@ -103,9 +157,18 @@ static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
 	} else if (k->peer) {
 		px_verbs_run(peer_verbs, CM_ARRAY_LEN(peer_verbs), operator_verbs, CM_ARRAY_LEN(operator_verbs),
 			     c, &k->reqs, m, k->agent);
+	} else if (conn_needs_picture(k, m->msg)) {
+		struct waiting *w = calloc(1, sizeof *w), **end = &k->waiting;
+
+		CM_ASSERT(w);
+		w->msg = *m;
+		m->msg = NULL;
+		while (*end)
+			end = &(*end)->next;
+		*end = w;
+		clu_pcmk_refresh(k->agent->pcmk);
 	} else {
-		px_verbs_run(operator_verbs, CM_ARRAY_LEN(operator_verbs), ocf_verbs, CM_ARRAY_LEN(ocf_verbs), c,
-			     &k->reqs, m, k->agent);
+		conn_run(k, m);
 	}
 }
 

@@ -82,7 +82,7 @@ void clu_event(struct clu_events *e, const char *severity, const char *kind, con
 	if (*slot)
 		hv__event__free_unpacked(*slot, NULL);
 	*slot = ev;
-	cm_log(event_level(severity), "%s%s%s %s", vm ? "vm=" : "", vm ? vm : "", vm ? ":" : "", text);
+	cm_log(event_level(severity), "%s%s%s%s", vm ? "vm=" : "", vm ? vm : "", vm ? ": " : "", text);
 	for (size_t i = 0; i < EVENTS_FOLLOWERS; i++)
 		if (e->follower[i])
 			px_chan_send(e->follower[i], PX_EVENT, ev);

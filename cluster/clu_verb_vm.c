@@ -298,7 +298,7 @@ static void wish_look(struct cm_timer *t, void *arg)
 	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, w->q->msg->vm) : NULL;
 	struct cm_err err = CM_ERR_INIT;
 
-	if (v && w->want && v->active && v->role == CLU_PCMK_ROLE_STARTED) {
+	if (v && w->want && v->active && !v->failed && v->role == CLU_PCMK_ROLE_STARTED) {
 		wish_came_true(w, v->node);
 		return;
 	}

@@ -84,7 +84,7 @@ int stor__vol_write(struct stor_dev *dev, uint64_t offset, const void *buf, uint
 	struct vol_wait w = {.iov = {(void *)(uintptr_t)buf, bytes}};
 
 	stor_req_writev(&w.req, offset, &w.iov, 1, wait_done, &w);
-	return vol_fail(err, vol_run(&w, dev, STOR_REQ_ADMIN | STOR_REQ_FUA), "write", offset);
+	return vol_fail(err, vol_run(&w, dev, STOR_REQ_FUA), "write", offset);
 }
 
 int stor__vol_zero(struct stor_dev *dev, uint64_t offset, uint64_t bytes, struct cm_err *err)
@@ -92,7 +92,7 @@ int stor__vol_zero(struct stor_dev *dev, uint64_t offset, uint64_t bytes, struct
 	struct vol_wait w = {.rc = 0};
 
 	stor_req_write_zeroes(&w.req, offset, bytes, true, wait_done, &w);
-	return vol_fail(err, vol_run(&w, dev, STOR_REQ_ADMIN), "clear", offset);
+	return vol_fail(err, vol_run(&w, dev, 0), "clear", offset);
 }
 
 int stor__vol_caw(struct stor_dev *dev, uint64_t offset, const void *compare, const void *swap, uint32_t sector,
@@ -103,7 +103,7 @@ int stor__vol_caw(struct stor_dev *dev, uint64_t offset, const void *compare, co
 	int rc;
 
 	stor_req_caw(&w.req, offset, compare, swap, sector, wait_done, &w);
-	rc = vol_run(&w, dev, STOR_REQ_ADMIN);
+	rc = vol_run(&w, dev, 0);
 	if (rc == CM_E_LEASE_MISCOMPARE)
 		return rc;
 	if (rc == CM_E_LEASE_UNKNOWN) {

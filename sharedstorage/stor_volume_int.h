@@ -13,7 +13,8 @@ struct stor_volume {
 	struct stor_super super;
 };
 
-/* [worker] Blocking I/O through the device's loop; ADMIN requests: they pass the gate. */
+/* [worker] Blocking I/O through the device's loop. Reads pass the gate (ADMIN); whatever changes something waits
+ * until the device is ready. */
 int stor__vol_read(struct stor_dev *dev, uint64_t offset_bytes, void *buf, uint64_t bytes, struct cm_err *err);
 int stor__vol_write(struct stor_dev *dev, uint64_t offset_bytes, const void *buf, uint64_t bytes, struct cm_err *err);
 int stor__vol_zero(struct stor_dev *dev, uint64_t offset_bytes, uint64_t bytes, struct cm_err *err);
