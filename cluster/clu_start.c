@@ -74,7 +74,9 @@ static void start_end(struct clu__start *s, const Hv__Reply *r, const struct cm_
 	struct clu_agent *a = s->agent;
 
 	cm_timer_fini(&s->again);
-	if (err->code)
+	if (err->code && s->mode == CLU__START_RELEASE)
+		cm_info("vm=%s: its ownership was not let go: %s", s->config->name, err->text);
+	else if (err->code)
 		clu_event(a->events, "error", "vm-start-failed", s->config->name, NULL, "start failed: %s (%s)",
 			  err->text, cm_err_name(err->code));
 	else if (s->mode == CLU__START_RUN)
@@ -155,7 +157,8 @@ static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm
 		start_end(s, r, err);
 		return;
 	}
-	if (!r || clu__owner_parse(s->config->name, s->config->uuid, r->doc, &owner)) {
+	if (!r || clu__owner_parse(s->config->name, s->config->uuid, r->doc, &owner) ||
+	    (s->mode == CLU__START_RELEASE && strcmp(owner.node, s->agent->node) != 0)) {
 		start_end(s, r, err);
 		return;
 	}

@@ -39,7 +39,8 @@ struct clu_vm {
 	int pidfd;
 	struct cm_io exit_io;
 	struct px_client *core;
-	bool child, clean, adopting;
+	bool child, clean;
+	bool refused; /* it said that it cannot start: it owned nothing */
 	/* while it starts */
 	struct cm_io start_io;
 	struct cm_timer start_timer;
@@ -307,7 +308,7 @@ static void vm_collect(struct cm_io *io, unsigned events, void *arg)
 			cm_err_set(&err, CM_E_GUEST_FAILED, "hvcore of %s ended (status %d) before it said why; see %s/log/%s.log",
 				   vm->name, si.si_status, s->conf->state_dir, vm->name);
 		vm_start_decided(vm, NULL, &err);
-	} else {
+	} else if (!vm->refused) {
 		s->ops->gone(vm, vm->clean, s->arg);
 	}
 	vm_drop(vm);
@@ -359,6 +360,7 @@ static void vm_start_read(struct cm_io *io, unsigned events, void *arg)
 			clu_vm_core(vm, NULL); /* to hear its events */
 		} else {
 			cm_err_set(&err, r->code, "%s", r->error);
+			vm->refused = true;
 		}
 		vm_start_decided(vm, r, &err);
 	}
