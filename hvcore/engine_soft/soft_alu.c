@@ -2,8 +2,9 @@
 /*
  * The eight classic operations (ADD OR ADC SBB AND SUB XOR CMP), TEST, and INC DEC NEG NOT.
  *
- * One line at the bottom of the macros is one operation; the macros make it into all widths and operand forms. Does no
- * decoding. Works on values that the guest chose: every memory access goes through soft_mem.h.
+ * One line at the bottom of the macros is one operation; the macros make it into all widths and
+ * operand forms. Does no decoding. Works on values that the guest chose: every memory access goes
+ * through soft_mem.h.
  */
 #include "config.h"
 
@@ -97,11 +98,11 @@ ALL_WIDTHS(WRITING_W, add, a + b, SOFT_FLAGS_ADD)
 ALL_WIDTHS(WRITING_W, or, a | b, LOGIC)
 ALL_WIDTHS(WRITING_W, adc, a + b + CF, SOFT_FLAGS_ADD)
 ALL_WIDTHS(WRITING_W, sbb, a - b - CF, SOFT_FLAGS_SUB)
-ALL_WIDTHS(WRITING_W, and, a & b, LOGIC)
+ALL_WIDTHS(WRITING_W, and, (a & b), LOGIC)
 ALL_WIDTHS(WRITING_W, sub, a - b, SOFT_FLAGS_SUB)
 ALL_WIDTHS(WRITING_W, xor, a ^ b, LOGIC)
 ALL_WIDTHS(READING_W, cmp, a - b, SOFT_FLAGS_SUB)
-ALL_WIDTHS(READING_W, test, a & b, LOGIC)
+ALL_WIDTHS(READING_W, test, (a & b), LOGIC)
 
 #define WRITING_ROW(N, W)                                                                          \
 	{                                                                                          \
@@ -116,17 +117,20 @@ ALL_WIDTHS(READING_W, test, a & b, LOGIC)
 		[SOFT_RD] = N##W##_rd, [SOFT_MR] = N##W##_mr, [SOFT_DR] = N##W##_dr,               \
 		[SOFT_MI] = N##W##_mi, [SOFT_DI] = N##W##_di,                                      \
 	}
-#define TABLE(ROW, N) {ROW(N, 8), ROW(N, 16), ROW(N, 32), ROW(N, 64)}
+#define TABLE(ROW, N)                                                                              \
+	{                                                                                          \
+		ROW(N, 8), ROW(N, 16), ROW(N, 32), ROW(N, 64)                                      \
+	}
 
 const soft_fn soft_alu[SOFT_NR_ALU][SOFT_NR_WIDTHS][SOFT_NR_FORMS] = {
-	[SOFT_ADD] = TABLE(WRITING_ROW, add), [SOFT_OR] = TABLE(WRITING_ROW, or),
-	[SOFT_ADC] = TABLE(WRITING_ROW, adc), [SOFT_SBB] = TABLE(WRITING_ROW, sbb),
-	[SOFT_AND] = TABLE(WRITING_ROW, and), [SOFT_SUB] = TABLE(WRITING_ROW, sub),
-	[SOFT_XOR] = TABLE(WRITING_ROW, xor), [SOFT_CMP] = TABLE(READING_ROW, cmp),
+	[SOFT_ADD] = TABLE(WRITING_ROW, add),	[SOFT_OR] = TABLE(WRITING_ROW, or),
+	[SOFT_ADC] = TABLE(WRITING_ROW, adc),	[SOFT_SBB] = TABLE(WRITING_ROW, sbb),
+	[SOFT_AND] = TABLE(WRITING_ROW, and),	[SOFT_SUB] = TABLE(WRITING_ROW, sub),
+	[SOFT_XOR] = TABLE(WRITING_ROW, xor),	[SOFT_CMP] = TABLE(READING_ROW, cmp),
 	[SOFT_TEST] = TABLE(READING_ROW, test),
 };
 
-/* --- one operand ------------------------------------------------------------------------------ */
+/* --- one operand --------------------------------------------------------- */
 
 /* INC and DEC leave CF as it was; they overflow when the result is the extreme value EDGE. */
 static inline void count_flags(struct soft_flags *f, int64_t r, bool of, bool af)
@@ -139,9 +143,9 @@ static inline void count_flags(struct soft_flags *f, int64_t r, bool of, bool af
 }
 
 #define INC_FLAGS(f, W, r, a)                                                                      \
-	count_flags(f, (int##W##_t)(r), (r) == (SOFT_T(W))1 << (W - 1), ((r) & 15) == 0)
+	count_flags(f, (int##W##_t)(r), (r) == (SOFT_T(W))1 << (W - 1), (r) % 16 == 0)
 #define DEC_FLAGS(f, W, r, a)                                                                      \
-	count_flags(f, (int##W##_t)(r), (a) == (SOFT_T(W))1 << (W - 1), ((a) & 15) == 0)
+	count_flags(f, (int##W##_t)(r), (a) == (SOFT_T(W))1 << (W - 1), (a) % 16 == 0)
 #define NEG_FLAGS(f, W, r, a) SOFT_FLAGS_SUB(f, W, r, (SOFT_T(W))0, a)
 #define NO_FLAGS(f, W, r, a)  ((void)0)
 
@@ -182,13 +186,13 @@ ALL_WIDTHS(UNARY_W, not, ~a, NO_FLAGS)
 
 #define UNARY_TABLE(N)                                                                             \
 	{                                                                                          \
-		{N##8_r, N##8_m, N##8_l}, {N##16_r, N##16_m, N##16_l}, {N##32_r, N##32_m, N##32_l},\
-		{N##64_r, N##64_m, N##64_l},                                                       \
+		{N##8_r, N##8_m, N##8_l}, {N##16_r, N##16_m, N##16_l},                             \
+			{N##32_r, N##32_m, N##32_l}, {N##64_r, N##64_m, N##64_l},                  \
 	}
 
 const soft_fn soft_unary[SOFT_NR_UNARY][SOFT_NR_WIDTHS][SOFT_NR_UFORMS] = {
 	[SOFT_INC] = UNARY_TABLE(inc),
 	[SOFT_DEC] = UNARY_TABLE(dec),
 	[SOFT_NEG] = UNARY_TABLE(neg),
-	[SOFT_NOT] = UNARY_TABLE(not),
+	[SOFT_NOT] = UNARY_TABLE(not ),
 };

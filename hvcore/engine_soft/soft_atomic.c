@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * XCHG, XADD, CMPXCHG, CMPXCHG8B/16B. With memory XCHG always locks; the others when they carry LOCK.
+ * XCHG, XADD, CMPXCHG, CMPXCHG8B/16B. With memory XCHG always locks; the others when they carry
+ * LOCK.
  *
- * Locked operations are host atomics on guest RAM, so vCPU threads may meet in them. An operand that crosses a page
- * or is not RAM is done in a bounce buffer, which orders it against other such operations only.
+ * Locked operations are host atomics on guest RAM, so vCPU threads may meet in them. An operand
+ * that crosses a page or is not RAM is done in a bounce buffer, which orders it against other such
+ * operations only.
  */
 #include "config.h"
 
@@ -23,8 +25,8 @@
 	SOFT_H(xchg##W##_m)                                                                        \
 	{                                                                                          \
 		soft_u##W *p = SOFT_RMW(W, soft_ea(cpu, op));                                      \
-		SOFT_T(W) a = __atomic_exchange_n((SOFT_T(W) *)p, SOFT_GET(W, op->reg),            \
-						  __ATOMIC_SEQ_CST);                               \
+		SOFT_T(W)                                                                          \
+		a = __atomic_exchange_n((SOFT_T(W) *)p, SOFT_GET(W, op->reg), __ATOMIC_SEQ_CST);   \
                                                                                                    \
 		soft_rmw_end(cpu, op);                                                             \
 		SOFT_SET(W, op->reg, a);                                                           \
@@ -95,7 +97,13 @@ EXCHANGES_W(16)
 EXCHANGES_W(32)
 EXCHANGES_W(64)
 
-#define ROW(N) {{N##8_r, N##8_m}, {N##16_r, N##16_m}, {N##32_r, N##32_m}, {N##64_r, N##64_m}}
+#define ROW(N)                                                                                     \
+	{                                                                                          \
+		{N##8_r, N##8_m}, {N##16_r, N##16_m}, {N##32_r, N##32_m},                          \
+		{                                                                                  \
+			N##64_r, N##64_m                                                           \
+		}                                                                                  \
+	}
 
 const soft_fn soft_xchg[SOFT_NR_WIDTHS][2] = ROW(xchg);
 const soft_fn soft_xadd[SOFT_NR_WIDTHS][2] = ROW(xadd);

@@ -2,8 +2,9 @@
 /*
  * Single bits: BT BTS BTR BTC, BSF BSR, POPCNT.
  *
- * BT with a register index into memory addresses a bit string: the index is signed and reaches beyond the operand.
- * BSF and BSR leave the destination alone when the source is 0, as CPUs do and Linux relies on.
+ * BT with a register index into memory addresses a bit string: the index is signed and reaches
+ * beyond the operand. BSF and BSR leave the destination alone when the source is 0, as CPUs do and
+ * Linux relies on.
  */
 #include "config.h"
 
@@ -19,7 +20,12 @@
 #define BIT(W, i) ((SOFT_T(W))((SOFT_T(W))1 << ((i) & (W - 1))))
 
 /* Address of the word that holds bit i of the string at the operand. */
-#define STRING_EA(W, i) (soft_ea_plus(cpu, op, ((int64_t)(int##W##_t)(i) >> (W == 64 ? 6 : W == 32 ? 5 : 4)) * (W / 8)))
+#define STRING_EA(W, i)                                                                            \
+	(soft_ea_plus(cpu, op,                                                                     \
+		      ((int64_t)(int##W##_t)(i) >> (W == 64   ? 6                                  \
+						    : W == 32 ? 5                                  \
+							      : 4)) *                              \
+			      (W / 8)))
 
 static inline uint64_t soft_ea_plus(struct soft_cpu *cpu, const struct soft_op *op, int64_t bytes)
 {
@@ -53,8 +59,7 @@ static inline uint64_t soft_ea_plus(struct soft_cpu *cpu, const struct soft_op *
 	}                                                                                          \
 	SOFT_H(bt##W##_mi)                                                                         \
 	{                                                                                          \
-		soft_flags_set_cf(&cpu->flags,                                                     \
-				  SOFT_LD(W, soft_ea(cpu, op)) & BIT(W, op->imm));                 \
+		soft_flags_set_cf(&cpu->flags, SOFT_LD(W, soft_ea(cpu, op)) & BIT(W, op->imm));    \
 		SOFT_NEXT(cpu, op);                                                                \
 	}
 
@@ -64,7 +69,7 @@ static inline uint64_t soft_ea_plus(struct soft_cpu *cpu, const struct soft_op *
 		SOFT_T(W) a = SOFT_GET(W, op->rm), bit = BIT(W, I);                                \
                                                                                                    \
 		SOFT_SET(W, op->rm, HOW(a, bit));                                                  \
-		soft_flags_set_cf(&cpu->flags, a & bit);                                           \
+		soft_flags_set_cf(&cpu->flags, a &bit);                                            \
 		SOFT_NEXT(cpu, op);                                                                \
 	}
 #define CHANGE_M(W, NAME, HOW, I, EA)                                                              \
@@ -79,7 +84,7 @@ static inline uint64_t soft_ea_plus(struct soft_cpu *cpu, const struct soft_op *
 			a = *p;                                                                    \
 			*p = HOW(a, bit);                                                          \
 		}                                                                                  \
-		soft_flags_set_cf(&cpu->flags, a & bit);                                           \
+		soft_flags_set_cf(&cpu->flags, a &bit);                                            \
 		soft_rmw_end(cpu, op);                                                             \
 		SOFT_NEXT(cpu, op);                                                                \
 	}
@@ -94,12 +99,18 @@ ALL(16)
 ALL(32)
 ALL(64)
 
-#define ROW(N, W) {N##W##_rr, N##W##_ri, N##W##_mr, N##W##_mi}
-#define TABLE(N)  {{NULL}, ROW(N, 16), ROW(N, 32), ROW(N, 64)}
+#define ROW(N, W)                                                                                  \
+	{                                                                                          \
+		N##W##_rr, N##W##_ri, N##W##_mr, N##W##_mi                                         \
+	}
+#define TABLE(N)                                                                                   \
+	{                                                                                          \
+		{NULL}, ROW(N, 16), ROW(N, 32), ROW(N, 64)                                         \
+	}
 
 const soft_fn soft_bt[4][SOFT_NR_WIDTHS][4] = {TABLE(bt), TABLE(bts), TABLE(btr), TABLE(btc)};
 
-/* --- scans --------------------------------------------------------------------------------------- */
+/* --- scans --------------------------------------------------------------- */
 
 static inline unsigned int lowest(uint64_t a)
 {
@@ -142,7 +153,13 @@ SCANS_W(16)
 SCANS_W(32)
 SCANS_W(64)
 
-#define SCAN_TABLE(N) {{NULL}, {N##16_r, N##16_m}, {N##32_r, N##32_m}, {N##64_r, N##64_m}}
+#define SCAN_TABLE(N)                                                                              \
+	{                                                                                          \
+		{NULL}, {N##16_r, N##16_m}, {N##32_r, N##32_m},                                    \
+		{                                                                                  \
+			N##64_r, N##64_m                                                           \
+		}                                                                                  \
+	}
 
 const soft_fn soft_scan[3][SOFT_NR_WIDTHS][2] = {
 	[SOFT_BSF] = SCAN_TABLE(bsf),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Building, finding, linking and dropping of blocks. See soft_block.h. Reads guest code through the exec TLB only; the
- * bytes may be anything.
+ * Building, finding, linking and dropping of blocks. See soft_block.h. Reads guest code through the
+ * exec TLB only; the bytes may be anything.
  */
 #include "config.h"
 
@@ -21,7 +21,8 @@
 /* Memory that costs nothing until it is touched. */
 static void *reserve(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -66,7 +67,7 @@ void soft_blocks_free(struct soft_cpu *cpu)
 	cpu->blocks = NULL;
 }
 
-/* --- dropping ------------------------------------------------------------------------------------ */
+/* --- dropping ------------------------------------------------------------ */
 
 /* Nothing may be running in a block: memory of ops will be used again. */
 void soft_block_drop_all(struct soft_cpu *cpu)
@@ -144,18 +145,22 @@ void soft_block_do_posted(struct soft_cpu *cpu)
 	pthread_mutex_unlock(&b->post_lock);
 }
 
-/* --- building ------------------------------------------------------------------------------------- */
+/* --- building
+ * --------------------------------------------------------- */
 
 /* Falls through to offset `off` of the page, after n instructions. */
 static void make_end(struct soft_op *op, unsigned int off, unsigned int n)
 {
-	*op = (struct soft_op){.fn = off < SOFT_PAGE ? soft_op_end : soft_op_end_far, .imm = off,
-			       .off = (uint16_t)off, .n = (uint8_t)n};
+	*op = (struct soft_op){.fn = off < SOFT_PAGE ? soft_op_end : soft_op_end_far,
+			       .imm = off,
+			       .off = (uint16_t)off,
+			       .n = (uint8_t)n};
 }
 
-/* Decode instructions at off of the page into op[]; returns the number of ops, 0 if the first crosses the page. */
-static unsigned int decode_run(const uint8_t *page, unsigned int off, unsigned int mode, unsigned int max,
-			       struct soft_op *op)
+/* Decode instructions at off of the page into op[]; returns the number of ops, 0 if the first
+ * crosses the page. */
+static unsigned int decode_run(const uint8_t *page, unsigned int off, unsigned int mode,
+			       unsigned int max, struct soft_op *op)
 {
 	unsigned int used = 0, n = 0;
 	bool ends = false;
@@ -199,7 +204,8 @@ static void mark_code(struct soft_cpu *cpu, uint64_t page)
 			soft_cpu_stop(vm->cpu[i], SOFT_STOP_FLUSH);
 }
 
-static const struct soft_op *build(struct soft_cpu *cpu, const struct soft_xtlb_entry *x, unsigned int off)
+static const struct soft_op *build(struct soft_cpu *cpu, const struct soft_xtlb_entry *x,
+				   unsigned int off)
 {
 	struct soft_blocks *b = cpu->blocks;
 	uint64_t gpa = x->gpa + off, page;
@@ -214,7 +220,8 @@ static const struct soft_op *build(struct soft_cpu *cpu, const struct soft_xtlb_
 	if (!count)
 		return NULL;
 	block = &b->block[b->blocks_used++];
-	*block = (struct soft_block){.key = soft_block_key(gpa, cpu->mode), .first = b->ops_used, .count = count};
+	*block = (struct soft_block){
+		.key = soft_block_key(gpa, cpu->mode), .first = b->ops_used, .count = count};
 	b->ops_used += count;
 	h = soft_block_hash(gpa);
 	block->next_in_hash = b->chain[h];
@@ -240,7 +247,8 @@ static const struct soft_op *find(struct soft_cpu *cpu, uint64_t gpa)
 }
 
 /* Found or built; NULL if the instruction crosses the page. */
-static const struct soft_op *get(struct soft_cpu *cpu, const struct soft_xtlb_entry *x, unsigned int off)
+static const struct soft_op *get(struct soft_cpu *cpu, const struct soft_xtlb_entry *x,
+				 unsigned int off)
 {
 	struct soft_blocks *b = cpu->blocks;
 	unsigned int h = soft_block_hash(x->gpa + off);
@@ -255,8 +263,10 @@ static const struct soft_op *get(struct soft_cpu *cpu, const struct soft_xtlb_en
 	return ops;
 }
 
-/* One instruction from up to two pages. The second page is fetched only if it is needed, as it may fault. */
-static const struct soft_op *one_insn(struct soft_cpu *cpu, const struct soft_xtlb_entry *x, unsigned int off)
+/* One instruction from up to two pages. The second page is fetched only if it is needed, as it may
+ * fault. */
+static const struct soft_op *one_insn(struct soft_cpu *cpu, const struct soft_xtlb_entry *x,
+				      unsigned int off)
 {
 	struct soft_op *op = cpu->blocks->scratch;
 	unsigned int have = SOFT_PAGE - off, count = decode_run(x->host, off, cpu->mode, 1, op);
@@ -302,7 +312,8 @@ const struct soft_op *soft_block_at_rip(struct soft_cpu *cpu)
 
 	if (!x)
 		return NULL;
-	if (b->ops_used + 3 * SOFT_BLOCK_OPS > SOFT_ARENA_OPS || b->blocks_used == SOFT_ARENA_BLOCKS)
+	if (b->ops_used + 3 * SOFT_BLOCK_OPS > SOFT_ARENA_OPS ||
+	    b->blocks_used == SOFT_ARENA_BLOCKS)
 		soft_block_drop_all(cpu);
 	ops = get(cpu, x, off);
 	return ops ? ops : one_insn(cpu, x, off);
@@ -322,9 +333,11 @@ const struct soft_op *soft_block_link(struct soft_cpu *cpu, const struct soft_op
 	const struct soft_xtlb_entry *x = &cpu->tlb->ex[(page >> 12) & (SOFT_XTLB_SIZE - 1)];
 	const struct soft_op *to;
 
-	/* the op may be of a block that was dropped or in the scratch; then the run loop finds the way */
-	if (x->tag != page || op->fn == soft_op_stale || op < b->ops || op >= b->ops + b->ops_used ||
-	    b->ops_used + 3 * SOFT_BLOCK_OPS > SOFT_ARENA_OPS || b->blocks_used == SOFT_ARENA_BLOCKS)
+	/* the op may be of a block that was dropped or in the scratch; then the run loop finds the
+	 * way */
+	if (x->tag != page || op->fn == soft_op_stale || op < b->ops ||
+	    op >= b->ops + b->ops_used || b->ops_used + 3 * SOFT_BLOCK_OPS > SOFT_ARENA_OPS ||
+	    b->blocks_used == SOFT_ARENA_BLOCKS)
 		return soft_leave(cpu, page + off);
 	to = get(cpu, x, (unsigned int)off);
 	if (!to)

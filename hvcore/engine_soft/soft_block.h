@@ -2,10 +2,11 @@
 /*
  * Cache of decoded blocks: straight runs of ops within one page, keyed by (physical address, mode).
  *
- * A block may go on behind a conditional branch that is not taken; it ends at any other transfer, at the end of the
- * page or after SOFT_BLOCK_OPS. Branches within the page hold a link to their target's ops. When a page is
- * written, the ops of its blocks are turned into soft_op_stale, so that links, and the block that is running, fall
- * out into the run loop by themselves; their memory is used again only when everything is dropped. [vcpu] all.
+ * A block may go on behind a conditional branch that is not taken; it ends at any other transfer,
+ * at the end of the page or after SOFT_BLOCK_OPS. Branches within the page hold a link to their
+ * target's ops. When a page is written, the ops of its blocks are turned into soft_op_stale, so
+ * that links, and the block that is running, fall out into the run loop by themselves; their memory
+ * is used again only when everything is dropped. [vcpu] all.
  */
 #ifndef SOFT_BLOCK_H
 #define SOFT_BLOCK_H
@@ -15,9 +16,9 @@
 #include "hvcore/engine_soft/soft_cpu.h"
 #include "hvcore/engine_soft/soft_mem.h"
 
-#define SOFT_BLOCK_OPS	 32u
-#define SOFT_BLOCK_HASH	 65536u
-#define SOFT_ARENA_OPS	 (2u << 20)
+#define SOFT_BLOCK_OPS	  32u
+#define SOFT_BLOCK_HASH	  65536u
+#define SOFT_ARENA_OPS	  (2u << 20)
 #define SOFT_ARENA_BLOCKS (512u << 10)
 
 struct soft_block {
@@ -42,24 +43,28 @@ struct soft_blocks {
 	uint32_t blocks_used;
 	uint32_t drops; /* times that everything was dropped */
 	pthread_mutex_t post_lock;
-	uint64_t posted[64]; /* pages that others wrote to */
-	uint32_t posted_count; /* beyond 64: drop all */
+	uint64_t posted[64];	   /* pages that others wrote to */
+	uint32_t posted_count;	   /* beyond 64: drop all */
 	struct soft_op scratch[4]; /* an instruction that crosses pages; a single step */
 };
 
 int soft_blocks_new(struct soft_cpu *cpu, uint64_t pages);
 void soft_blocks_free(struct soft_cpu *cpu);
 
-/* The ops at cpu->rip, decoded if need be. May raise (#PF of the fetch). NULL: cannot be executed, cpu->error. */
+/* The ops at cpu->rip, decoded if need be. May raise (#PF of the fetch). NULL: cannot be executed,
+ * cpu->error. */
 const struct soft_op *soft_block_at_rip(struct soft_cpu *cpu);
 /* The one instruction at cpu->rip, as a block of its own. */
 const struct soft_op *soft_block_single(struct soft_cpu *cpu);
-/* A branch whose link is not made yet: makes it and goes there; off is the target within the page. */
+/*
+ * A branch whose link is not made yet: makes it and goes there; off is the target within the page.
+ */
 const struct soft_op *soft_block_link(struct soft_cpu *cpu, const struct soft_op *op, uint64_t off);
 /* Forget the blocks of RAM page number `page`; forget all. */
 void soft_block_drop_page(struct soft_cpu *cpu, uint64_t page);
 void soft_block_drop_all(struct soft_cpu *cpu);
-/* The same from another thread: it happens when the vCPU next leaves its blocks, which is asked for. [any] */
+/* The same from another thread: it happens when the vCPU next leaves its blocks, which is asked
+ * for. [any] */
 void soft_block_post_drop(struct soft_cpu *cpu, uint64_t page);
 void soft_block_do_posted(struct soft_cpu *cpu);
 

@@ -2,8 +2,9 @@
 /*
  * Jumps, calls and returns of 64-bit code, and the pseudo-ops that end a block.
  *
- * Every way out of a block adds the instructions completed to icount and looks whether the run loop wants the CPU
- * back. A branch within its page goes straight to the ops of its target by op->link once that is known.
+ * Every way out of a block adds the instructions completed to icount and looks whether the run loop
+ * wants the CPU back. A branch within its page goes straight to the ops of its target by op->link
+ * once that is known.
  */
 #include "config.h"
 
@@ -29,7 +30,8 @@ static inline const struct soft_op *go_far(struct soft_cpu *cpu, const struct so
 	return soft_goto(cpu, cpu->gpr[SOFT_REG_PAGE] + op->imm);
 }
 
-static inline const struct soft_op *go_to(struct soft_cpu *cpu, const struct soft_op *op, uint64_t rip)
+static inline const struct soft_op *go_to(struct soft_cpu *cpu, const struct soft_op *op,
+					  uint64_t rip)
 {
 	cpu->icount += op->n;
 	return soft_goto(cpu, rip);
@@ -52,7 +54,8 @@ SOFT_HX(soft_op_stale)
 	return soft_leave(cpu, soft_rip(cpu, op));
 }
 
-/* Ahead of an instruction whose rip-relative displacement does not fit when seen from the page base. */
+/* Ahead of an instruction whose rip-relative displacement does not fit when seen from the page
+ * base. */
 SOFT_HX(soft_op_set_far)
 {
 	cpu->gpr[SOFT_REG_FAR] = cpu->gpr[SOFT_REG_PAGE] + 2 * SOFT_PAGE;

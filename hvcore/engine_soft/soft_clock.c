@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest clocks and the kvmclock pages. The addresses of those pages are the guest's: written only where they are RAM.
+ * Guest clocks and the kvmclock pages. The addresses of those pages are the guest's: written only
+ * where they are RAM.
  */
 #include "config.h"
 
@@ -60,7 +61,8 @@ static uint64_t guest_ns(const struct soft_cpu *cpu)
 
 	if (!c->insns_per_us)
 		return host_ns(CLOCK_MONOTONIC) - c->host_base_ns + c->guest_base_ns;
-	return c->guest_base_ns + c->idle_ns + instructions(cpu->vm->cpu[0]) * 1000 / c->insns_per_us;
+	return c->guest_base_ns + c->idle_ns +
+	       instructions(cpu->vm->cpu[0]) * 1000 / c->insns_per_us;
 }
 
 static uint64_t scale(uint64_t v, uint64_t mul, uint64_t div)
@@ -90,14 +92,15 @@ uint64_t soft_clock_until(const struct soft_cpu *cpu, struct soft_time now, stru
 		ns = until.ns > now.ns ? until.ns - now.ns : 0;
 	if (until.tsc != SOFT_APIC_NEVER) {
 		tsc = until.tsc > now.tsc ? until.tsc - now.tsc : 0;
-		tsc = tsc > UINT64_MAX / 2 ? SOFT_APIC_NEVER - 1 :
-					     scale(tsc, 1000000, cpu->vm->clock.tsc_khz) + 1;
+		tsc = tsc > UINT64_MAX / 2 ? SOFT_APIC_NEVER - 1
+					   : scale(tsc, 1000000, cpu->vm->clock.tsc_khz) + 1;
 		ns = tsc < ns ? tsc : ns;
 	}
 	return ns;
 }
 
-uint64_t soft_clock_slice(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until, uint64_t most)
+uint64_t soft_clock_slice(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until,
+			  uint64_t most)
 {
 	uint64_t ns, n;
 
@@ -148,7 +151,8 @@ static void *guest_page(struct soft_cpu *cpu, uint64_t gpa, size_t len)
 void soft_clock_write_system_time(struct soft_cpu *cpu, uint64_t gpa)
 {
 	struct soft_time now = soft_clock_now(cpu);
-	struct pvclock p = {.tsc_timestamp = now.tsc, .system_time = now.ns, .flags = PVCLOCK_TSC_STABLE};
+	struct pvclock p = {
+		.tsc_timestamp = now.tsc, .system_time = now.ns, .flags = PVCLOCK_TSC_STABLE};
 	uint32_t *version = guest_page(cpu, gpa, sizeof(p));
 
 	if (!version)
@@ -165,7 +169,9 @@ void soft_clock_write_system_time(struct soft_cpu *cpu, uint64_t gpa)
 void soft_clock_write_wall_clock(struct soft_cpu *cpu, uint64_t gpa)
 {
 	uint64_t boot = host_ns(CLOCK_REALTIME) - guest_ns(cpu);
-	struct pvwall w = {.version = 2, .sec = (uint32_t)(boot / 1000000000u), .nsec = (uint32_t)(boot % 1000000000u)};
+	struct pvwall w = {.version = 2,
+			   .sec = (uint32_t)(boot / 1000000000u),
+			   .nsec = (uint32_t)(boot % 1000000000u)};
 	void *p = guest_page(cpu, gpa, sizeof(w));
 
 	if (p)

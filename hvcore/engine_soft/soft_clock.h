@@ -2,8 +2,9 @@
 /*
  * Guest time of one VM: nanoseconds (kvmclock, LAPIC timer) and TSC, from one of two sources.
  *
- * Host time: guest nanoseconds run with the host's monotonic clock. Instruction-counted: they run with the instructions
- * of vCPU 0, and HLT skips to the next timer, so that a run is the same every time.
+ * Host time: guest nanoseconds run with the host's monotonic clock. Instruction-counted: they run
+ * with the instructions of vCPU 0, and HLT skips to the next timer, so that a run is the same every
+ * time.
  */
 #ifndef SOFT_CLOCK_H
 #define SOFT_CLOCK_H
@@ -23,7 +24,8 @@ struct soft_time soft_clock_now(const struct soft_cpu *cpu);
 uint64_t soft_clock_ns(const struct soft_vm *vm); /* [setup] while nothing runs */
 
 /* [vcpu] Instructions that cpu may run until its clock reaches `until`, at most `most`. */
-uint64_t soft_clock_slice(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until, uint64_t most);
+uint64_t soft_clock_slice(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until,
+			  uint64_t most);
 /* [vcpu] Nanoseconds from now until one of the two instants of `until`; SOFT_APIC_NEVER if none. */
 uint64_t soft_clock_until(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until);
 /* [vcpu] HLT, instruction-counted: jump over ns of idle time. */

@@ -2,12 +2,13 @@
 /*
  * The whole of one interpreted vCPU: registers, lazy flags, TLBs, counters.
  *
- * [vcpu] Only the vCPU's own thread touches it while it runs; others may only use soft_cpu_kick() and what is marked
- * atomic. Everything is private to engine_soft/.
+ * [vcpu] Only the vCPU's own thread touches it while it runs; others may only use soft_cpu_stop()
+ * and what is marked atomic. Everything is private to engine_soft/.
  *
- * Faults: helpers that may fault (memory access, soft_raise) do not return then. They leave by longjmp to the run
- * loop, which delivers the exception at the instruction that was passed as `op`. So: a handler changes registers
- * and flags only after its last access that can fault, holds no lock and owns no memory while it accesses the guest.
+ * Faults: helpers that may fault (memory access, soft_raise) do not return then. They leave by
+ * longjmp to the run loop, which delivers the exception at the instruction that was passed as `op`.
+ * So: a handler changes registers and flags only after its last access that can fault, holds no
+ * lock and owns no memory while it accesses the guest.
  */
 #ifndef SOFT_CPU_H
 #define SOFT_CPU_H
@@ -48,9 +49,24 @@ struct soft_blocks;
 
 /* Exception vectors */
 enum {
-	SOFT_DE = 0, SOFT_DB = 1, SOFT_NMI = 2, SOFT_BP = 3, SOFT_OV = 4, SOFT_BR = 5, SOFT_UD = 6, SOFT_NM = 7,
-	SOFT_DOUBLE = 8, SOFT_TS = 10, SOFT_NP = 11, SOFT_SSF = 12, SOFT_GP = 13, SOFT_PAGE_FAULT = 14, SOFT_MF = 16,
-	SOFT_ALIGN = 17, SOFT_MC = 18, SOFT_XM = 19,
+	SOFT_DE = 0,
+	SOFT_DB = 1,
+	SOFT_NMI = 2,
+	SOFT_BP = 3,
+	SOFT_OV = 4,
+	SOFT_BR = 5,
+	SOFT_UD = 6,
+	SOFT_NM = 7,
+	SOFT_DOUBLE = 8,
+	SOFT_TS = 10,
+	SOFT_NP = 11,
+	SOFT_SSF = 12,
+	SOFT_GP = 13,
+	SOFT_PAGE_FAULT = 14,
+	SOFT_MF = 16,
+	SOFT_ALIGN = 17,
+	SOFT_MC = 18,
+	SOFT_XM = 19,
 };
 
 /* CR0, CR4, EFER bits */
@@ -84,9 +100,9 @@ enum {
  * Lazy flags: arithmetic leaves its result here and nobody computes a flag that is not read.
  *   ZF = zero == 0      SF = sign < 0      PF = even parity of the low byte of sign
  *   CF = carry[63]      OF = carry[63] ^ carry[62]      AF = carry[3]
- * zero and sign are the result sign-extended to 64 bits (normally equal; they differ when flags were loaded from
- * elsewhere); carry is the vector of carries (borrows) out of each bit, with its top two bits moved to 63 and 62.
- * The other bits of carry mean nothing. See soft_flags.h.
+ * zero and sign are the result sign-extended to 64 bits (normally equal; they differ when flags
+ * were loaded from elsewhere); carry is the vector of carries (borrows) out of each bit, with its
+ * top two bits moved to 63 and 62. The other bits of carry mean nothing. See soft_flags.h.
  */
 struct soft_flags {
 	uint64_t zero;
@@ -107,14 +123,14 @@ union soft_xmm {
 	double f64[2];
 } __attribute__((aligned(16)));
 
-/* x87: r[] is indexed by physical register; ST(i) is r[(top + i) & 7]. MMX register i is r[i].mant. */
+/* x87: r[] goes by physical register; ST(i) is r[(top + i) & 7]. MMX register i is r[i].mant. */
 struct soft_x87 {
 	struct {
 		uint64_t mant;
 		uint16_t exp_sign;
 	} r[8];
 	uint16_t cw;
-	uint16_t sw;   /* without the TOP field, which is `top` */
+	uint16_t sw; /* without the TOP field, which is `top` */
 	uint8_t top;
 	uint8_t valid; /* FXSAVE's abridged tag word: bit i set = r[i] is not empty */
 	uint16_t fop;
@@ -123,8 +139,9 @@ struct soft_x87 {
 };
 
 /*
- * TLBs: direct mapped, one set for supervisor and one for user accesses. An entry is there only if the access needs
- * no further check at all: permission, accessed and dirty bits, RAM, dirty log, no code in the page for writes.
+ * TLBs: direct mapped, one set for supervisor and one for user accesses. An entry is there only if
+ * the access needs no further check at all: permission, accessed and dirty bits, RAM, dirty log, no
+ * code in the page for writes.
  */
 #define SOFT_TLB_SIZE  512u
 #define SOFT_XTLB_SIZE 256u
@@ -149,13 +166,13 @@ struct soft_tlb {
 };
 
 /* soft_cpu.stop: reasons to leave the blocks soon */
-#define SOFT_STOP_KICK	 0x1u /* vcpu_run must return HV_RUN_KICKED */
-#define SOFT_STOP_IRQ	 0x2u /* the LAPIC may have something */
-#define SOFT_STOP_NMI	 0x4u
-#define SOFT_STOP_INIT	 0x8u
-#define SOFT_STOP_SIPI	 0x10u
-#define SOFT_STOP_FLUSH	 0x20u /* another thread wants the write TLB emptied (dirty log, code pages) */
-#define SOFT_STOP_CODE	 0x40u /* another vCPU wrote to pages that this one has code of */
+#define SOFT_STOP_KICK	0x1u /* vcpu_run must return HV_RUN_KICKED */
+#define SOFT_STOP_IRQ	0x2u /* the LAPIC may have something */
+#define SOFT_STOP_NMI	0x4u
+#define SOFT_STOP_INIT	0x8u
+#define SOFT_STOP_SIPI	0x10u
+#define SOFT_STOP_FLUSH 0x20u /* empty the write TLB (dirty log, code pages) */
+#define SOFT_STOP_CODE	0x40u /* another vCPU wrote to pages that this one has code of */
 
 struct soft_msrs {
 	uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
@@ -170,8 +187,8 @@ struct soft_msrs {
 struct soft_pending {
 	int vector; /* -1: none */
 	bool has_error;
-	bool soft;    /* INT n, INT3, INTO: rip is already behind the instruction, gate DPL is checked */
-	bool hard;    /* from the LAPIC or NMI: not an exception */
+	bool soft; /* INT n, INT3: rip is already behind the instruction; gate DPL is checked */
+	bool hard; /* from the LAPIC or NMI: not an exception */
 	uint32_t error;
 };
 
@@ -184,14 +201,14 @@ struct soft_cpu {
 	/* what every handler touches */
 	uint64_t gpr[SOFT_NR_GPR]; /* SOFT_REG_: [SOFT_REG_PAGE] + op->off is rip inside a block */
 	struct soft_flags flags;
-	uint64_t icount;	/* instructions completed, brought up to date when a block is left */
-	_Atomic uint64_t limit; /* leave the blocks when icount reaches it; 0 from another thread = now */
+	uint64_t icount; /* instructions completed, brought up to date when a block is left */
+	_Atomic uint64_t limit; /* leave the blocks when icount is there; others set it to 0 */
 	struct soft_tlb *tlb;	/* supervisor or user set, by CPL */
 	uint64_t seg_base[SOFT_NR_SEG];
-	uint64_t rip; /* valid outside of blocks */
+	uint64_t rip;	 /* valid outside of blocks */
 	uint32_t eflags; /* all but the arithmetic flags (see soft_flags_get) */
 	uint8_t cpl;
-	uint8_t mode; /* SOFT_MODE_ of the current code */
+	uint8_t mode;	    /* SOFT_MODE_ of the current code */
 	uint8_t bounce_len; /* see soft_rmw() */
 	bool bounce_locked;
 	const struct soft_op *op; /* op of the slow path under way */
@@ -212,16 +229,16 @@ struct soft_cpu {
 	/* the run loop's own */
 	jmp_buf unwind;
 	struct soft_pending pending;
-	int delivering; /* vector of the exception whose delivery is under way, -1 none */
+	int delivering;	       /* vector of the exception whose delivery is under way, -1 none */
 	uint64_t shadow_until; /* no interrupt before icount reaches this (STI, MOV SS) */
 	uint64_t tsc_offset;
 	uint64_t bounce_la;
 	union soft_xmm bounce;
 	bool nmi_masked;
-	uint32_t mp_state; /* enum hv_mp_state */
+	uint32_t mp_state;     /* enum hv_mp_state */
 	_Atomic uint32_t stop; /* SOFT_STOP_ */
-	_Atomic bool busy;   /* may touch guest RAM, see soft_run.h */
-	_Atomic bool asleep; /* in HLT, waits on wake */
+	_Atomic bool busy;     /* may touch guest RAM, see soft_run.h */
+	_Atomic bool asleep;   /* in HLT, waits on wake */
 	pthread_mutex_t sleep_lock;
 	pthread_cond_t wake; /* on the monotonic clock */
 
@@ -238,9 +255,11 @@ struct soft_cpu {
 	uint64_t large[16];	 /* bit (la >> 21) % 1024: a 2 MiB page there may be in a TLB */
 };
 
-/* Raise an exception at op (the instruction starts over if the handler returns to it). Does not return. */
+/* Raise an exception at op (the instruction starts over if the handler returns to it). Does not
+ * return. */
 _Noreturn void soft_raise(struct soft_cpu *cpu, const struct soft_op *op, int vector);
-_Noreturn void soft_raise_err(struct soft_cpu *cpu, const struct soft_op *op, int vector, uint32_t error);
+_Noreturn void soft_raise_err(struct soft_cpu *cpu, const struct soft_op *op, int vector,
+			      uint32_t error);
 
 /* An opcode that nobody knows: counts, logs its bytes, #UD. Also the fn of such ops. */
 const struct soft_op *soft_op_unknown(struct soft_cpu *cpu, const struct soft_op *op);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The decoder: prefixes, opcode map, ModRM, SIB, displacement. Bytes of the guest in, one op out; never reads beyond
- * the bytes it was given, whatever they are. The maps themselves are in soft_decode_map1.c and soft_decode_map0f.c.
+ * The decoder: prefixes, opcode map, ModRM, SIB, displacement. Bytes of the guest in, one op out;
+ * never reads beyond the bytes it was given, whatever they are. The maps themselves are in
+ * soft_decode_map1.c and soft_decode_map0f.c.
  */
 #include "config.h"
 
@@ -91,8 +92,9 @@ static void modrm16(struct soft_decode *d, struct soft_op *op)
 {
 	static const uint8_t base[8] = {SOFT_RBX, SOFT_RBX, SOFT_RBP, SOFT_RBP,
 					SOFT_RSI, SOFT_RDI, SOFT_RBP, SOFT_RBX};
-	static const uint8_t index[8] = {SOFT_RSI, SOFT_RDI, SOFT_RSI, SOFT_RDI,
-					 SOFT_REG_ZERO, SOFT_REG_ZERO, SOFT_REG_ZERO, SOFT_REG_ZERO};
+	static const uint8_t index[8] = {SOFT_RSI,	SOFT_RDI,      SOFT_RSI,
+					 SOFT_RDI,	SOFT_REG_ZERO, SOFT_REG_ZERO,
+					 SOFT_REG_ZERO, SOFT_REG_ZERO};
 
 	op->base = base[d->rm];
 	op->index = index[d->rm];
@@ -195,17 +197,17 @@ static void refuse(const struct soft_decode *d, struct soft_op *op, soft_fn fn)
 	memcpy(&op->imm, d->start, n < 8 ? n : 8);
 }
 
-unsigned int soft_decode_one(const uint8_t *buf, unsigned int len, unsigned int mode, struct soft_op *op,
-			     bool *ends_block)
+unsigned int soft_decode_one(const uint8_t *buf, unsigned int len, unsigned int mode,
+			     struct soft_op *op, bool *ends_block)
 {
-	struct soft_decode d = {.p = buf, .start = buf, .mode = (uint8_t)mode, .addrsize = 8,
-				.seg = SOFT_SEG_NONE};
+	struct soft_decode d = {
+		.p = buf, .start = buf, .mode = (uint8_t)mode, .addrsize = 8, .seg = SOFT_SEG_NONE};
 	uint16_t off = op->off;
 	int kind;
 
 	d.end = buf + (len < INSN_MAX ? len : INSN_MAX);
-	*op = (struct soft_op){.off = off, .base = SOFT_REG_ZERO, .index = SOFT_REG_ZERO,
-			       .seg = SOFT_SEG_NONE};
+	*op = (struct soft_op){
+		.off = off, .base = SOFT_REG_ZERO, .index = SOFT_REG_ZERO, .seg = SOFT_SEG_NONE};
 	prefixes(&d);
 	sizes(&d, op);
 	d.opcode = (uint8_t)imm_n(&d, 1);

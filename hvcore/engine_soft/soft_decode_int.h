@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside of the decoder: fetching of immediates, operand fixing and choosing of forms, shared by the opcode maps.
- * Everything works on struct soft_decode alone. [any]
+ * Inside of the decoder: fetching of immediates, operand fixing and choosing of forms, shared by
+ * the opcode maps. Everything works on struct soft_decode alone. [any]
  */
 #ifndef SOFT_DECODE_INT_H
 #define SOFT_DECODE_INT_H
@@ -43,8 +43,8 @@ static inline uint64_t imm8s(struct soft_decode *d)
 /* Of the operand size, but 32 bits sign-extended for 64. */
 static inline uint64_t imm_z(struct soft_decode *d)
 {
-	return d->opsize == 2 ? (uint64_t)(int64_t)(int16_t)imm_n(d, 2) :
-				(uint64_t)(int64_t)(int32_t)imm_n(d, 4);
+	return d->opsize == 2 ? (uint64_t)(int64_t)(int16_t)imm_n(d, 2)
+			      : (uint64_t)(int64_t)(int32_t)imm_n(d, 4);
 }
 
 /* Width index of the operand size; of a byte instruction, bit 0 of the opcode clear. */
@@ -126,7 +126,9 @@ static inline int form_rm(struct soft_decode *d, struct soft_op *op, const soft_
 	return choose(op, row[d->is_mem]);
 }
 
-/* Relative branch: the target as an offset from the page base. Known once the instruction's end is. */
+/*
+ * Relative branch: the target as an offset from the page base. Known once the instruction's end is.
+ */
 static inline bool relative(struct soft_decode *d, struct soft_op *op, uint64_t disp)
 {
 	op->imm = op->off + (uint64_t)(d->p - d->start) + disp;

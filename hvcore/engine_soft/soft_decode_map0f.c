@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two-byte opcode map as far as the integer core owns it; the rest, and the maps 0F38 and 0F3A, are SSE's.
+ * The two-byte opcode map as far as the integer core owns it; the rest, and the maps 0F38 and 0F3A,
+ * are SSE's.
  */
 #include "config.h"
 
@@ -19,11 +20,13 @@ static int leaving(struct soft_decode *d, struct soft_op *op, soft_fn fn)
 	return choose(op, fn);
 }
 
-/* Groups whose operand goes by d->is_mem at run time: aux is 0 for memory, else the operand size. */
+/*
+ * Groups whose operand goes by d->is_mem at run time: aux is 0 for memory, else the operand size.
+ */
 static int group6(struct soft_decode *d, struct soft_op *op)
 {
 	static const soft_fn fn[8] = {soft_op_sldt, soft_op_str,  soft_op_lldt, soft_op_ltr,
-				      soft_op_verr, soft_op_verw, NULL,	 NULL};
+				      soft_op_verr, soft_op_verw, NULL,		NULL};
 
 	soft_decode_modrm(d, op);
 	op->aux = d->is_mem ? 0 : d->opsize;
@@ -116,7 +119,9 @@ static int extend(struct soft_decode *d, struct soft_op *op)
 	soft_decode_modrm(d, op);
 	if (!from && !d->is_mem)
 		op->rm = byte_reg(d, op->rm);
-	return choose(op, soft_extend[is_signed][from][width_v(d)][d->is_mem ? 1 + soft_op_is_flat(op) : 0]);
+	return choose(
+		op,
+		soft_extend[is_signed][from][width_v(d)][d->is_mem ? 1 + soft_op_is_flat(op) : 0]);
 }
 
 /* CMPXCHG, XADD */
@@ -132,7 +137,9 @@ static int exchange(struct soft_decode *d, struct soft_op *op, const soft_fn (*t
 
 static int scan(struct soft_decode *d, struct soft_op *op)
 {
-	unsigned int which = d->opcode == 0xb8 ? SOFT_POPCNT : d->opcode == 0xbc ? SOFT_BSF : SOFT_BSR;
+	unsigned int which = d->opcode == 0xb8	 ? SOFT_POPCNT
+			     : d->opcode == 0xbc ? SOFT_BSF
+						 : SOFT_BSR;
 
 	if (which == SOFT_POPCNT && d->pfx != SOFT_PFX_F3)
 		return SOFT_INSN_UD;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one-byte opcode map. BCD instructions, BOUND, ARPL, PUSHA and the far pointers of 32-bit code are not there.
+ * The one-byte opcode map. BCD instructions, BOUND, ARPL, PUSHA and the far pointers of 32-bit code
+ * are not there.
  */
 #include "config.h"
 
@@ -178,7 +179,9 @@ static int mov_moffs(struct soft_decode *d, struct soft_op *op)
 static int string_op(struct soft_decode *d, struct soft_op *op, const soft_fn *row)
 {
 	op->seg = d->seg != SOFT_SEG_NONE || is_64(d) ? d->seg : (uint8_t)SOFT_DS;
-	op->flags |= d->pfx == SOFT_PFX_F3 ? SOFT_OP_REP : d->pfx == SOFT_PFX_F2 ? SOFT_OP_REPNE : 0;
+	op->flags |= d->pfx == SOFT_PFX_F3   ? SOFT_OP_REP
+		     : d->pfx == SOFT_PFX_F2 ? SOFT_OP_REPNE
+					     : 0;
 	op->aux = (uint8_t)(1 << (width_bv(d) == SOFT_W64 ? SOFT_W32 : width_bv(d)));
 	return choose(op, row[width_bv(d)]);
 }
@@ -275,9 +278,9 @@ static int call_rel(struct soft_decode *d, struct soft_op *op)
 
 static int jmp_rel(struct soft_decode *d, struct soft_op *op)
 {
-	uint64_t disp = d->opcode == 0xeb ? imm8s(d) :
-			is_64(d)	  ? (uint64_t)(int64_t)(int32_t)imm_n(d, 4) :
-					    imm_z(d);
+	uint64_t disp = d->opcode == 0xeb ? imm8s(d)
+			: is_64(d)	  ? (uint64_t)(int64_t)(int32_t)imm_n(d, 4)
+					  : imm_z(d);
 	bool near = relative(d, op, disp);
 
 	d->ends_block = true;
@@ -321,7 +324,8 @@ static int group5_branch(struct soft_decode *d, struct soft_op *op)
 	bool call = d->reg == 2;
 
 	if (!is_64(d))
-		return call ? SOFT_INSN_UD : leaving(d, op, d->is_mem ? soft_op_unknown : soft_op_jmp_legacy_r);
+		return call ? SOFT_INSN_UD
+			    : leaving(d, op, d->is_mem ? soft_op_unknown : soft_op_jmp_legacy_r);
 	d->ends_block = true;
 	if (d->is_mem)
 		return choose(op, call ? soft_op_call_m : soft_op_jmp_m);
@@ -335,7 +339,9 @@ static int group45(struct soft_decode *d, struct soft_op *op)
 	modrm_w(d, op, w);
 	if (d->reg < 2) {
 		d->lock_ok = d->is_mem;
-		return choose(op, soft_unary[d->reg ? SOFT_DEC : SOFT_INC][w][d->is_mem ? 1 + d->lock : 0]);
+		return choose(
+			op,
+			soft_unary[d->reg ? SOFT_DEC : SOFT_INC][w][d->is_mem ? 1 + d->lock : 0]);
 	}
 	if (d->opcode == 0xfe)
 		return SOFT_INSN_UD;
@@ -351,7 +357,8 @@ static int group45(struct soft_decode *d, struct soft_op *op)
 		return leaving(d, op, d->reg == 3 ? soft_op_callf_m : soft_op_jmpf_m);
 	case 6:
 		if (!is_64(d))
-			return choose(op, d->is_mem ? soft_op_push_legacy_m : soft_op_push_legacy_r);
+			return choose(op,
+				      d->is_mem ? soft_op_push_legacy_m : soft_op_push_legacy_r);
 		return choose(op, soft_push[stack_wide(d)][d->is_mem]);
 	default:
 		return ud(op);
@@ -381,7 +388,9 @@ static int system_op(struct soft_decode *d, struct soft_op *op)
 		return choose(op, is_64(d) && stack_wide(d) ? soft_op_enter : NULL);
 	case 0xc9:
 		op->flags |= SOFT_OP_STACK;
-		return choose(op, !is_64(d) ? NULL : stack_wide(d) ? soft_op_leave : soft_op_leave16);
+		return choose(op, !is_64(d)	  ? NULL
+				  : stack_wide(d) ? soft_op_leave
+						  : soft_op_leave16);
 	case 0xca:
 	case 0xcb:
 		op->imm = d->opcode == 0xca ? imm_n(d, 2) : 0;
@@ -437,8 +446,9 @@ static int decode_low(struct soft_decode *d, struct soft_op *op)
 		return push_pop_r(d, op);
 	case 0x63:
 		soft_decode_modrm(d, op);
-		return is_64(d) ? choose(op, soft_extend[1][2][width_v(d)][d->is_mem ? 1 + soft_op_is_flat(op) : 0]) :
-				  SOFT_INSN_UD;
+		return is_64(d) ? choose(op, soft_extend[1][2][width_v(d)]
+							[d->is_mem ? 1 + soft_op_is_flat(op) : 0])
+				: SOFT_INSN_UD;
 	case 0x68:
 	case 0x6a:
 		return push_imm(d, op);

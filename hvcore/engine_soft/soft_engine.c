@@ -36,7 +36,8 @@ static int soft_probe(struct hv_engine_caps *caps, struct cm_err *err)
 					.dirty_log = true,
 					.dirty_clear = true,
 					.max_vcpus = SOFT_MAX_VCPUS};
-	snprintf(caps->words, sizeof(caps->words), "interpreter of x86-64, needs nothing of the host");
+	snprintf(caps->words, sizeof(caps->words),
+		 "interpreter of x86-64, needs nothing of the host");
 	return 0;
 }
 
@@ -48,13 +49,15 @@ static void wake_vcpu(void *opaque, unsigned int index)
 		soft_cpu_stop(vm->cpu[index], SOFT_STOP_IRQ);
 }
 
-static int soft_create(struct hv_engine **out, const struct hv_engine_config *cfg, struct cm_err *err)
+static int soft_create(struct hv_engine **out, const struct hv_engine_config *cfg,
+		       struct cm_err *err)
 {
 	struct soft_vm *vm;
 	int r;
 
 	if (!cfg->vcpus || cfg->vcpus > SOFT_MAX_VCPUS)
-		return cm_err_set(err, -EINVAL, "%u vCPUs: 1 to %u are possible", cfg->vcpus, SOFT_MAX_VCPUS);
+		return cm_err_set(err, -EINVAL, "%u vCPUs: 1 to %u are possible", cfg->vcpus,
+				  SOFT_MAX_VCPUS);
 	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return cm_err_set(err, -ENOMEM, "no memory for the soft engine");
@@ -96,15 +99,16 @@ static void soft_destroy(struct hv_engine *e)
 	free(vm);
 }
 
-static int soft_map(struct hv_engine *e, unsigned slot, uint64_t gpa, uint64_t bytes, void *hva, unsigned flags,
-		    struct cm_err *err)
+static int soft_map(struct hv_engine *e, unsigned slot, uint64_t gpa, uint64_t bytes, void *hva,
+		    unsigned flags, struct cm_err *err)
 {
 	struct soft_vm *vm = vm_of(e);
 	struct soft_slot *s = &vm->slot[slot];
 
-	if (slot >= SOFT_MAX_SLOTS || vm->has_code || (gpa | bytes) & (SOFT_PAGE - 1) || !bytes || s->bytes ||
-	    gpa + bytes > 1ull << SOFT_PHYS_BITS)
-		return cm_err_set(err, -EINVAL, "slot %u: %#" PRIx64 " bytes at %#" PRIx64, slot, bytes, gpa);
+	if (slot >= SOFT_MAX_SLOTS || vm->has_code || (gpa | bytes) & (SOFT_PAGE - 1) || !bytes ||
+	    s->bytes || gpa + bytes > 1ull << SOFT_PHYS_BITS)
+		return cm_err_set(err, -EINVAL, "slot %u: %#" PRIx64 " bytes at %#" PRIx64, slot,
+				  bytes, gpa);
 	s->gpa = gpa;
 	s->bytes = bytes;
 	s->hva = hva;
@@ -141,8 +145,9 @@ static int soft_cpuid_set(struct hv_engine *e, const struct hv_cpuid *in, struct
 			    (l->ecx & ~c->ecx || l->edx & ~c->edx || ebx))
 				return cm_err_set(err, -ENOTSUP,
 						  "CPUID %#x asks for what the soft engine lacks: "
-						  "ebx %#x ecx %#x edx %#x", l->function, ebx,
-						  l->ecx & ~c->ecx, l->edx & ~c->edx);
+						  "ebx %#x ecx %#x edx %#x",
+						  l->function, ebx, l->ecx & ~c->ecx,
+						  l->edx & ~c->edx);
 		}
 	}
 	vm->cpuid = *in;
@@ -196,14 +201,16 @@ static const char *soft_vcpu_error(struct hv_engine *e, unsigned index)
 	return vm_of(e)->cpu[index]->error;
 }
 
-static int soft_vcpu_get(struct hv_engine *e, unsigned index, struct hv_vcpu_state *out, struct cm_err *err)
+static int soft_vcpu_get(struct hv_engine *e, unsigned index, struct hv_vcpu_state *out,
+			 struct cm_err *err)
 {
 	(void)err;
 	soft_state_get(vm_of(e)->cpu[index], out);
 	return 0;
 }
 
-static int soft_vcpu_set(struct hv_engine *e, unsigned index, const struct hv_vcpu_state *in, struct cm_err *err)
+static int soft_vcpu_set(struct hv_engine *e, unsigned index, const struct hv_vcpu_state *in,
+			 struct cm_err *err)
 {
 	struct soft_cpu *cpu = vm_of(e)->cpu[index];
 
@@ -218,7 +225,8 @@ static int soft_ioapic_get(struct hv_engine *e, struct hv_ioapic_state *out, str
 	return 0;
 }
 
-static int soft_ioapic_set(struct hv_engine *e, const struct hv_ioapic_state *in, struct cm_err *err)
+static int soft_ioapic_set(struct hv_engine *e, const struct hv_ioapic_state *in,
+			   struct cm_err *err)
 {
 	(void)err;
 	soft_irqchip_set_ioapic(&vm_of(e)->irqchip, in);
@@ -282,7 +290,8 @@ static int soft_ioeventfd(struct hv_engine *e, uint64_t gpa, int fd, bool assign
 	return -ENOTSUP;
 }
 
-/* --- dirty log ----------------------------------------------------------------------------------------- */
+/* --- dirty log
+ * -------------------------------------------------------- */
 
 static uint64_t words_of(const struct soft_slot *s)
 {
@@ -359,7 +368,8 @@ static int soft_dirty_stop(struct hv_engine *e, unsigned slot)
 	return 0;
 }
 
-/* --- looking at it --------------------------------------------------------------------------------------- */
+/* --- looking at it
+ * ---------------------------------------------------- */
 
 static void add_counters(const struct soft_cpu *cpu, struct hv_engine_counters *out)
 {
@@ -391,23 +401,30 @@ static void soft_counters(struct hv_engine *e, unsigned index, struct hv_engine_
 
 static void soft_dump(struct hv_engine *e, unsigned index, FILE *to)
 {
-	static const char *const name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					     "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+	static const char *const name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+					     "rsi", "rdi", "r8",  "r9",	 "r10", "r11",
+					     "r12", "r13", "r14", "r15"};
 	const struct soft_cpu *cpu = vm_of(e)->cpu[index];
 
-	fprintf(to, "vcpu %u: rip %#" PRIx64 " rflags %#" PRIx64 " cpl %u mode %#x mp_state %u\n", index, cpu->rip,
-		soft_rflags(cpu), cpu->cpl, cpu->mode, cpu->mp_state);
+	fprintf(to, "vcpu %u: rip %#" PRIx64 " rflags %#" PRIx64 " cpl %u mode %#x mp_state %u\n",
+		index, cpu->rip, soft_rflags(cpu), cpu->cpl, cpu->mode, cpu->mp_state);
 	for (unsigned int i = 0; i < 16; i++)
 		fprintf(to, "%4s %016" PRIx64 "%s", name[i], cpu->gpr[i], i % 4 == 3 ? "\n" : " ");
-	fprintf(to, " cr0 %#" PRIx64 " cr2 %#" PRIx64 " cr3 %#" PRIx64 " cr4 %#" PRIx64 " efer %#" PRIx64 "\n", cpu->cr0,
-		cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
-	fprintf(to, " instructions %" PRIu64 ", blocks decoded %" PRIu64 " (dropped all %u times), links %" PRIu64
-		", TLB misses %" PRIu64 ", exceptions %" PRIu64 ", interrupts %" PRIu64 "\n",
-		cpu->icount, cpu->count.block_misses, cpu->blocks->drops - 1, cpu->count.links, cpu->count.tlb_misses,
-		cpu->count.exceptions, cpu->count.exits_irq);
+	fprintf(to,
+		" cr0 %#" PRIx64 " cr2 %#" PRIx64 " cr3 %#" PRIx64 " cr4 %#" PRIx64
+		" efer %#" PRIx64 "\n",
+		cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
+	fprintf(to,
+		" instructions %" PRIu64 ", blocks decoded %" PRIu64
+		" (dropped all %u times), links %" PRIu64 ", TLB misses %" PRIu64
+		", exceptions %" PRIu64 ", interrupts %" PRIu64 "\n",
+		cpu->icount, cpu->count.block_misses, cpu->blocks->drops - 1, cpu->count.links,
+		cpu->count.tlb_misses, cpu->count.exceptions, cpu->count.exits_irq);
 	if (cpu->count.unknown_insns)
-		fprintf(to, " unknown instructions %" PRIu64 ", the latest at %#" PRIx64 ": bytes (low first) %016" PRIx64
-			"\n", cpu->count.unknown_insns, cpu->unknown_rip, cpu->unknown_bytes);
+		fprintf(to,
+			" unknown instructions %" PRIu64 ", the latest at %#" PRIx64
+			": bytes (low first) %016" PRIx64 "\n",
+			cpu->count.unknown_insns, cpu->unknown_rip, cpu->unknown_bytes);
 }
 
 const struct hv_engine_ops hv_engine_soft = {

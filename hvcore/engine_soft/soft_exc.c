@@ -2,9 +2,9 @@
 /*
  * Exceptions and interrupts in long mode: 16-byte gates, IST, stack switch by the TSS, and IRET.
  *
- * Everything is read from tables of the guest. Nothing of the CPU changes before the whole frame is on the stack, so a
- * fault on the way leaves the state as it was. Outside of long mode no exception can be delivered: the guest is
- * then shut down, as by a triple fault.
+ * Everything is read from tables of the guest. Nothing of the CPU changes before the whole frame is
+ * on the stack, so a fault on the way leaves the state as it was. Outside of long mode no exception
+ * can be delivered: the guest is then shut down, as by a triple fault.
  */
 #include "config.h"
 
@@ -22,9 +22,11 @@
 #define GATE_INTERRUPT 14u
 #define GATE_TRAP      15u
 
-/* --- raising --------------------------------------------------------------------------------------- */
+/* --- raising
+ * ---------------------------------------------------------- */
 
-static _Noreturn void raise(struct soft_cpu *cpu, const struct soft_op *op, struct soft_pending what)
+static _Noreturn void raise(struct soft_cpu *cpu, const struct soft_op *op,
+			    struct soft_pending what)
 {
 	if (op) {
 		cpu->rip = soft_rip(cpu, op);
@@ -73,7 +75,8 @@ SOFT_HX(soft_op_unknown)
 	soft_raise(cpu, op, SOFT_UD);
 }
 
-/* --- which faults make a double fault ------------------------------------------------------------- */
+/* --- which faults make a double fault
+ * --------------------------------- */
 
 static bool contributory(int v)
 {
@@ -98,7 +101,8 @@ bool soft_exc_combine(struct soft_cpu *cpu)
 	return true;
 }
 
-/* --- delivery --------------------------------------------------------------------------------------- */
+/* --- delivery
+ * --------------------------------------------------------- */
 
 struct gate {
 	uint64_t rip;
@@ -123,7 +127,8 @@ static struct gate read_gate(struct soft_cpu *cpu, const struct soft_pending *p)
 	lo = soft_sys_ld(cpu, NULL, at, 8);
 	hi = soft_sys_ld(cpu, NULL, at + 8, 8);
 	g.type = lo >> 40 & 31;
-	if ((g.type != GATE_INTERRUPT && g.type != GATE_TRAP) || (p->soft && (lo >> 45 & 3) < cpu->cpl))
+	if ((g.type != GATE_INTERRUPT && g.type != GATE_TRAP) ||
+	    (p->soft && (lo >> 45 & 3) < cpu->cpl))
 		soft_raise_err(cpu, NULL, SOFT_GP, gate_error(p));
 	if (!(lo >> 47 & 1))
 		soft_raise_err(cpu, NULL, SOFT_NP, gate_error(p));
@@ -185,7 +190,8 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 	for (unsigned int k = i; k-- > 0;)
 		soft_sys_st(cpu, NULL, sp + 8 * k, frame[k], 8);
 	if (cpl != cpu->cpl) {
-		struct hv_seg ss = {.selector = (uint16_t)cpl, .attr = (uint16_t)(HV_SEG_UNUSABLE | cpl << 5)};
+		struct hv_seg ss = {.selector = (uint16_t)cpl,
+				    .attr = (uint16_t)(HV_SEG_UNUSABLE | cpl << 5)};
 
 		soft_set_cpl(cpu, cpl);
 		soft_set_sreg(cpu, HV_SS, &ss);
@@ -202,10 +208,12 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 	cpu->delivering = -1;
 }
 
-/* --- software interrupts ------------------------------------------------------------------------------ */
+/* --- software interrupts
+ * ---------------------------------------------- */
 
 /* They are complete: the frame holds the rip behind them. */
-static _Noreturn void soft_interrupt(struct soft_cpu *cpu, const struct soft_op *op, int vector, bool is_soft)
+static _Noreturn void soft_interrupt(struct soft_cpu *cpu, const struct soft_op *op, int vector,
+				     bool is_soft)
 {
 	cpu->rip = soft_next_rip(cpu, op);
 	cpu->icount += op->n;
@@ -227,7 +235,8 @@ SOFT_HX(soft_op_int1)
 	soft_interrupt(cpu, op, SOFT_DB, false);
 }
 
-/* --- IRET --------------------------------------------------------------------------------------------- */
+/* --- IRET
+ * ------------------------------------------------------------- */
 
 /* What IRET and POPF may change of the flags at this CPL. */
 static uint32_t changeable(const struct soft_cpu *cpu, unsigned int cpl)
@@ -250,26 +259,29 @@ static void drop_inner_segments(struct soft_cpu *cpu)
 		struct hv_seg *s = &cpu->seg[regs[i]];
 		struct hv_seg none = {.attr = HV_SEG_UNUSABLE};
 
-		if (!(s->attr & HV_SEG_UNUSABLE) && SOFT_SEG_DPL(s) < cpu->cpl && (SOFT_SEG_TYPE(s) & 12) != 12)
+		if (!(s->attr & HV_SEG_UNUSABLE) && SOFT_SEG_DPL(s) < cpu->cpl &&
+		    (SOFT_SEG_TYPE(s) & 12) != 12)
 			soft_set_sreg(cpu, regs[i], &none);
 	}
 }
 
-static void check_stack_segment(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel, unsigned int cpl,
-				bool is_64, struct hv_seg *s)
+static void check_stack_segment(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
+				unsigned int cpl, bool is_64, struct hv_seg *s)
 {
 	uint64_t lo;
 
 	if ((sel & ~3u) == 0) {
 		if (!is_64 || cpl == 3 || (sel & 3) != cpl)
 			soft_raise_err(cpu, op, SOFT_GP, 0);
-		*s = (struct hv_seg){.selector = sel, .attr = (uint16_t)(HV_SEG_UNUSABLE | cpl << 5)};
+		*s = (struct hv_seg){.selector = sel,
+				     .attr = (uint16_t)(HV_SEG_UNUSABLE | cpl << 5)};
 		return;
 	}
 	if (!soft_read_descriptor(cpu, op, sel, &lo, NULL))
 		soft_raise_err(cpu, op, SOFT_GP, sel & ~3u);
 	*s = soft_parse_descriptor(sel, lo);
-	if (!(s->attr & HV_SEG_S) || (SOFT_SEG_TYPE(s) & 10) != 2 || SOFT_SEG_DPL(s) != cpl || (sel & 3) != cpl)
+	if (!(s->attr & HV_SEG_S) || (SOFT_SEG_TYPE(s) & 10) != 2 || SOFT_SEG_DPL(s) != cpl ||
+	    (sel & 3) != cpl)
 		soft_raise_err(cpu, op, SOFT_GP, sel & ~3u);
 	if (!(s->attr & HV_SEG_P))
 		soft_raise_err(cpu, op, SOFT_SSF, sel & ~3u);
@@ -286,7 +298,8 @@ SOFT_HX(soft_op_iret)
 	if (cpu->eflags & SOFT_NT)
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 	for (unsigned int i = 0; i < 5; i++)
-		v[i] = size == 8 ? soft_ld64(cpu, op, sp + 8 * i) : soft_ld_slow(cpu, op, sp + size * i, size);
+		v[i] = size == 8 ? soft_ld64(cpu, op, sp + 8 * i)
+				 : soft_ld_slow(cpu, op, sp + size * i, size);
 	to = v[1] & 3;
 	if (to < cpl)
 		soft_raise_err(cpu, op, SOFT_GP, (uint32_t)v[1] & 0xfffc);
@@ -309,7 +322,8 @@ SOFT_HX(soft_op_iret)
 	return soft_leave(cpu, v[0] + cs.base); /* the run loop looks for interrupts */
 }
 
-/* --- POPF and PUSHF ------------------------------------------------------------------------------------ */
+/* --- POPF and PUSHF
+ * --------------------------------------------------- */
 
 SOFT_HX(soft_op_pushf)
 {
@@ -333,7 +347,8 @@ SOFT_HX(soft_op_popf)
 	if (size == 2)
 		mask &= 0xffff;
 	cpu->gpr[SOFT_RSP] = sp + size;
-	soft_rflags_load(cpu, ((soft_rflags(cpu) & ~(uint64_t)mask) | (v & mask)) & ~(uint64_t)SOFT_RF);
+	soft_rflags_load(cpu,
+			 ((soft_rflags(cpu) & ~(uint64_t)mask) | (v & mask)) & ~(uint64_t)SOFT_RF);
 	cpu->icount += op->n;
 	if ((cpu->eflags & ~was & SOFT_IF) || cpu->eflags & SOFT_TF)
 		return soft_leave(cpu, soft_next_rip(cpu, op));

@@ -13,7 +13,8 @@
 void soft_exc_deliver(struct soft_cpu *cpu);
 
 /*
- * After a longjmp with cpu->delivering set: what the two exceptions make together. false: triple fault.
+ * After a longjmp with cpu->delivering set: what the two exceptions make together. false: triple
+ * fault.
  */
 bool soft_exc_combine(struct soft_cpu *cpu);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lazy flags: setting them from results and reading them back. struct soft_flags in soft_cpu.h explains the encoding.
- * [vcpu]
+ * Lazy flags: setting them from results and reading them back. struct soft_flags in soft_cpu.h
+ * explains the encoding. [vcpu]
  */
 #ifndef SOFT_FLAGS_H
 #define SOFT_FLAGS_H
@@ -50,8 +50,9 @@ static inline bool soft_less(const struct soft_flags *f)
 /* The six arithmetic flags as RFLAGS bits. */
 static inline uint32_t soft_flags_arith(const struct soft_flags *f)
 {
-	return (soft_cf(f) ? SOFT_CF : 0) | (soft_pf(f) ? SOFT_PF : 0) | (soft_af(f) ? SOFT_AF : 0) |
-	       (soft_zf(f) ? SOFT_ZF : 0) | (soft_sf(f) ? SOFT_SF : 0) | (soft_of(f) ? SOFT_OF : 0);
+	return (soft_cf(f) ? SOFT_CF : 0) | (soft_pf(f) ? SOFT_PF : 0) |
+	       (soft_af(f) ? SOFT_AF : 0) | (soft_zf(f) ? SOFT_ZF : 0) |
+	       (soft_sf(f) ? SOFT_SF : 0) | (soft_of(f) ? SOFT_OF : 0);
 }
 
 /* Load the six from RFLAGS bits (POPF, SAHF, COMISD, ...). */
@@ -86,19 +87,21 @@ static inline void soft_rflags_load(struct soft_cpu *cpu, uint64_t v)
 }
 
 /*
- * Flags of a result of W bits. r, a, b are unsigned integers of that width. Carries: of an addition, a bit carries
- * where both are set, or one is and the sum bit is not; of a subtraction likewise with the borrow.
+ * Flags of a result of W bits. r, a, b are unsigned integers of that width. Carries: of an
+ * addition, a bit carries where both are set, or one is and the sum bit is not; of a subtraction
+ * likewise with the borrow.
  */
-#define SOFT_CARRY(W, c) ((W) == 64 ? (uint64_t)(c) : (uint64_t)(c) << (64 - (W)) | ((uint64_t)(c) & 8))
+#define SOFT_CARRY(W, c)                                                                           \
+	((W) == 64 ? (uint64_t)(c) : (uint64_t)(c) << (64 - (W)) | ((uint64_t)(c)&8))
 
-#define SOFT_FLAGS_RESULT(f, W, r)                                                                                    \
+#define SOFT_FLAGS_RESULT(f, W, r)                                                                 \
 	((f)->zero = (uint64_t)(int64_t)(int##W##_t)(r), (f)->sign = (int64_t)(int##W##_t)(r))
 #define SOFT_FLAGS_LOGIC(f, W, r) (SOFT_FLAGS_RESULT(f, W, r), (f)->carry = 0)
-#define SOFT_FLAGS_ADD(f, W, r, a, b)                                                                                 \
-	(SOFT_FLAGS_RESULT(f, W, r),                                                                                  \
+#define SOFT_FLAGS_ADD(f, W, r, a, b)                                                              \
+	(SOFT_FLAGS_RESULT(f, W, r),                                                               \
 	 (f)->carry = SOFT_CARRY(W, (uint##W##_t)(((a) & (b)) | (((a) | (b)) & ~(r)))))
-#define SOFT_FLAGS_SUB(f, W, r, a, b)                                                                                 \
-	(SOFT_FLAGS_RESULT(f, W, r),                                                                                  \
+#define SOFT_FLAGS_SUB(f, W, r, a, b)                                                              \
+	(SOFT_FLAGS_RESULT(f, W, r),                                                               \
 	 (f)->carry = SOFT_CARRY(W, (uint##W##_t)((~(a) & (b)) | ((~(a) | (b)) & (r)))))
 
 #endif

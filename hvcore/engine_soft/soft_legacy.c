@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stack and near control transfer of 16- and 32-bit code: as much as the start-up of a second processor needs.
- * op->aux is the operand size in bytes. rip is kept as a linear address throughout, EIP is rip - CS.base.
+ * Stack and near control transfer of 16- and 32-bit code: as much as the start-up of a second
+ * processor needs. op->aux is the operand size in bytes. rip is kept as a linear address
+ * throughout, EIP is rip - CS.base.
  */
 #include "config.h"
 
@@ -110,7 +111,9 @@ SOFT_HX(soft_op_pushf_legacy)
 /* At CPL 0 only, which is where start-up code runs. */
 SOFT_HX(soft_op_popf_legacy)
 {
-	uint32_t mask = SOFT_ARITH | SOFT_TF | SOFT_IF | SOFT_DF | SOFT_IOPL | SOFT_NT | SOFT_AC | SOFT_ID, v;
+	uint32_t mask = SOFT_ARITH | SOFT_TF | SOFT_IF | SOFT_DF | SOFT_IOPL | SOFT_NT | SOFT_AC |
+			SOFT_ID,
+		 v;
 
 	if (cpu->cpl)
 		soft_op_unknown(cpu, op);

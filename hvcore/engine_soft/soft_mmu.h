@@ -17,11 +17,15 @@ struct soft_phys {
 };
 
 /* Translate for the current privilege; raises #PF, #GP or #SS at op. Fills the TLB. */
-struct soft_phys soft_translate(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, enum soft_access how);
+struct soft_phys soft_translate(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				enum soft_access how);
 
-/* Loads and stores of the CPU itself (descriptor tables, TSS, exception frames): supervisor accesses at any CPL. */
-uint64_t soft_sys_ld(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size);
-void soft_sys_st(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v, unsigned int size);
+/* Loads and stores of the CPU itself (descriptor tables, TSS, exception frames): supervisor
+ * accesses at any CPL. */
+uint64_t soft_sys_ld(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+		     unsigned int size);
+void soft_sys_st(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v,
+		 unsigned int size);
 
 /* Entry of the exec TLB for the page of cpu->rip; raises. NULL: the page is not RAM. */
 const struct soft_xtlb_entry *soft_fetch_page(struct soft_cpu *cpu, uint64_t la);
@@ -31,7 +35,8 @@ void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t la);
 void soft_tlb_flush_writes(struct soft_cpu *cpu);
 void soft_set_cpl(struct soft_cpu *cpu, unsigned int cpl);
 
-/* Someone wrote [gpa, gpa+len) of RAM: drop decoded blocks of those pages on every vCPU. self may be NULL. [any] */
+/* Someone wrote [gpa, gpa+len) of RAM: drop decoded blocks of those pages on every vCPU. self may
+ * be NULL. [any] */
 struct soft_vm;
 void soft_code_written(struct soft_vm *vm, struct soft_cpu *self, uint64_t gpa, uint64_t len);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Moving data: MOV, MOVZX, MOVSX, LEA, CMOVcc, SETcc, PUSH, POP, BSWAP, the sign extensions of RAX, flag transfers.
+ * Moving data: MOV, MOVZX, MOVSX, LEA, CMOVcc, SETcc, PUSH, POP, BSWAP, the sign extensions of RAX,
+ * flag transfers.
  *
  * Exchanges are in soft_atomic.c, segment and control registers in soft_system.c.
  */
@@ -65,10 +66,13 @@ MOV_W(64)
 	}
 
 const soft_fn soft_mov[SOFT_NR_WIDTHS][SOFT_NR_FORMS] = {
-	MOV_ROW(8), MOV_ROW(16), MOV_ROW(32), MOV_ROW(64),
+	MOV_ROW(8),
+	MOV_ROW(16),
+	MOV_ROW(32),
+	MOV_ROW(64),
 };
 
-/* --- widening: D from S bits, C is the signed or unsigned type of the source -------------------- */
+/* --- widening: D from S bits, C is the signed or unsigned type of the source --- */
 #define EXTEND(N, D, S, C)                                                                         \
 	SOFT_H(N##D##_##S##_rr)                                                                    \
 	{                                                                                          \
@@ -99,7 +103,10 @@ EXTEND(sx, 64, 8, int8_t)
 EXTEND(sx, 64, 16, int16_t)
 EXTEND(sx, 64, 32, int32_t)
 
-#define EXTEND_ROW(N, D, S) {N##D##_##S##_rr, N##D##_##S##_rm, N##D##_##S##_rd}
+#define EXTEND_ROW(N, D, S)                                                                        \
+	{                                                                                          \
+		N##D##_##S##_rr, N##D##_##S##_rm, N##D##_##S##_rd                                  \
+	}
 
 /* [signed][width of the source][width of the destination][register, memory, flat memory] */
 const soft_fn soft_extend[2][3][SOFT_NR_WIDTHS][3] = {
@@ -115,7 +122,7 @@ const soft_fn soft_extend[2][3][SOFT_NR_WIDTHS][3] = {
 	},
 };
 
-/* --- LEA --------------------------------------------------------------------------------------- */
+/* --- LEA ----------------------------------------------------------------- */
 
 #define LEA_W(W)                                                                                   \
 	SOFT_H(lea##W##_m)                                                                         \
@@ -135,7 +142,7 @@ LEA_W(64)
 const soft_fn soft_lea[SOFT_NR_WIDTHS][2] = {
 	{NULL, NULL}, {lea16_m, lea16_d}, {lea32_m, lea32_d}, {lea64_m, lea64_d}};
 
-/* --- by condition ------------------------------------------------------------------------------- */
+/* --- by condition -------------------------------------------------------- */
 
 /* CMOV always reads its source, and a 32-bit one always clears the upper half. */
 #define CMOV_W(W, CC, EXPR)                                                                        \
@@ -185,7 +192,8 @@ SOFT_CONDITIONS(SETCC)
 #define SETCC_ROW(I, CC, EXPR) [I] = {set_##CC##_r, set_##CC##_m},
 const soft_fn soft_setcc[16][2] = {SOFT_CONDITIONS(SETCC_ROW)};
 
-/* --- stack, 64-bit mode --------------------------------------------------------------------------- */
+/* --- stack, 64-bit mode
+ * ----------------------------------------------- */
 
 #define PUSH_W(W, NAME, VALUE)                                                                     \
 	SOFT_H(NAME)                                                                               \
@@ -207,7 +215,9 @@ const soft_fn soft_setcc[16][2] = {SOFT_CONDITIONS(SETCC_ROW)};
 		SOFT_SET(W, op->rm, v);                                                            \
 		SOFT_NEXT(cpu, op);                                                                \
 	}
-/* An address formed from RSP uses the RSP behind the pop; if the store faults nothing has happened. */
+/*
+ * An address formed from RSP uses the RSP behind the pop; if the store faults nothing has happened.
+ */
 #define POP_M(W)                                                                                   \
 	SOFT_H(pop##W##_m)                                                                         \
 	{                                                                                          \
@@ -254,7 +264,8 @@ SOFT_HX(soft_op_leave16)
 	SOFT_NEXT(cpu, op);
 }
 
-/* ENTER imm16, imm8: imm holds the size, aux the nesting level. The new top of the stack must be writable. */
+/* ENTER imm16, imm8: imm holds the size, aux the nesting level. The new top of the stack must be
+ * writable. */
 SOFT_HX(soft_op_enter)
 {
 	uint64_t sp = cpu->gpr[SOFT_RSP] - 8, bp = cpu->gpr[SOFT_RBP], frame = sp;
@@ -278,7 +289,7 @@ SOFT_HX(soft_op_enter)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- small things ------------------------------------------------------------------------------- */
+/* --- small things -------------------------------------------------------- */
 
 SOFT_HX(soft_op_nop)
 {

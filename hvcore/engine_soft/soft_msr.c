@@ -43,10 +43,11 @@ enum {
 	MSR_KVM_SYSTEM_TIME,
 };
 
-/* Not affected by meltdown, L1TF, MDS, TAA, SSB, ...: true of an interpreter, and it spares Linux page table isolation. */
+/* Not affected by meltdown, L1TF, MDS, TAA, SSB, ...: true of an interpreter, and it spares Linux
+ * page table isolation. */
 #define ARCH_CAPABILITIES                                                                          \
-	(1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 20 |      \
-	 1u << 24 | 1u << 26 | 1u << 27)
+	(1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 13 | 1u << 14 |         \
+	 1u << 15 | 1u << 20 | 1u << 24 | 1u << 26 | 1u << 27)
 
 /* Registers that only hold a value. */
 static const struct plain {
@@ -195,7 +196,8 @@ bool soft_msr_write(struct soft_cpu *cpu, uint32_t index, uint64_t v)
 	}
 }
 
-/* --- in a saved state ---------------------------------------------------------------------------------- */
+/* --- in a saved state
+ * ------------------------------------------------- */
 
 static const uint32_t others[] = {MSR_TSC_DEADLINE, MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME};
 
@@ -203,8 +205,9 @@ void soft_msr_save(struct soft_cpu *cpu, struct hv_vcpu_state *to)
 {
 	to->msr_count = 0;
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		to->msr[to->msr_count++] = (struct hv_msr){.index = plain[i].index,
-							   .value = *(uint64_t *)((char *)&cpu->msr + plain[i].at)};
+		to->msr[to->msr_count++] =
+			(struct hv_msr){.index = plain[i].index,
+					.value = *(uint64_t *)((char *)&cpu->msr + plain[i].at)};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		struct hv_msr m = {.index = others[i]};
 
@@ -219,8 +222,8 @@ void soft_msr_load(struct soft_cpu *cpu, const struct hv_vcpu_state *from)
 		uint32_t index = from->msr[i].index;
 
 		/* these have fields of their own in the state */
-		if (index != MSR_TSC && index != MSR_EFER && index != MSR_APIC_BASE && index != MSR_FS_BASE &&
-		    index != MSR_GS_BASE && index != MSR_KVM_WALL_CLOCK)
+		if (index != MSR_TSC && index != MSR_EFER && index != MSR_APIC_BASE &&
+		    index != MSR_FS_BASE && index != MSR_GS_BASE && index != MSR_KVM_WALL_CLOCK)
 			soft_msr_write(cpu, index, from->msr[i].value);
 		if (index == MSR_KVM_WALL_CLOCK) /* the guest keeps what it read at boot */
 			cpu->msr.wall_clock = from->msr[i].value;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MUL IMUL DIV IDIV. Flags that the manuals leave undefined (all but CF and OF of a product, all of a quotient) are
- * left as the lazy flags of the low half of the product, and unchanged by divisions.
+ * MUL IMUL DIV IDIV. Flags that the manuals leave undefined (all but CF and OF of a product, all of
+ * a quotient) are left as the lazy flags of the low half of the product, and unchanged by
+ * divisions.
  */
 #include "config.h"
 
@@ -141,7 +142,13 @@ ALL(16)
 ALL(32)
 ALL(64)
 
-#define ROW(N) {{N##8_r, N##8_m}, {N##16_r, N##16_m}, {N##32_r, N##32_m}, {N##64_r, N##64_m}}
+#define ROW(N)                                                                                     \
+	{                                                                                          \
+		{N##8_r, N##8_m}, {N##16_r, N##16_m}, {N##32_r, N##32_m},                          \
+		{                                                                                  \
+			N##64_r, N##64_m                                                           \
+		}                                                                                  \
+	}
 
 /* By the reg field of ModRM minus 4. */
 const soft_fn soft_muldiv[4][SOFT_NR_WIDTHS][2] = {ROW(mul), ROW(imul), ROW(div), ROW(idiv)};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the decoder chooses from: tables of handlers by operation, width and operand form, and single handlers.
- * Forms and widths are those of soft_reg.h. A missing entry is NULL and means #UD. [any] constants.
+ * What the decoder chooses from: tables of handlers by operation, width and operand form, and
+ * single handlers. Forms and widths are those of soft_reg.h. A missing entry is NULL and means #UD.
+ * [any] constants.
  */
 #ifndef SOFT_OPS_H
 #define SOFT_OPS_H
@@ -9,11 +10,20 @@
 #include "hvcore/engine_soft/soft_op.h"
 #include "hvcore/engine_soft/soft_reg.h"
 
-#define SOFT_DECLARE(name) const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
+#define SOFT_DECLARE(name)                                                                         \
+	const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
 
 /* soft_alu.c */
 enum soft_alu {
-	SOFT_ADD, SOFT_OR, SOFT_ADC, SOFT_SBB, SOFT_AND, SOFT_SUB, SOFT_XOR, SOFT_CMP, SOFT_TEST,
+	SOFT_ADD,
+	SOFT_OR,
+	SOFT_ADC,
+	SOFT_SBB,
+	SOFT_AND,
+	SOFT_SUB,
+	SOFT_XOR,
+	SOFT_CMP,
+	SOFT_TEST,
 	SOFT_NR_ALU
 };
 enum soft_unary { SOFT_INC, SOFT_DEC, SOFT_NOT, SOFT_NEG, SOFT_NR_UNARY };
@@ -22,7 +32,13 @@ extern const soft_fn soft_alu[SOFT_NR_ALU][SOFT_NR_WIDTHS][SOFT_NR_FORMS];
 extern const soft_fn soft_unary[SOFT_NR_UNARY][SOFT_NR_WIDTHS][SOFT_NR_UFORMS];
 
 /* soft_shift.c */
-enum { SOFT_SRI, SOFT_SRC, SOFT_SMI, SOFT_SMC, SOFT_NR_SFORMS }; /* register/memory by immediate/CL */
+enum {
+	SOFT_SRI,
+	SOFT_SRC,
+	SOFT_SMI,
+	SOFT_SMC,
+	SOFT_NR_SFORMS
+}; /* register/memory by immediate/CL */
 extern const soft_fn soft_shift[8][SOFT_NR_WIDTHS][SOFT_NR_SFORMS];
 extern const soft_fn soft_shxd[2][SOFT_NR_WIDTHS][SOFT_NR_SFORMS];
 
@@ -93,7 +109,8 @@ SOFT_DECLARE(soft_op_call_m);
 SOFT_DECLARE(soft_op_ret);
 SOFT_DECLARE(soft_op_ret_i);
 
-/* soft_legacy.c: stack and control transfer in 16- and 32-bit code; op->aux is the operand size in bytes */
+/* soft_legacy.c: stack and control transfer in 16- and 32-bit code; op->aux is the operand size in
+ * bytes */
 SOFT_DECLARE(soft_op_push_legacy_r);
 SOFT_DECLARE(soft_op_push_legacy_m);
 SOFT_DECLARE(soft_op_push_legacy_i);
@@ -158,10 +175,10 @@ SOFT_DECLARE(soft_op_mov_to_cr);
 SOFT_DECLARE(soft_op_mov_from_dr);
 SOFT_DECLARE(soft_op_mov_to_dr);
 SOFT_DECLARE(soft_op_fsgsbase);
-SOFT_DECLARE(soft_op_in);   /* aux: size; imm: port, or ~0 for DX */
+SOFT_DECLARE(soft_op_in); /* aux: size; imm: port, or ~0 for DX */
 SOFT_DECLARE(soft_op_out);
 SOFT_DECLARE(soft_op_ins);
 SOFT_DECLARE(soft_op_outs);
-SOFT_DECLARE(soft_op_gp);   /* #GP(0) */
+SOFT_DECLARE(soft_op_gp); /* #GP(0) */
 
 #endif

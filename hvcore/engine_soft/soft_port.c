@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * IN, OUT, INS, OUTS. Ports are the machine's business: each access is one upcall. User code needs IOPL 3 or the
- * permission bitmap of the TSS.
+ * IN, OUT, INS, OUTS. Ports are the machine's business: each access is one upcall. User code needs
+ * IOPL 3 or the permission bitmap of the TSS.
  */
 #include "config.h"
 
@@ -15,7 +15,8 @@
 #include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_vm.h"
 
-static void check_permission(struct soft_cpu *cpu, const struct soft_op *op, uint16_t port, unsigned int len)
+static void check_permission(struct soft_cpu *cpu, const struct soft_op *op, uint16_t port,
+			     unsigned int len)
 {
 	uint32_t map, bits;
 
@@ -31,8 +32,8 @@ static void check_permission(struct soft_cpu *cpu, const struct soft_op *op, uin
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 }
 
-static void access(struct soft_cpu *cpu, const struct soft_op *op, uint16_t port, void *data, unsigned int len,
-		   bool write)
+static void access(struct soft_cpu *cpu, const struct soft_op *op, uint16_t port, void *data,
+		   unsigned int len, bool write)
 {
 	const struct hv_engine_upcalls *up = &cpu->vm->cfg.up;
 
@@ -75,10 +76,14 @@ SOFT_HX(soft_op_out)
 	SOFT_NEXT(cpu, op);
 }
 
-/* One element; REP comes back to the same instruction for the next, so that interrupts get in between. */
-static const struct soft_op *step(struct soft_cpu *cpu, const struct soft_op *op, unsigned int index_reg)
+/* One element; REP comes back to the same instruction for the next, so that interrupts get in
+ * between. */
+static const struct soft_op *step(struct soft_cpu *cpu, const struct soft_op *op,
+				  unsigned int index_reg)
 {
-	uint64_t mask = op->flags & SOFT_OP_ADDR16 ? 0xffff : op->flags & SOFT_OP_ADDR32 ? 0xffffffff : ~0ull;
+	uint64_t mask = op->flags & SOFT_OP_ADDR16   ? 0xffff
+			: op->flags & SOFT_OP_ADDR32 ? 0xffffffff
+						     : ~0ull;
 	uint64_t step_bytes = cpu->eflags & SOFT_DF ? -(uint64_t)op->aux : op->aux;
 	uint64_t *count = &cpu->gpr[SOFT_RCX];
 
@@ -94,7 +99,9 @@ static const struct soft_op *step(struct soft_cpu *cpu, const struct soft_op *op
 
 static bool nothing_to_do(const struct soft_cpu *cpu, const struct soft_op *op)
 {
-	uint64_t mask = op->flags & SOFT_OP_ADDR16 ? 0xffff : op->flags & SOFT_OP_ADDR32 ? 0xffffffff : ~0ull;
+	uint64_t mask = op->flags & SOFT_OP_ADDR16   ? 0xffff
+			: op->flags & SOFT_OP_ADDR32 ? 0xffffffff
+						     : ~0ull;
 
 	return op->flags & (SOFT_OP_REP | SOFT_OP_REPNE) && !(cpu->gpr[SOFT_RCX] & mask);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What handlers are written with: register access by width, and the forms of operands that they come in.
- * An 8-bit register is named by its byte offset in gpr[] (little-endian hosts), the others by their number. [vcpu]
+ * What handlers are written with: register access by width, and the forms of operands that they
+ * come in. An 8-bit register is named by its byte offset in gpr[] (little-endian hosts), the others
+ * by their number. [vcpu]
  */
 #ifndef SOFT_REG_H
 #define SOFT_REG_H
@@ -19,7 +20,8 @@
 /*
  * Forms of a two-operand instruction: destination, then source. r register, m memory, d memory at
  * [base + disp] in a flat segment (four fifths of all memory operands), i immediate, l memory with
- * LOCK. A register destination is op->reg; a register source op->rm next to it, op->reg next to memory.
+ * LOCK. A register destination is op->reg; a register source op->rm next to it, op->reg next to
+ * memory.
  */
 enum soft_form {
 	SOFT_RR,
@@ -87,15 +89,16 @@ static inline uint64_t soft_ea_flat(const struct soft_cpu *cpu, const struct sof
 /* Is the memory operand one that the d forms can do? */
 static inline bool soft_op_is_flat(const struct soft_op *op)
 {
-	return op->index == SOFT_REG_ZERO && op->seg == SOFT_SEG_NONE && !(op->flags & SOFT_OP_ODD_EA);
+	return op->index == SOFT_REG_ZERO && op->seg == SOFT_SEG_NONE &&
+	       !(op->flags & SOFT_OP_ODD_EA);
 }
 
-#define SOFT_T(W)	   uint##W##_t
-#define SOFT_GET(W, i)	   soft_get##W(cpu, (i))
-#define SOFT_SET(W, i, v)  soft_set##W(cpu, (i), (SOFT_T(W))(v))
-#define SOFT_LD(W, la)	   soft_ld##W(cpu, op, (la))
-#define SOFT_ST(W, la, v)  soft_st##W(cpu, op, (la), (SOFT_T(W))(v))
-#define SOFT_RMW(W, la)	   ((soft_u##W *)soft_rmw(cpu, op, (la), (W) / 8))
+#define SOFT_T(W)	  uint##W##_t
+#define SOFT_GET(W, i)	  soft_get##W(cpu, (i))
+#define SOFT_SET(W, i, v) soft_set##W(cpu, (i), (SOFT_T(W))(v))
+#define SOFT_LD(W, la)	  soft_ld##W(cpu, op, (la))
+#define SOFT_ST(W, la, v) soft_st##W(cpu, op, (la), (SOFT_T(W))(v))
+#define SOFT_RMW(W, la)	  ((soft_u##W *)soft_rmw(cpu, op, (la), (W) / 8))
 
 /* *p = EXPR of a, atomically; a and r must be declared. */
 #define SOFT_ATOMIC(W, p, EXPR)                                                                    \

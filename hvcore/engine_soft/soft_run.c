@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The run loop: deliver what is pending, look around (kicks, timers, interrupts, HLT), run blocks until something
- * wants the CPU back. Faults arrive here by longjmp.
+ * The run loop: deliver what is pending, look around (kicks, timers, interrupts, HLT), run blocks
+ * until something wants the CPU back. Faults arrive here by longjmp.
  */
 #include "config.h"
 
@@ -23,7 +23,8 @@
 /* Instructions between two looks at the clock: some 100 microseconds. */
 #define SLICE 20000u
 
-/* --- stop and go ----------------------------------------------------------------------------------- */
+/* --- stop and go
+ * ------------------------------------------------------ */
 
 void soft_cpu_stop(struct soft_cpu *cpu, uint32_t why)
 {
@@ -81,19 +82,24 @@ static void sleep_for(struct soft_cpu *cpu, uint64_t ns)
 	ns += (uint64_t)until.tv_nsec;
 	until.tv_sec += (time_t)(ns / 1000000000u);
 	until.tv_nsec = (long)(ns % 1000000000u);
-	while (!atomic_load(&cpu->stop) && pthread_cond_timedwait(&cpu->wake, &cpu->sleep_lock, &until) != ETIMEDOUT)
+	while (!atomic_load(&cpu->stop) &&
+	       pthread_cond_timedwait(&cpu->wake, &cpu->sleep_lock, &until) != ETIMEDOUT)
 		;
 	atomic_store(&cpu->asleep, false);
 	pthread_mutex_unlock(&cpu->sleep_lock);
 	soft_run_resume(cpu);
 }
 
-/* --- INIT and start-up ---------------------------------------------------------------------------------- */
+/* --- INIT and start-up
+ * ------------------------------------------------ */
 
 void soft_cpu_reset(struct soft_cpu *cpu, bool power_on)
 {
 	struct hv_seg data = {.limit = 0xffff, .attr = 3 | HV_SEG_S | HV_SEG_P};
-	struct hv_seg code = {.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attr = 0xb | HV_SEG_S | HV_SEG_P};
+	struct hv_seg code = {.base = 0xffff0000,
+			      .limit = 0xffff,
+			      .selector = 0xf000,
+			      .attr = 0xb | HV_SEG_S | HV_SEG_P};
 
 	memset(cpu->gpr, 0, sizeof(cpu->gpr));
 	cpu->gpr[SOFT_RDX] = 0x6fb;
@@ -130,12 +136,14 @@ static void init_and_startup(struct soft_cpu *cpu, uint32_t events)
 	struct soft_irqchip *chip = &cpu->vm->irqchip;
 	uint8_t vector;
 
-	if (events & SOFT_EVENT_INIT && soft_irqchip_take(chip, cpu->index, SOFT_EVENT_INIT, &vector)) {
+	if (events & SOFT_EVENT_INIT &&
+	    soft_irqchip_take(chip, cpu->index, SOFT_EVENT_INIT, &vector)) {
 		soft_irqchip_reset_apic(chip, cpu->index);
 		soft_cpu_reset(cpu, false);
 		cpu->mp_state = cpu->index ? HV_MP_WAIT_SIPI : HV_MP_RUNNABLE;
 	}
-	if (events & SOFT_EVENT_STARTUP && soft_irqchip_take(chip, cpu->index, SOFT_EVENT_STARTUP, &vector) &&
+	if (events & SOFT_EVENT_STARTUP &&
+	    soft_irqchip_take(chip, cpu->index, SOFT_EVENT_STARTUP, &vector) &&
 	    cpu->mp_state == HV_MP_WAIT_SIPI) {
 		struct hv_seg cs = cpu->seg[HV_CS];
 
@@ -147,7 +155,8 @@ static void init_and_startup(struct soft_cpu *cpu, uint32_t events)
 	}
 }
 
-/* --- looking around --------------------------------------------------------------------------------------- */
+/* --- looking around
+ * --------------------------------------------------- */
 
 /* Is there an interrupt that the CPU takes now? Then it is pending. */
 static bool take_interrupt(struct soft_cpu *cpu, uint32_t events)
@@ -163,7 +172,8 @@ static bool take_interrupt(struct soft_cpu *cpu, uint32_t events)
 		soft_exc_interrupt(cpu, SOFT_NMI);
 		return true;
 	}
-	if (!(events & SOFT_EVENT_INTR) || !(cpu->eflags & SOFT_IF) || cpu->icount < cpu->shadow_until)
+	if (!(events & SOFT_EVENT_INTR) || !(cpu->eflags & SOFT_IF) ||
+	    cpu->icount < cpu->shadow_until)
 		return false;
 	vector = soft_irqchip_acknowledge(chip, cpu->index);
 	if (vector < 0)
@@ -174,10 +184,12 @@ static bool take_interrupt(struct soft_cpu *cpu, uint32_t events)
 	return true;
 }
 
-/* Nothing to run: sleep until a timer or an event; when time is counted in instructions, jump there. */
+/* Nothing to run: sleep until a timer or an event; when time is counted in instructions, jump
+ * there. */
 static void idle(struct soft_cpu *cpu, struct soft_time now)
 {
-	uint64_t ns = soft_clock_until(cpu, now, soft_irqchip_expires(&cpu->vm->irqchip, cpu->index));
+	uint64_t ns =
+		soft_clock_until(cpu, now, soft_irqchip_expires(&cpu->vm->irqchip, cpu->index));
 
 	if (cpu->vm->clock.insns_per_us && cpu->vm->cfg.vcpus == 1 && ns != SOFT_APIC_NEVER)
 		soft_clock_skip(cpu, ns + 1);
@@ -188,7 +200,8 @@ static void idle(struct soft_cpu *cpu, struct soft_time now)
 /* How far to run before looking around again. */
 static void set_limit(struct soft_cpu *cpu, struct soft_time now, uint32_t events)
 {
-	uint64_t n = soft_clock_slice(cpu, now, soft_irqchip_expires(&cpu->vm->irqchip, cpu->index), SLICE);
+	uint64_t n = soft_clock_slice(cpu, now, soft_irqchip_expires(&cpu->vm->irqchip, cpu->index),
+				      SLICE);
 
 	if (events && cpu->eflags & SOFT_IF && cpu->icount < cpu->shadow_until)
 		n = 1;
@@ -224,7 +237,8 @@ static bool look_around(struct soft_cpu *cpu)
 	}
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------------- */
+/* --- the loop
+ * --------------------------------------------------------- */
 
 /* One instruction, then #DB: RFLAGS.TF is set. */
 static void single_step(struct soft_cpu *cpu)
@@ -244,7 +258,8 @@ static void single_step(struct soft_cpu *cpu)
 static enum hv_run cannot(struct soft_cpu *cpu, const char *what)
 {
 	if (what)
-		snprintf(cpu->error, sizeof(cpu->error), "%s at rip %#llx", what, (unsigned long long)cpu->rip);
+		snprintf(cpu->error, sizeof(cpu->error), "%s at rip %#llx", what,
+			 (unsigned long long)cpu->rip);
 	soft_run_pause(cpu);
 	return HV_RUN_SHUTDOWN;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptors, segment registers, and the instructions that move them. Limits are not checked (flat segments only);
- * task gates, call gates and hardware task switches are refused with #GP.
+ * Descriptors, segment registers, and the instructions that move them. Limits are not checked (flat
+ * segments only); task gates, call gates and hardware task switches are refused with #GP.
  */
 #include "config.h"
 
@@ -17,13 +17,15 @@
 #define TYPE_CONFORMING 4u
 #define TYPE_WRITABLE	2u
 
-bool soft_read_descriptor(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel, uint64_t *lo, uint64_t *hi)
+bool soft_read_descriptor(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
+			  uint64_t *lo, uint64_t *hi)
 {
 	bool local = sel & 4;
 	uint64_t base = local ? cpu->ldt.base : cpu->gdt.base;
 	uint32_t limit = local ? cpu->ldt.limit : cpu->gdt.limit, at = sel & ~7u;
 
-	if (at + (hi ? 15u : 7u) > limit || (local && (cpu->ldt.selector & ~3u) == 0) || (!local && !at))
+	if (at + (hi ? 15u : 7u) > limit || (local && (cpu->ldt.selector & ~3u) == 0) ||
+	    (!local && !at))
 		return false;
 	*lo = soft_sys_ld(cpu, op, base + at, 8);
 	if (hi)
@@ -54,9 +56,10 @@ struct hv_seg soft_flat_code(uint16_t sel, unsigned int dpl, bool is_64)
 
 struct hv_seg soft_flat_data(uint16_t sel, unsigned int dpl)
 {
-	return (struct hv_seg){.selector = sel,
-			       .limit = 0xffffffff,
-			       .attr = (uint16_t)(0x3 | HV_SEG_S | dpl << 5 | HV_SEG_P | HV_SEG_G | HV_SEG_DB)};
+	return (struct hv_seg){
+		.selector = sel,
+		.limit = 0xffffffff,
+		.attr = (uint16_t)(0x3 | HV_SEG_S | dpl << 5 | HV_SEG_P | HV_SEG_G | HV_SEG_DB)};
 }
 
 void soft_update_mode(struct soft_cpu *cpu)
@@ -113,7 +116,8 @@ void soft_load_sreg(struct soft_cpu *cpu, const struct soft_op *op, unsigned int
 		return;
 	}
 	if ((sel & ~3u) == 0) {
-		if (reg == HV_SS && (!(cpu->mode & SOFT_MODE_64) || cpu->cpl == 3 || (sel & 3) != cpu->cpl))
+		if (reg == HV_SS &&
+		    (!(cpu->mode & SOFT_MODE_64) || cpu->cpl == 3 || (sel & 3) != cpu->cpl))
 			soft_raise_err(cpu, op, SOFT_GP, 0);
 		load_null(cpu, reg, sel);
 		return;
@@ -126,7 +130,8 @@ void soft_load_sreg(struct soft_cpu *cpu, const struct soft_op *op, unsigned int
 	if (!(s.attr & HV_SEG_S) || !readable)
 		soft_raise_err(cpu, op, SOFT_GP, error);
 	if (reg == HV_SS) {
-		if (code || !(SOFT_SEG_TYPE(&s) & TYPE_WRITABLE) || (sel & 3) != cpu->cpl || SOFT_SEG_DPL(&s) != cpu->cpl)
+		if (code || !(SOFT_SEG_TYPE(&s) & TYPE_WRITABLE) || (sel & 3) != cpu->cpl ||
+		    SOFT_SEG_DPL(&s) != cpu->cpl)
 			soft_raise_err(cpu, op, SOFT_GP, error);
 	} else if (!(code && SOFT_SEG_TYPE(&s) & TYPE_CONFORMING) &&
 		   (SOFT_SEG_DPL(&s) < cpu->cpl || SOFT_SEG_DPL(&s) < (sel & 3u))) {
@@ -138,7 +143,8 @@ void soft_load_sreg(struct soft_cpu *cpu, const struct soft_op *op, unsigned int
 	soft_set_sreg(cpu, reg, &s);
 }
 
-struct hv_seg soft_check_code(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel, unsigned int cpl)
+struct hv_seg soft_check_code(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
+			      unsigned int cpl)
 {
 	struct hv_seg s;
 	uint64_t lo;
@@ -146,8 +152,10 @@ struct hv_seg soft_check_code(struct soft_cpu *cpu, const struct soft_op *op, ui
 	if (!soft_read_descriptor(cpu, op, sel, &lo, NULL))
 		soft_raise_err(cpu, op, SOFT_GP, sel & ~3u);
 	s = soft_parse_descriptor(sel, lo);
-	if (!(s.attr & HV_SEG_S) || !(SOFT_SEG_TYPE(&s) & TYPE_CODE) || (s.attr & HV_SEG_L && s.attr & HV_SEG_DB) ||
-	    (SOFT_SEG_TYPE(&s) & TYPE_CONFORMING ? SOFT_SEG_DPL(&s) > cpl : SOFT_SEG_DPL(&s) != cpl))
+	if (!(s.attr & HV_SEG_S) || !(SOFT_SEG_TYPE(&s) & TYPE_CODE) ||
+	    (s.attr & HV_SEG_L && s.attr & HV_SEG_DB) ||
+	    (SOFT_SEG_TYPE(&s) & TYPE_CONFORMING ? SOFT_SEG_DPL(&s) > cpl
+						 : SOFT_SEG_DPL(&s) != cpl))
 		soft_raise_err(cpu, op, SOFT_GP, sel & ~3u);
 	if (!(s.attr & HV_SEG_P))
 		soft_raise_err(cpu, op, SOFT_NP, sel & ~3u);
@@ -156,7 +164,8 @@ struct hv_seg soft_check_code(struct soft_cpu *cpu, const struct soft_op *op, ui
 	return s;
 }
 
-/* --- instructions --------------------------------------------------------------------------------- */
+/* --- instructions
+ * ----------------------------------------------------- */
 
 static inline void need_cpl0(struct soft_cpu *cpu, const struct soft_op *op)
 {
@@ -230,8 +239,8 @@ SOFT_HX(soft_op_str)
 }
 
 /* LLDT and LTR: a system descriptor, 16 bytes in long mode, of one of two types. */
-static bool system_segment(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel, unsigned int type,
-			   struct hv_seg *s)
+static bool system_segment(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
+			   unsigned int type, struct hv_seg *s)
 {
 	uint64_t lo, hi = 0;
 
@@ -286,22 +295,25 @@ static bool visible(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel
 	if (!soft_read_descriptor(cpu, op, sel, &lo, NULL))
 		return false;
 	*s = soft_parse_descriptor(sel, lo);
-	if (s->attr & HV_SEG_S && (SOFT_SEG_TYPE(s) & (TYPE_CODE | TYPE_CONFORMING)) == (TYPE_CODE | TYPE_CONFORMING))
+	if (s->attr & HV_SEG_S &&
+	    (SOFT_SEG_TYPE(s) & (TYPE_CODE | TYPE_CONFORMING)) == (TYPE_CODE | TYPE_CONFORMING))
 		return true;
 	return SOFT_SEG_DPL(s) >= cpu->cpl && SOFT_SEG_DPL(s) >= (sel & 3u);
 }
 
 static void set_zf(struct soft_cpu *cpu, bool zf)
 {
-	soft_flags_load(&cpu->flags, (soft_flags_arith(&cpu->flags) & ~SOFT_ZF) | (zf ? SOFT_ZF : 0));
+	soft_flags_load(&cpu->flags,
+			(soft_flags_arith(&cpu->flags) & ~SOFT_ZF) | (zf ? SOFT_ZF : 0));
 }
 
 SOFT_HX(soft_op_verr)
 {
 	struct hv_seg s;
 
-	set_zf(cpu, visible(cpu, op, read16(cpu, op), &s) && s.attr & HV_SEG_S &&
-			    (!(SOFT_SEG_TYPE(&s) & TYPE_CODE) || SOFT_SEG_TYPE(&s) & TYPE_WRITABLE));
+	set_zf(cpu,
+	       visible(cpu, op, read16(cpu, op), &s) && s.attr & HV_SEG_S &&
+		       (!(SOFT_SEG_TYPE(&s) & TYPE_CODE) || SOFT_SEG_TYPE(&s) & TYPE_WRITABLE));
 	SOFT_NEXT(cpu, op);
 }
 
@@ -349,7 +361,8 @@ SOFT_HX(soft_op_lsl)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- descriptor tables ----------------------------------------------------------------------------- */
+/* --- descriptor tables
+ * ------------------------------------------------ */
 
 static unsigned int base_bytes(const struct soft_cpu *cpu)
 {

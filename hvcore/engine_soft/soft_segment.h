@@ -13,14 +13,17 @@
 #define SOFT_SEG_TYPE(s) ((s)->attr & 15u)
 #define SOFT_SEG_DPL(s)	 ((s)->attr >> 5 & 3u)
 
-/* Read the descriptor of sel; false if it is null or beyond its table. hi: the second half of a 16-byte one. */
-bool soft_read_descriptor(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel, uint64_t *lo, uint64_t *hi);
+/* Read the descriptor of sel; false if it is null or beyond its table. hi: the second half of a
+ * 16-byte one. */
+bool soft_read_descriptor(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
+			  uint64_t *lo, uint64_t *hi);
 struct hv_seg soft_parse_descriptor(uint16_t sel, uint64_t lo);
 
 /* Load a data segment register, with all checks of the current mode. */
 void soft_load_sreg(struct soft_cpu *cpu, const struct soft_op *op, unsigned int reg, uint16_t sel);
 /* Check a code selector as the target of a transfer to privilege cpl; raises #GP or #NP. */
-struct hv_seg soft_check_code(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel, unsigned int cpl);
+struct hv_seg soft_check_code(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
+			      unsigned int cpl);
 /* Put seg into register reg and refresh what depends on it (bases; for CS the mode). */
 void soft_set_sreg(struct soft_cpu *cpu, unsigned int reg, const struct hv_seg *seg);
 /* The flat segments that SYSCALL and interrupts load. */

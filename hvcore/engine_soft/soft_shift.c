@@ -2,8 +2,8 @@
 /*
  * Shifts and rotates: ROL ROR RCL RCR SHL SHR SAR by an immediate or CL, and SHLD SHRD.
  *
- * A count of 0 (after masking) changes nothing, flags included. OF is computed as for a count of 1, which is what the
- * manuals define; AF is cleared.
+ * A count of 0 (after masking) changes nothing, flags included. OF is computed as for a count of 1,
+ * which is what the manuals define; AF is cleared.
  */
 #include "config.h"
 
@@ -104,7 +104,7 @@ SHIFTS_W(64)
 #define SHIFT_R(W, N, FORM, COUNT)                                                                 \
 	SOFT_H(N##W##_r##FORM)                                                                     \
 	{                                                                                          \
-		unsigned int n = (unsigned int)(COUNT) & MASK(W);                                  \
+		unsigned int n = (unsigned int)(COUNT)&MASK(W);                                    \
                                                                                                    \
 		if (n)                                                                             \
 			SOFT_SET(W, op->rm, N##W(&cpu->flags, SOFT_GET(W, op->rm), n));            \
@@ -115,7 +115,7 @@ SHIFTS_W(64)
 #define SHIFT_M(W, N, FORM, COUNT)                                                                 \
 	SOFT_H(N##W##_m##FORM)                                                                     \
 	{                                                                                          \
-		unsigned int n = (unsigned int)(COUNT) & MASK(W);                                  \
+		unsigned int n = (unsigned int)(COUNT)&MASK(W);                                    \
 		soft_u##W *p = SOFT_RMW(W, soft_ea(cpu, op));                                      \
                                                                                                    \
 		if (n)                                                                             \
@@ -138,17 +138,25 @@ SHIFT(shl)
 SHIFT(shr)
 SHIFT(sar)
 
-#define ROW(N, W) {N##W##_ri, N##W##_rc, N##W##_mi, N##W##_mc}
-#define TABLE(N)  {ROW(N, 8), ROW(N, 16), ROW(N, 32), ROW(N, 64)}
+#define ROW(N, W)                                                                                  \
+	{                                                                                          \
+		N##W##_ri, N##W##_rc, N##W##_mi, N##W##_mc                                         \
+	}
+#define TABLE(N)                                                                                   \
+	{                                                                                          \
+		ROW(N, 8), ROW(N, 16), ROW(N, 32), ROW(N, 64)                                      \
+	}
 
 /* By the reg field of ModRM; 6 is a second name of SHL. */
 const soft_fn soft_shift[8][SOFT_NR_WIDTHS][SOFT_NR_SFORMS] = {
-	TABLE(rol), TABLE(ror), TABLE(rcl), TABLE(rcr), TABLE(shl), TABLE(shr), TABLE(shl), TABLE(sar),
+	TABLE(rol), TABLE(ror), TABLE(rcl), TABLE(rcr),
+	TABLE(shl), TABLE(shr), TABLE(shl), TABLE(sar),
 };
 
-/* --- double precision ------------------------------------------------------------------------- */
+/* --- double precision ---------------------------------------------------- */
 
-/* Counts beyond 16 of the 16-bit forms are undefined; we go on with the bits of the second operand, as CPUs do. */
+/* Counts beyond 16 of the 16-bit forms are undefined; we go on with the bits of the second operand,
+ * as CPUs do. */
 static inline uint16_t shld16(struct soft_flags *f, uint16_t a, uint16_t b, unsigned int n)
 {
 	uint64_t wide = (uint64_t)a << 32 | (uint64_t)b << 16 | a;
@@ -170,16 +178,16 @@ static inline uint16_t shrd16(struct soft_flags *f, uint16_t a, uint16_t b, unsi
 }
 
 #define DOUBLE_W(W)                                                                                \
-	static inline SOFT_T(W) shld##W(struct soft_flags *f, SOFT_T(W) a, SOFT_T(W) b,            \
-					unsigned int n)                                            \
+	static inline SOFT_T(W)                                                                    \
+		shld##W(struct soft_flags *f, SOFT_T(W) a, SOFT_T(W) b, unsigned int n)            \
 	{                                                                                          \
 		SOFT_T(W) r = a << n | b >> (W - n);                                               \
                                                                                                    \
 		shift_flags(f, (int##W##_t)r, a >> (W - n) & 1, (r ^ a) >> (W - 1));               \
 		return r;                                                                          \
 	}                                                                                          \
-	static inline SOFT_T(W) shrd##W(struct soft_flags *f, SOFT_T(W) a, SOFT_T(W) b,            \
-					unsigned int n)                                            \
+	static inline SOFT_T(W)                                                                    \
+		shrd##W(struct soft_flags *f, SOFT_T(W) a, SOFT_T(W) b, unsigned int n)            \
 	{                                                                                          \
 		SOFT_T(W) r = a >> n | b << (W - n);                                               \
                                                                                                    \
@@ -192,7 +200,7 @@ DOUBLE_W(64)
 #define SHXD_FORM(W, N, FORM, COUNT)                                                               \
 	SOFT_H(N##W##_r##FORM)                                                                     \
 	{                                                                                          \
-		unsigned int n = (unsigned int)(COUNT) & MASK(W);                                  \
+		unsigned int n = (unsigned int)(COUNT)&MASK(W);                                    \
 		SOFT_T(W) a = SOFT_GET(W, op->rm);                                                 \
                                                                                                    \
 		SOFT_SET(W, op->rm, n ? N##W(&cpu->flags, a, SOFT_GET(W, op->reg), n) : a);        \
@@ -200,7 +208,7 @@ DOUBLE_W(64)
 	}                                                                                          \
 	SOFT_H(N##W##_m##FORM)                                                                     \
 	{                                                                                          \
-		unsigned int n = (unsigned int)(COUNT) & MASK(W);                                  \
+		unsigned int n = (unsigned int)(COUNT)&MASK(W);                                    \
 		soft_u##W *p = SOFT_RMW(W, soft_ea(cpu, op));                                      \
                                                                                                    \
 		if (n)                                                                             \

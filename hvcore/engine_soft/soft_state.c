@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Registers of the interpreter <-> struct hv_vcpu_state. The state may come from a file or a peer: it is checked for
- * what the engine could not run with, and can otherwise do no more than confuse the guest.
+ * Registers of the interpreter <-> struct hv_vcpu_state. The state may come from a file or a peer:
+ * it is checked for what the engine could not run with, and can otherwise do no more than confuse
+ * the guest.
  */
 #include "config.h"
 
@@ -70,7 +71,8 @@ void soft_state_get(struct soft_cpu *cpu, struct hv_vcpu_state *out)
 static int check(const struct hv_vcpu_state *in, struct cm_err *err)
 {
 	if (in->cr0 & SOFT_CR0_PG && !(in->efer & SOFT_EFER_LMA))
-		return cm_err_set(err, -ENOTSUP, "the soft engine has no paging outside of long mode");
+		return cm_err_set(err, -ENOTSUP,
+				  "the soft engine has no paging outside of long mode");
 	if (in->cr4 & 0x1000)
 		return cm_err_set(err, -ENOTSUP, "the soft engine has no five-level paging");
 	if (in->xsave_bytes < SOFT_FXSAVE_BYTES || in->xsave_bytes > HV_XSAVE_BYTES)
@@ -110,7 +112,8 @@ static void set_events(struct soft_cpu *cpu, const struct hv_vcpu_events *e)
 						     .has_error = e->exception_has_error,
 						     .error = e->exception_error};
 	else if (e->interrupt_injected)
-		cpu->pending = (struct soft_pending){.vector = e->interrupt_nr, .hard = !e->interrupt_soft,
+		cpu->pending = (struct soft_pending){.vector = e->interrupt_nr,
+						     .hard = !e->interrupt_soft,
 						     .soft = e->interrupt_soft};
 	else if (e->nmi_injected)
 		cpu->pending = (struct soft_pending){.vector = SOFT_NMI, .hard = true};

@@ -2,8 +2,9 @@
 /*
  * String instructions: MOVS STOS LODS CMPS SCAS, with and without REP.
  *
- * Repeated MOVS and STOS go by pieces that lie in one page on each side, which become memmove and memset. Between
- * pieces, registers are those of an instruction interrupted there, so that faults and interrupts can restart it.
+ * Repeated MOVS and STOS go by pieces that lie in one page on each side, which become memmove and
+ * memset. Between pieces, registers are those of an instruction interrupted there, so that faults
+ * and interrupts can restart it.
  */
 #include "config.h"
 
@@ -15,7 +16,9 @@
 /* Which bits of RCX, RSI and RDI the address size uses. */
 static inline uint64_t reg_mask(const struct soft_op *op)
 {
-	return op->flags & SOFT_OP_ADDR16 ? 0xffff : op->flags & SOFT_OP_ADDR32 ? 0xffffffff : ~0ull;
+	return op->flags & SOFT_OP_ADDR16   ? 0xffff
+	       : op->flags & SOFT_OP_ADDR32 ? 0xffffffff
+					    : ~0ull;
 }
 
 /* Set the used bits; a 32-bit register is zero-extended, a 16-bit one leaves the rest. */
@@ -72,7 +75,8 @@ static uint64_t stos_piece(struct soft_cpu *cpu, uint64_t la, uint64_t count, un
 	p = soft_tlb_wr(cpu, la, 1);
 	if (!p)
 		return 0;
-	if (size == 1 || (v & 0xff) * 0x0101010101010101ull << (64 - 8 * size) == v << (64 - 8 * size)) {
+	if (size == 1 ||
+	    (v & 0xff) * 0x0101010101010101ull << (64 - 8 * size) == v << (64 - 8 * size)) {
 		memset(p, (int)(v & 0xff), n * size);
 		return n;
 	}
@@ -81,7 +85,8 @@ static uint64_t stos_piece(struct soft_cpu *cpu, uint64_t la, uint64_t count, un
 	return n;
 }
 
-static uint64_t movs_piece(struct soft_cpu *cpu, uint64_t from, uint64_t to, uint64_t count, unsigned int size)
+static uint64_t movs_piece(struct soft_cpu *cpu, uint64_t from, uint64_t to, uint64_t count,
+			   unsigned int size)
 {
 	uint64_t n = in_page(to, in_page(from, count, size), size);
 	uint8_t *d, *s;
@@ -140,8 +145,7 @@ static uint64_t movs_piece(struct soft_cpu *cpu, uint64_t from, uint64_t to, uin
 		 SOFT_ST(W, dst_la(cpu, op, mask), v), true, true)                                 \
 	REPEATED(W, stos, , stos_piece(cpu, dst_la(cpu, op, mask), count, (W) / 8),                \
 		 SOFT_ST(W, dst_la(cpu, op, mask), cpu->gpr[SOFT_RAX]), false, true)               \
-	REPEATED(W, lods, , 0,                                                                     \
-		 SOFT_T(W) v = SOFT_LD(W, src_la(cpu, op, mask));                                  \
+	REPEATED(W, lods, , 0, SOFT_T(W) v = SOFT_LD(W, src_la(cpu, op, mask));                    \
 		 SOFT_SET(W, W == 8 ? 0 : SOFT_RAX, v), true, false)
 STRINGS_W(8)
 STRINGS_W(16)
@@ -166,7 +170,8 @@ STRINGS_W(64)
 			r = (SOFT_T(W))(a - b);                                                    \
 			SOFT_FLAGS_SUB(&cpu->flags, W, r, a, b);                                   \
 			if (SI)                                                                    \
-				set_masked(cpu, SOFT_RSI, cpu->gpr[SOFT_RSI] + (uint64_t)step, mask); \
+				set_masked(cpu, SOFT_RSI, cpu->gpr[SOFT_RSI] + (uint64_t)step,     \
+					   mask);                                                  \
 			set_masked(cpu, SOFT_RDI, cpu->gpr[SOFT_RDI] + (uint64_t)step, mask);      \
 			if (!IS_REP)                                                               \
 				break;                                                             \
@@ -188,7 +193,10 @@ COMPARES_W(16)
 COMPARES_W(32)
 COMPARES_W(64)
 
-#define ROW(N) {N##8, N##16, N##32, N##64}
+#define ROW(N)                                                                                     \
+	{                                                                                          \
+		N##8, N##16, N##32, N##64                                                          \
+	}
 
 const soft_fn soft_movs[SOFT_NR_WIDTHS] = ROW(movs);
 const soft_fn soft_stos[SOFT_NR_WIDTHS] = ROW(stos);

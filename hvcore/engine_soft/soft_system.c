@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SYSCALL and its kin, HLT, CLI and STI, far transfers, control and debug registers, TLB and cache control, time.
+ * SYSCALL and its kin, HLT, CLI and STI, far transfers, control and debug registers, TLB and cache
+ * control, time.
  */
 #include "config.h"
 
@@ -35,12 +36,14 @@ static void need_canonical(struct soft_cpu *cpu, const struct soft_op *op, uint6
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 }
 
-/* --- SYSCALL ----------------------------------------------------------------------------------------- */
+/* --- SYSCALL
+ * ---------------------------------------------------------- */
 
 SOFT_HX(soft_op_syscall)
 {
 	uint16_t sel = (uint16_t)(cpu->msr.star >> 32) & ~3u;
-	struct hv_seg cs = soft_flat_code(sel, 0, true), ss = soft_flat_data((uint16_t)(sel + 8), 0);
+	struct hv_seg cs = soft_flat_code(sel, 0, true),
+		      ss = soft_flat_data((uint16_t)(sel + 8), 0);
 	uint64_t flags;
 
 	if (!(cpu->efer & SOFT_EFER_SCE))
@@ -58,7 +61,8 @@ SOFT_HX(soft_op_syscall)
 
 SOFT_HX(soft_op_sysret)
 {
-	const uint64_t mask = SOFT_ARITH | SOFT_TF | SOFT_IF | SOFT_DF | SOFT_IOPL | SOFT_NT | SOFT_AC | SOFT_ID;
+	const uint64_t mask =
+		SOFT_ARITH | SOFT_TF | SOFT_IF | SOFT_DF | SOFT_IOPL | SOFT_NT | SOFT_AC | SOFT_ID;
 	bool is_64 = op->aux == 8;
 	uint16_t base = (uint16_t)(cpu->msr.star >> 48);
 	struct hv_seg cs = soft_flat_code((uint16_t)((base + (is_64 ? 16 : 0)) | 3), 3, is_64);
@@ -87,7 +91,8 @@ SOFT_HX(soft_op_swapgs)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- interrupts on and off ------------------------------------------------------------------------------ */
+/* --- interrupts on and off
+ * -------------------------------------------- */
 
 SOFT_HX(soft_op_hlt)
 {
@@ -124,10 +129,11 @@ SOFT_HX(soft_op_sti)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- far transfers: only between code segments of the same or an outer level, without gates ---------------- */
+/* --- far transfers: only between code segments of the same or an outer level, without gates
+ * --- */
 
-static const struct soft_op *go_far(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel, uint64_t to,
-				    unsigned int cpl)
+static const struct soft_op *go_far(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
+				    uint64_t to, unsigned int cpl)
 {
 	struct hv_seg cs;
 
@@ -184,13 +190,15 @@ SOFT_HX(soft_op_retf)
 	const struct soft_op *next;
 
 	if (soft_protected(cpu) && (sel & 3) != cpu->cpl)
-		soft_raise_err(cpu, op, SOFT_GP, sel & ~3u); /* to an outer level only IRET and SYSRET go */
+		soft_raise_err(cpu, op, SOFT_GP,
+			       sel & ~3u); /* to an outer level only IRET and SYSRET go */
 	next = go_far(cpu, op, sel, to, cpu->cpl);
 	cpu->gpr[SOFT_RSP] = sp + 2 * size + (uint16_t)op->imm;
 	return next;
 }
 
-/* --- control registers ------------------------------------------------------------------------------------ */
+/* --- control registers
+ * ------------------------------------------------ */
 
 SOFT_HX(soft_op_mov_from_cr)
 {
@@ -245,8 +253,9 @@ static void set_cr0(struct soft_cpu *cpu, const struct soft_op *op, uint64_t v)
 
 static void set_cr4(struct soft_cpu *cpu, const struct soft_op *op, uint64_t v)
 {
-	const uint64_t known = SOFT_CR4_TSD | SOFT_CR4_DE | SOFT_CR4_PSE | SOFT_CR4_PAE | SOFT_CR4_MCE | SOFT_CR4_PGE |
-			       SOFT_CR4_PCE | SOFT_CR4_OSFXSR | SOFT_CR4_OSXMMEXCPT | SOFT_CR4_FSGSBASE;
+	const uint64_t known = SOFT_CR4_TSD | SOFT_CR4_DE | SOFT_CR4_PSE | SOFT_CR4_PAE |
+			       SOFT_CR4_MCE | SOFT_CR4_PGE | SOFT_CR4_PCE | SOFT_CR4_OSFXSR |
+			       SOFT_CR4_OSXMMEXCPT | SOFT_CR4_FSGSBASE;
 
 	if (v & ~known || (soft_long_mode(cpu) && !(v & SOFT_CR4_PAE)))
 		soft_raise_err(cpu, op, SOFT_GP, 0);
@@ -354,7 +363,8 @@ SOFT_HX(soft_op_mov_to_dr)
 	return go_on(cpu, op);
 }
 
-/* --- TLB, caches, fences ------------------------------------------------------------------------------------ */
+/* --- TLB, caches, fences
+ * ---------------------------------------------- */
 
 SOFT_HX(soft_op_invlpg)
 {
@@ -388,11 +398,13 @@ SOFT_HX(soft_op_fwait)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- CPUID, MSRs, time --------------------------------------------------------------------------------------- */
+/* --- CPUID, MSRs, time
+ * ------------------------------------------------ */
 
 SOFT_HX(soft_op_cpuid)
 {
-	struct hv_cpuid_leaf l = soft_cpuid(cpu, soft_get32(cpu, SOFT_RAX), soft_get32(cpu, SOFT_RCX));
+	struct hv_cpuid_leaf l =
+		soft_cpuid(cpu, soft_get32(cpu, SOFT_RAX), soft_get32(cpu, SOFT_RCX));
 
 	cpu->gpr[SOFT_RAX] = l.eax;
 	cpu->gpr[SOFT_RBX] = l.ebx;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The body of the soft engine's struct hv_engine: guest RAM, interrupt controllers, clock, CPUID contract, vCPUs.
+ * The body of the soft engine's struct hv_engine: guest RAM, interrupt controllers, clock, CPUID
+ * contract, vCPUs.
  *
- * Threads: set up before vCPUs run; then slots, cpuid and up are constant. What changes is atomic or has its own lock.
+ * Threads: set up before vCPUs run; then slots, cpuid and up are constant. What changes is atomic
+ * or has its own lock.
  */
 #ifndef SOFT_VM_H
 #define SOFT_VM_H
@@ -15,10 +17,10 @@
 #include "hvcore/engine_soft/soft_irqchip.h"
 #include "hvcore/hv_engine.h"
 
-#define SOFT_MAX_VCPUS	HV_MAX_VCPUS
-#define SOFT_MAX_SLOTS	8u
-#define SOFT_PHYS_BITS	40u
-#define SOFT_TSC_KHZ	1000000u /* of a new VM: one tick a nanosecond */
+#define SOFT_MAX_VCPUS HV_MAX_VCPUS
+#define SOFT_MAX_SLOTS 8u
+#define SOFT_PHYS_BITS 40u
+#define SOFT_TSC_KHZ   1000000u /* of a new VM: one tick a nanosecond */
 
 /* Guest RAM. Pages of all slots are numbered through from first_page, for per-page tables. */
 struct soft_slot {
@@ -44,7 +46,7 @@ struct soft_vm {
 	struct hv_engine_base base;
 	struct hv_engine_config cfg;
 	struct soft_slot slot[SOFT_MAX_SLOTS];
-	uint64_t pages; /* of all slots */
+	uint64_t pages;		   /* of all slots */
 	_Atomic uint8_t *has_code; /* per page: some vCPU holds decoded blocks of it */
 	struct soft_irqchip irqchip;
 	struct soft_clock clock;

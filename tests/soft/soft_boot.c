@@ -4,11 +4,11 @@
  *
  *   soft_boot [-m MIB] [-c CPUS] [-i INSNS_PER_US] [-d] KERNEL INITRD [CMDLINE]
  *
- * -d: a thread copies guest memory by the dirty log all the time, as a migration would; at the end the copy must
- * equal the memory.
+ * -d: a thread copies guest memory by the dirty log all the time, as a migration would; at the end
+ * the copy must equal the memory.
  *
- * The serial console is standard output. Ends when the guest powers off (0) or fails (1). For figures and for finding
- * faults of the engine; not a test by itself.
+ * The serial console is standard output. Ends when the guest powers off (0) or fails (1). For
+ * figures and for finding faults of the engine; not a test by itself.
  */
 #include "config.h"
 
@@ -71,7 +71,8 @@ static void copy_pass(struct boot *b)
 	const struct hv_mem_slot *slot = hv_mem_slot(mem, 0);
 
 	memset(b->bitmap, 0, hv_mem_bitmap_words(mem, 0) * 8);
-	if (hv_mem_dirty_fetch(mem, 0, b->bitmap) || hv_mem_dirty_clear(mem, 0, 0, pages, b->bitmap))
+	if (hv_mem_dirty_fetch(mem, 0, b->bitmap) ||
+	    hv_mem_dirty_clear(mem, 0, 0, pages, b->bitmap))
 		abort();
 	for (uint64_t p = 0; p < pages; p++) {
 		if (!(b->bitmap[p / 64] >> (p % 64) & 1))
@@ -117,7 +118,9 @@ static int copy_compare(struct boot *b)
 	copy_pass(b);
 	for (uint64_t at = 0; at < slot->bytes; at += HV_PAGE_BYTES)
 		bad += memcmp(b->copy + at, slot->hva + at, HV_PAGE_BYTES) != 0;
-	fprintf(stderr, "soft_boot: %" PRIu64 " passes copied %" PRIu64 " pages; %" PRIu64 " differ at the end\n",
+	fprintf(stderr,
+		"soft_boot: %" PRIu64 " passes copied %" PRIu64 " pages; %" PRIu64
+		" differ at the end\n",
 		b->passes, b->pages, bad);
 	return bad != 0;
 }
@@ -141,12 +144,14 @@ static void options(int argc, char **argv, struct hv_vm_config *cfg, struct boot
 			exit(2);
 	}
 	if (argc - optind < 2) {
-		fprintf(stderr, "usage: soft_boot [-m MIB] [-c CPUS] [-i INSNS_PER_US] [-d] KERNEL INITRD [CMDLINE]\n");
+		fprintf(stderr, "usage: soft_boot [-m MIB] [-c CPUS] [-i INSNS_PER_US] [-d] KERNEL "
+				"INITRD [CMDLINE]\n");
 		exit(2);
 	}
 	cfg->kernel_fd = open(argv[optind], O_RDONLY | O_CLOEXEC);
 	cfg->initrd_fd = open(argv[optind + 1], O_RDONLY | O_CLOEXEC);
-	snprintf(cfg->cmdline, sizeof(cfg->cmdline), "%s", argc - optind > 2 ? argv[optind + 2] : CMDLINE);
+	snprintf(cfg->cmdline, sizeof(cfg->cmdline), "%s",
+		 argc - optind > 2 ? argv[optind + 2] : CMDLINE);
 }
 
 static int fail(const char *what, const struct cm_err *err)
@@ -161,15 +166,20 @@ static void report(struct boot *b, double seconds)
 
 	hv_vm_engine_ops(b->vm)->counters(hv_vm_engine(b->vm), UINT32_MAX, &n);
 	fprintf(stderr,
-		"soft_boot: %.2f s, %" PRIu64 " M instructions, %.0f MIPS; MMIO %" PRIu64 " PIO %" PRIu64 " HLT %" PRIu64
-		" IRQ %" PRIu64 " TLB misses %" PRIu64 " blocks %" PRIu64 " unknown %" PRIu64 "\n",
-		seconds, n.insns / 1000000, (double)n.insns / seconds / 1e6, n.exits_mmio, n.exits_pio, n.exits_halt,
-		n.exits_irq, n.tlb_misses, n.block_misses, n.unknown_insns);
+		"soft_boot: %.2f s, %" PRIu64 " M instructions, %.0f MIPS; MMIO %" PRIu64
+		" PIO %" PRIu64 " HLT %" PRIu64 " IRQ %" PRIu64 " TLB misses %" PRIu64
+		" blocks %" PRIu64 " unknown %" PRIu64 "\n",
+		seconds, n.insns / 1000000, (double)n.insns / seconds / 1e6, n.exits_mmio,
+		n.exits_pio, n.exits_halt, n.exits_irq, n.tlb_misses, n.block_misses,
+		n.unknown_insns);
 }
 
 int main(int argc, char **argv)
 {
-	struct hv_vm_config cfg = {.name = "soft", .memory_bytes = 256u << 20, .cpus = 1, .engine = &hv_engine_soft,
+	struct hv_vm_config cfg = {.name = "soft",
+				   .memory_bytes = 256u << 20,
+				   .cpus = 1,
+				   .engine = &hv_engine_soft,
 				   .kvm_fd = -1};
 	struct cm_err err = CM_ERR_INIT;
 	struct boot b = {0};
