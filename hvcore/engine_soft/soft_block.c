@@ -254,7 +254,9 @@ static const struct soft_op *get(struct soft_cpu *cpu, const struct soft_xtlb_en
 	unsigned int h = soft_block_hash(x->gpa + off);
 	const struct soft_op *ops = find(cpu, x->gpa + off);
 
-	if (!ops)
+	if (ops)
+		cpu->count.block_hits++;
+	else
 		ops = build(cpu, x, off);
 	if (ops) {
 		b->hot[h].key = soft_block_key(x->gpa + off, cpu->mode);

@@ -52,17 +52,17 @@ void soft_clock_init(struct soft_vm *vm)
 /* Instructions completed, also in the middle of a block when a slow path says which op it is at. */
 static uint64_t instructions(const struct soft_cpu *cpu)
 {
-	return cpu->icount + (cpu->op ? cpu->op->n : 0);
+	return cpu ? cpu->icount + (cpu->op ? cpu->op->n : 0) : 0;
 }
 
-static uint64_t guest_ns(const struct soft_cpu *cpu)
+static uint64_t guest_ns(const struct soft_vm *vm)
 {
-	const struct soft_clock *c = &cpu->vm->clock;
+	const struct soft_clock *c = &vm->clock;
 
 	if (!c->insns_per_us)
 		return host_ns(CLOCK_MONOTONIC) - c->host_base_ns + c->guest_base_ns;
 	return c->guest_base_ns + c->idle_ns +
-	       instructions(cpu->vm->cpu[0]) * 1000 / c->insns_per_us;
+	       instructions(vm->cpu[0]) * 1000 / c->insns_per_us;
 }
 
 static uint64_t scale(uint64_t v, uint64_t mul, uint64_t div)
@@ -73,7 +73,7 @@ static uint64_t scale(uint64_t v, uint64_t mul, uint64_t div)
 struct soft_time soft_clock_now(const struct soft_cpu *cpu)
 {
 	const struct soft_clock *c = &cpu->vm->clock;
-	struct soft_time t = {.ns = guest_ns(cpu)};
+	struct soft_time t = {.ns = guest_ns(cpu->vm)};
 
 	t.tsc = (c->tsc_khz == 1000000 ? t.ns : scale(t.ns, c->tsc_khz, 1000000)) + cpu->tsc_offset;
 	return t;
@@ -81,7 +81,7 @@ struct soft_time soft_clock_now(const struct soft_cpu *cpu)
 
 uint64_t soft_clock_ns(const struct soft_vm *vm)
 {
-	return guest_ns(vm->cpu[0]);
+	return guest_ns(vm);
 }
 
 uint64_t soft_clock_until(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until)
@@ -168,7 +168,7 @@ void soft_clock_write_system_time(struct soft_cpu *cpu, uint64_t gpa)
 
 void soft_clock_write_wall_clock(struct soft_cpu *cpu, uint64_t gpa)
 {
-	uint64_t boot = host_ns(CLOCK_REALTIME) - guest_ns(cpu);
+	uint64_t boot = host_ns(CLOCK_REALTIME) - guest_ns(cpu->vm);
 	struct pvwall w = {.version = 2,
 			   .sec = (uint32_t)(boot / 1000000000u),
 			   .nsec = (uint32_t)(boot % 1000000000u)};

@@ -232,6 +232,7 @@ struct soft_cpu {
 	int delivering;	       /* vector of the exception whose delivery is under way, -1 none */
 	uint64_t shadow_until; /* no interrupt before icount reaches this (STI, MOV SS) */
 	uint64_t tsc_offset;
+	uint32_t pauses; /* PAUSE instructions */
 	uint64_t bounce_la;
 	union soft_xmm bounce;
 	bool nmi_masked;

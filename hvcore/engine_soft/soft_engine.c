@@ -383,7 +383,7 @@ static void add_counters(const struct soft_cpu *cpu, struct hv_engine_counters *
 	out->exits_other += c->exits_other;
 	out->insns += cpu->icount;
 	out->block_misses += c->block_misses;
-	out->block_hits += c->links;
+	out->block_hits += c->block_hits;
 	out->tlb_misses += c->tlb_misses;
 	out->unknown_insns += c->unknown_insns;
 }

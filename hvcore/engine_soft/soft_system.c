@@ -7,6 +7,8 @@
 
 #define SOFT_LOOPED
 
+#include <sched.h>
+
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_cpuid.h"
@@ -385,9 +387,11 @@ SOFT_HX(soft_op_fence)
 	SOFT_NEXT(cpu, op);
 }
 
-/* A spinning vCPU lets others run now and then: it ends its slice. */
+/* A vCPU that spins lets the host run others now and then: one of them may hold the lock. */
 SOFT_HX(soft_op_pause)
 {
+	if (cpu->vm->cfg.vcpus > 1 && ++cpu->pauses % 256 == 0)
+		sched_yield();
 	SOFT_NEXT(cpu, op);
 }
 
