@@ -141,6 +141,7 @@ int hv__core_configure(struct hv_core *core, struct cm_err *err)
 	v->memory_bytes = c->memory_bytes;
 	v->cpus = c->cpus ? c->cpus : 1;
 	v->kvm_fd = core->kvm_fd;
+	v->vcpu_begins = core->hooks.vcpu_begins;
 	v->console = v->rng = v->balloon = true;
 	rc = choose_engine(c->engine, &v->engine, err);
 	if (rc == 0)

@@ -85,6 +85,8 @@ static void *vcpu_main(void *arg)
 	snprintf(name, sizeof(name), "vcpu%u:%s", c->index, v->name);
 	name[15] = '\0'; /* the kernel takes no more */
 	pthread_setname_np(pthread_self(), name);
+	if (v->ops->begins)
+		v->ops->begins(v->arg);
 	pthread_mutex_lock(&v->lock);
 	for (;;) {
 		enum hv_run how;

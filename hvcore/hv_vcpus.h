@@ -19,6 +19,8 @@
 struct hv_vcpus;
 
 struct hv_vcpus_ops {
+	/* First thing on each vCPU thread: narrow what it may do. May be NULL. [vcpu] */
+	void (*begins)(void *arg);
 	/* A vCPU cannot go on (how: SHUTDOWN or FAILED). All others run on until they are stopped.
 	 * [vcpu] */
 	void (*ended)(void *arg, unsigned index, enum hv_run how);

@@ -67,6 +67,8 @@ struct hv_vm_config {
 	struct hv_disk_config disk[HV_SLOT_BLK_MAX];
 	struct hv_net_config net[HV_SLOT_NET_MAX];
 	bool console, rng, balloon;
+	/* First thing on each vCPU thread (its seccomp filter); NULL: nothing. [vcpu] */
+	void (*vcpu_begins)(void);
 };
 
 /* X-macro: states of a VM. */

@@ -118,7 +118,16 @@ static void on_expired(void *arg)
 	vm_post(arg, HV_VM_IN_FENCED, HV_VM_EV_NONE, "run-until passed");
 }
 
+static void on_vcpu_begins(void *arg)
+{
+	struct hv_vm *vm = arg;
+
+	if (vm->cfg->vcpu_begins)
+		vm->cfg->vcpu_begins();
+}
+
 const struct hv_vcpus_ops hv__vm_vcpus_ops = {
+	.begins = on_vcpu_begins,
 	.ended = on_vcpu_ended,
 	.expired = on_expired,
 };

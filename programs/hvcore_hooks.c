@@ -13,6 +13,7 @@
 #include "hvcore/hv_disks.h"
 #include "programs/hvcore_hooks.h"
 #include "programs/hvcore_migrate.h"
+#include "programs/hvcore_seccomp.h"
 
 struct takeover {
 	struct stor_lease *lease;
@@ -59,7 +60,17 @@ static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__
 
 static struct hvcore_migrate migrate;
 
+static void vcpu_begins(void)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	/* The process' own filter stays in force in any case. */
+	if (hvcore_seccomp_vcpu(&err) < 0)
+		cm_warning("vCPU thread: %s", err.text);
+}
+
 const struct hv_core_hooks hvcore_hooks = {
+	.vcpu_begins = vcpu_begins,
 	.take_over = take_over,
 	.incoming = hvcore_migrate_incoming,
 	.restore = hvcore_migrate_restore,

@@ -79,7 +79,7 @@ static int vm_setup(struct hv_engine *e, struct cm_err *err)
 	if (kvm__has(e->kvm_fd, KVM_CAP_EXCEPTION_PAYLOAD))
 		e->has_payload = enable_cap(e->vm_fd, KVM_CAP_EXCEPTION_PAYLOAD, 1) == 0;
 	e->has_tsc_scaling = kvm__has(e->kvm_fd, KVM_CAP_TSC_CONTROL);
-	return kvm__irqchip_create(e, err);
+	return 0;
 }
 
 static int engine_open(struct hv_engine *e, struct cm_err *err)

@@ -39,7 +39,7 @@ struct kvm_slot {
 struct hv_engine {
 	struct hv_engine_base base;
 	int kvm_fd, vm_fd;
-	bool own_kvm_fd;
+	bool own_kvm_fd, irqchip;
 	bool has_tsc_attr, has_tsc_scaling, has_payload, dirty_manual;
 	struct hv_engine_config cfg;
 	size_t run_bytes;

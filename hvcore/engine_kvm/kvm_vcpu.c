@@ -32,6 +32,11 @@ int kvm__vcpu_create(struct hv_engine *e, unsigned index, struct cm_err *err)
 	int rc;
 
 	CM_ASSERT(index < e->cfg.vcpus && c->fd < 0);
+	/* After the memory is mapped: a slot that comes after the irqchip costs milliseconds (SRCU). */
+	rc = e->irqchip ? 0 : kvm__irqchip_create(e, err);
+	if (rc < 0)
+		return rc;
+	e->irqchip = true;
 	rc = kvm__ioctl(e->vm_fd, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
 	if (rc < 0)
 		return cm_err_set(err, CM_E_KVM, "KVM_CREATE_VCPU %u: %s", index, strerror(-rc));
