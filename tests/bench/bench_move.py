@@ -17,7 +17,7 @@ from observer import Observer
 
 FILL_MIB = int(os.environ.get("BENCH_FILL_MIB", "1024"))
 BEATS = 1000
-MAX_BLACKOUT_MS = 10
+MAX_BLACKOUT_MS = 30
 TIMEOUT_S = 60
 NAMES = ["B1_quick_blackout_tls", "B2_live_idle_tls", "B5_idle_blackout"]
 
@@ -157,5 +157,5 @@ def rows_of(env, observer, name):
 
 
 def run(env, names):
-    with Observer(env.observer, [os.path.join(env.dir, "a"), os.path.join(env.dir, "b")]) as observer:
+    with Observer(env.observer, [os.path.join(env.dir, "a"), os.path.join(env.dir, "b")], env.log) as observer:
         return [rows_of(env, observer, name) for name in names]

@@ -59,7 +59,7 @@ def one_peer(env, observer, number):
 
 def run(env, names):
     ours, peer = [], []
-    with Observer(env.observer, [os.path.join(env.dir, "beat")]) as observer:
+    with Observer(env.observer, [os.path.join(env.dir, "beat")], env.log) as observer:
         for number, side in env.alternate():
             if side == "ours":
                 ours.append(one_ours(env, observer, number))

@@ -7,10 +7,11 @@ import time
 
 
 class Observer:
-    """with Observer(program, [socket paths]) as o: ..."""
+    """with Observer(program, [socket paths], log) as o: ...   What the programs say goes to the file `log`."""
 
-    def __init__(self, program, sockets):
-        self.process = subprocess.Popen([program, *sockets], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    def __init__(self, program, sockets, log):
+        with open(log, "ab") as f:
+            self.process = subprocess.Popen([program, *sockets], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=f, bufsize=0)
         self.rest = b""
         self.events = []  # (kind, ns, [words])
 
