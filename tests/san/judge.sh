@@ -62,9 +62,12 @@ done
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/labsan-judge.XXXXXX") || exit 1
 pid=
+# removes the directory when this shell is gone, however it went; labsan ends with its parent
+exec 8> >(trap '' INT TERM HUP; cat >/dev/null; rm -rf "$dir")
 cleanup() {
 	[ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	rm -rf "$dir"
+	exec 8>&-
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
@@ -72,9 +75,9 @@ trap 'exit 1' INT TERM HUP
 start() {
 	rm -rf "$dir/state" "$dir"/disk* "$dir/ready" # an old ready line must not be read again
 	mkdir "$dir/state"
-	"$LABSAN" --portal 127.0.0.1:0 --portal 127.0.0.1:0 --iqn $iqn --state "$dir/state" \
+	"$LABSAN" --portal 127.0.0.1:0 --portal 127.0.0.1:0 --iqn $iqn --exit-with-parent --state "$dir/state" \
 		--lun "$dir/disk0,thin,size=100M" --lun "$dir/disk1,thin,blocksize=4096,size=800M" \
-		${JUDGE_ARGS:-} >"$dir/ready" 2>"$dir/err" &
+		${JUDGE_ARGS:-} >"$dir/ready" 2>"$dir/err" 8>&- &
 	pid=$!
 	for _ in $(seq 200); do
 		grep -qs '^ready' "$dir/ready" && break
@@ -107,7 +110,7 @@ judge() {
 	case $1 in iSCSI*) family=iSCSI ;; esac
 	start
 	[ "$1" = MultipathIO ] && url2=iscsi://$portal2/$iqn/$2
-	timeout -k 5 "$limit" iscsi-test-cu -d -v -t "$family.$1" "iscsi://$portal/$iqn/$2" $url2 >"$dir/out" 2>&1
+	timeout -k 5 "$limit" iscsi-test-cu -d -v -t "$family.$1" "iscsi://$portal/$iqn/$2" $url2 >"$dir/out" 2>&1 8>&-
 	local rc=$?
 	stop
 	local total ran passed failed skipped

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -62,6 +63,7 @@ static void usage(FILE *f)
 		"                              the old session (default), or lets them land later\n"
 		"  --lacks NAME,...            play a lesser array: these commands are not there\n"
 		"  --leaks NAME,...            ... these pass all reservations\n"
+		"  --exit-with-parent          end when the process that started labsan ends\n"
 		"  --real-sync                 SYNCHRONIZE CACHE and FUA call fdatasync\n"
 		"  --verbose                   say on stderr why sessions end\n");
 }
@@ -210,6 +212,7 @@ static const struct option options[] = {
 	{"real-sync", no_argument, NULL, 'f'},
 	{"lacks", required_argument, NULL, 'x'},
 	{"leaks", required_argument, NULL, 'k'},
+	{"exit-with-parent", no_argument, NULL, 'e'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -246,6 +249,9 @@ static int one_option(struct san *san, int opt, char *arg)
 		return san_scsi_mask(arg, &san->lacks);
 	case 'k':
 		return san_scsi_mask(arg, &san->leaks);
+	case 'e':
+		/* a test that is killed must not leave us behind */
+		return prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() == 1 ? -ESRCH : 0;
 	case 'f':
 		san->real_sync = true;
 		return 0;

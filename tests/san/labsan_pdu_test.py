@@ -8,10 +8,12 @@ labsan_pdu_test.py --fuzz N [--seed S]   sends N damaged PDUs; labsan must live 
 LABSAN names the program (default ./tests/san/labsan). Only 127.0.0.1 is used.
 """
 import argparse
+import atexit
 import json
 import os
 import random
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -41,10 +43,11 @@ class Target:
 
     def __init__(self, *args):
         self.dir = tempfile.mkdtemp(prefix="labsan-pdu.")
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.ctl_path = os.path.join(self.dir, "ctl")
         prog = os.environ.get("LABSAN", "./tests/san/labsan")
         self.proc = subprocess.Popen(
-            [prog, "--portal", "127.0.0.1:0", "--iqn", IQN, "--control", self.ctl_path,
+            [prog, "--portal", "127.0.0.1:0", "--iqn", IQN, "--exit-with-parent", "--control", self.ctl_path,
              "--lun", self.dir + "/d0,thin,size=16M", *args],
             stdout=subprocess.PIPE, text=True)
         words = self.proc.stdout.readline().split()
@@ -569,62 +572,98 @@ def seeds(s):
     return out
 
 
+TROUBLE = ("delay ms=5 count=3", "delay ms=40 class=write,caw count=2", "delay ms=20 class=pr count=1",
+           "error what=drop-before count=1", "error what=drop-after count=1", "error what=lose count=1",
+           "error what=busy class=read count=2", "error what=3/11/0 count=1", "clear", "drop all", "hang all",
+           "unhang all", "stall 0", "unstall all", "release", "attention all 2a/1", "reinstate sloppy",
+           "reinstate strict", "power-cut keep=50 seed=5", "power-on", "cache writethrough", "cache volatile",
+           "sessions", "luns", "rules", "lacks caw", "lacks none")
+
+
+def damage(rnd, session, corpus):
+    """One PDU of the corpus, perhaps with the right CmdSN, perhaps with some bytes changed."""
+    pdu = bytearray(rnd.choice(corpus))
+    if rnd.random() < 0.8:
+        pdu[24:28] = struct.pack(">I", session.cmdsn)
+        session.cmdsn += not pdu[0] & 0x40
+    for _ in range(rnd.choice((0, 0, 1, 1, 2, 4))):
+        where = rnd.randrange(len(pdu)) if rnd.random() < 0.3 else rnd.randrange(48)
+        pdu[where] = rnd.choice((0, 1, 0x7F, 0x80, 0xFF, rnd.randrange(256)))
+    if rnd.random() < 0.7:  # keep the framing, so that the damage gets further in
+        pdu[4] = 0
+        pdu[5:8] = struct.pack(">I", len(pdu) - 48)[1:]
+    if rnd.random() < 0.01:
+        del pdu[rnd.randrange(len(pdu)):]
+    return pdu
+
+
+def fuzz_turn(rnd, target, sessions):
+    """A few PDUs on one of three sessions; returns how many."""
+    slot = rnd.randrange(3)
+    s = sessions.get(slot)
+    if s is None:
+        s = Session(target, slot + 1, login=False)
+        s.sock.settimeout(0.2)  # labsan may be hung, on purpose
+        sessions[slot] = s
+        if rnd.random() < 0.9:
+            s.login({})
+    corpus = seeds(s)
+    n = rnd.randrange(1, 12)
+    s.sock.sendall(b"".join(damage(rnd, s, corpus) for _ in range(n)))
+    s.sock.setblocking(False)
+    try:
+        while s.sock.recv(1 << 16):
+            pass
+        raise Closed()
+    except BlockingIOError:
+        s.sock.settimeout(0.2)
+    if rnd.random() < 0.05:
+        raise Closed()
+    return n
+
+
 def fuzz(count, seed):
     rnd = random.Random(seed)
-    target = Target()
-    session, corpus, sent = None, [], 0
+    state = tempfile.mkdtemp(prefix="labsan-pdu.")
+    atexit.register(shutil.rmtree, state, ignore_errors=True)
+    target = Target("--cache", "volatile", "--state", state, "--write-log", state + "/log")
+    sessions, sent = {}, 0
     print("seed", seed)
-    while sent < count:
+    while sent < count and target.proc.poll() is None:
         try:
-            if session is None:
-                logged_in = rnd.random() < 0.9
-                session = Session(target, rnd.randrange(1, 4), login=logged_in)
-                corpus = seeds(session)
-            for _ in range(rnd.randrange(1, 12)):
-                pdu = bytearray(rnd.choice(corpus))
-                if rnd.random() < 0.8:
-                    pdu[24:28] = struct.pack(">I", session.cmdsn)
-                    session.cmdsn += not pdu[0] & 0x40
-                for _ in range(rnd.randrange(0, 5)):
-                    where = rnd.randrange(len(pdu)) if rnd.random() < 0.3 else rnd.randrange(48)
-                    pdu[where] = rnd.choice((0, 1, 0x7F, 0x80, 0xFF, rnd.randrange(256)))
-                if rnd.random() < 0.7:  # keep the framing, so that the damage gets further in
-                    pdu[4] = 0
-                    pdu[5:8] = struct.pack(">I", len(pdu) - 48)[1:]
-                if rnd.random() < 0.02:
-                    del pdu[rnd.randrange(len(pdu)):]
-                session.sock.sendall(pdu)
-                sent += 1
-            session.sock.setblocking(False)
-            try:
-                while session.sock.recv(1 << 16):
-                    pass
-                session.close()
-                session = None
-            except BlockingIOError:
-                session.sock.setblocking(True)
-            if session and rnd.random() < 0.05:
-                session.close()
-                session = None
-        except (Closed, RuntimeError, OSError):
-            if target.proc.poll() is not None:
-                print("labsan died, seed", seed, "after", sent, "PDUs")
-                return 1
-            if session:
-                session.close()
-            session = None
-    if session:
-        session.close()
+            sent += fuzz_turn(rnd, target, sessions)
+        except (Closed, OSError):
+            sent += 1
+            for slot in [k for k in sessions if rnd.random() < 0.5]:
+                sessions.pop(slot).close()
+        if rnd.random() < 0.03:
+            target.ctl(rnd.choice(TROUBLE))
+        if rnd.random() < 0.02:
+            for line in ("clear", "unhang all", "unstall all", "release", "power-on"):
+                target.ctl(line)
+    for s in sessions.values():
+        s.close()
+    if target.proc.poll() is not None:
+        print("labsan died, seed", seed, "after", sent, "PDUs")
+        return 1
+    for line in ("clear", "unhang all", "unstall all", "release", "power-on", "lacks none"):
+        target.ctl(line)
     check = Session(target, 9)
     check.tmf(5)
     alive = target.ctl("luns")["ok"] and check.recv()["op"] == 0x22
     check.close()
     code = target.stop()
+    shutil.rmtree(state, ignore_errors=True)
     print(sent, "PDUs, alive:", alive, "exit code:", code)
     return 0 if alive and code == 0 else 1
 
 
+def on_term(_signum, _frame):
+    sys.exit(143)  # runs the clean-up of the tests
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, on_term)
     parser = argparse.ArgumentParser()
     parser.add_argument("--fuzz", type=int)
     parser.add_argument("--seed", type=int, default=1)

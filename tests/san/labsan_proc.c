@@ -9,6 +9,7 @@
 #include "tests/san/labsan_proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -56,7 +57,7 @@ int labsan_proc_restart(struct labsan_proc *p)
 	int fd[2], ok;
 	FILE *f;
 
-	if (pipe(fd) < 0)
+	if (pipe2(fd, O_CLOEXEC) < 0)
 		return -errno;
 	p->pid = fork();
 	if (p->pid < 0)
@@ -79,15 +80,50 @@ int labsan_proc_restart(struct labsan_proc *p)
 	return -EIO;
 }
 
+/* Waits until the other end of the pipe is closed, by us or by our death. */
+static void clean_later(const char *dir, int fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char ch;
+
+	setsid();
+	signal(SIGINT, SIG_IGN);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	while (read(fd, &ch, 1) < 0 && errno == EINTR)
+		;
+	execlp("rm", "rm", "-rf", "--", dir, (char *)NULL);
+	_exit(127);
+}
+
+static int start_janitor(struct labsan_proc *p)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return -errno;
+	p->janitor = fork();
+	if (p->janitor == 0) {
+		close(fd[1]);
+		clean_later(p->dir, fd[0]);
+	}
+	close(fd[0]);
+	p->janitor_fd = fd[1];
+	return p->janitor < 0 ? -errno : 0;
+}
+
 int labsan_proc_start(struct labsan_proc *p, const char *const *args)
 {
 	const char *tmp = getenv("TMPDIR");
-	int i;
+	int i, rc;
 
 	memset(p, 0, sizeof(*p));
 	snprintf(p->dir, sizeof(p->dir), "%.30s/labsan.XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(p->dir))
 		return -errno;
+	rc = start_janitor(p);
+	if (rc < 0)
+		return rc;
 	snprintf(p->control, sizeof(p->control), "%s/ctl", p->dir);
 	snprintf(p->log, sizeof(p->log), "%s/log", p->dir);
 	for (i = 0; args[i]; i++) {
@@ -113,18 +149,6 @@ void labsan_proc_kill(struct labsan_proc *p, int sig)
 	p->pid = 0;
 }
 
-static void remove_dir(const struct labsan_proc *p)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		execlp("rm", "rm", "-rf", "--", p->dir, (char *)NULL);
-		_exit(127);
-	}
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-}
-
 int labsan_proc_stop(struct labsan_proc *p)
 {
 	int status = 0, code = -1;
@@ -135,8 +159,11 @@ int labsan_proc_stop(struct labsan_proc *p)
 			code = WEXITSTATUS(status);
 		p->pid = 0;
 	}
-	if (p->dir[0])
-		remove_dir(p);
+	if (p->janitor > 0) {
+		close(p->janitor_fd);
+		waitpid(p->janitor, NULL, 0);
+		p->janitor = 0;
+	}
 	return code;
 }
 

@@ -16,6 +16,8 @@
 
 struct labsan_proc {
 	pid_t pid;
+	pid_t janitor; /* removes the directory when we end, however we end */
+	int janitor_fd;
 	int port[2]; /* of the first two portals, both on 127.0.0.1 */
 	char dir[64];
 	char control[108];
