@@ -96,11 +96,12 @@ int clu_ocf_exit_of_state(const char *state)
 		const char *state;
 		int code;
 	} map[] = {
-		{"starting", CLU_OCF_OK},	   {"running", CLU_OCF_OK},
-		{"paused", CLU_OCF_OK},		   {"handing-over", CLU_OCF_OK},
-		{"saving", CLU_OCF_OK},		   {"stopping", CLU_OCF_OK},
-		{"incoming", CLU_OCF_NOT_RUNNING}, {"stopped", CLU_OCF_NOT_RUNNING},
-		{"failed", CLU_OCF_GENERIC},
+		{"running", CLU_OCF_OK},	   {"paused", CLU_OCF_OK},
+		{"handing-over", CLU_OCF_OK},	   {"saving", CLU_OCF_OK},
+		{"stopping", CLU_OCF_OK},	   {"incoming", CLU_OCF_NOT_RUNNING},
+		{"stopped", CLU_OCF_NOT_RUNNING},  {"failed", CLU_OCF_GENERIC},
+		/* Left over from a start that nobody waits for any more: to be stopped first. */
+		{"starting", CLU_OCF_GENERIC},
 	};
 
 	for (size_t i = 0; i < CM_ARRAY_LEN(map); i++)

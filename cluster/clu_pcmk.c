@@ -30,6 +30,7 @@ struct verb {
 	struct clu_exec *exec;
 	char *args[STEPS_MAX][ARGS_MAX + 1]; /* owned */
 	int steps, step;
+	bool waits; /* for a picture that is not older than the verb */
 	unsigned timeout_ms;
 	int not_found; /* code for "no such object" */
 	char what[192];
@@ -51,6 +52,8 @@ struct clu_pcmk {
 	struct verb *verbs;
 };
 
+static void verbs_released(struct clu_pcmk *p);
+
 static void picture_free(void *arg)
 {
 	struct clu_pcmk_picture *pic = arg;
@@ -64,6 +67,8 @@ static void picture_free(void *arg)
 /* --- pictures --------------------------------------------------------------------------------------- */
 static void refresh_done(struct clu_pcmk *p, const struct cm_err *err)
 {
+	bool again = p->again;
+
 	if (err) {
 		picture_free(p->next);
 		p->next = NULL;
@@ -77,6 +82,8 @@ static void refresh_done(struct clu_pcmk *p, const struct cm_err *err)
 		if (p->ops->picture)
 			p->ops->picture(p->pic, p->arg);
 	}
+	if (!again) /* a picture begun before a verb came does not count for it */
+		verbs_released(p);
 	if (p->again) {
 		p->again = false;
 		clu_pcmk_refresh(p);
@@ -286,12 +293,30 @@ static void verb_run(struct verb *v, bool needs_quorum)
 {
 	struct clu_pcmk *p = v->p;
 
-	if (!v->early.code && needs_quorum && p->pic && !p->pic->quorate)
-		cm_err_set(&v->early, CM_E_NO_QUORUM, "%s: this partition has no quorum", v->what);
-	if (v->early.code)
+	if (!v->early.code && needs_quorum && p->pic && !p->pic->quorate) {
+		v->waits = true; /* that picture may be old */
+		clu_pcmk_refresh(p);
+	} else if (v->early.code) {
 		cm_timer_arm_ns(&v->late, 0);
-	else
+	} else {
 		verb_step(v);
+	}
+}
+
+/* A new picture is there, or could not be had. */
+static void verbs_released(struct clu_pcmk *p)
+{
+	for (struct verb *v = p->verbs; v; v = v->next) {
+		if (!v->waits)
+			continue;
+		v->waits = false;
+		if (p->pic && !p->pic->quorate) {
+			cm_err_set(&v->early, CM_E_NO_QUORUM, "%s: this partition has no quorum", v->what);
+			cm_timer_arm_ns(&v->late, 0);
+		} else {
+			verb_step(v);
+		}
+	}
 }
 
 void clu_pcmk_vm_create(struct clu_pcmk *p, const char *vm, const struct clu_pcmk_param *params, size_t n,

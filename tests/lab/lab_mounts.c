@@ -73,6 +73,16 @@ static void system_mounts(int cgroup_fd)
 		lab_die("cannot make directories in /run");
 }
 
+/* hvcore sends its guest's heartbeat there if somebody listens: a witness outside, when there is one. */
+static void heartbeat_link(const struct lab_mounts *lm)
+{
+	char to[LAB_PATH_MAX];
+
+	lab_fmt(to, sizeof(to), "%s/beat/%s.sock", lm->dir, lm->name);
+	if (symlink(to, "/run/hvcluster/heartbeat.sock") != 0)
+		lab_die("cannot make /run/hvcluster/heartbeat.sock: %s", strerror(errno));
+}
+
 static void mask(const char *path)
 {
 	if (access(path, F_OK) == 0)
@@ -143,6 +153,7 @@ void lab_mounts_setup(const struct lab_mounts *lm)
 	must_mount(part, "/run/hvlab/build", NULL, MS_BIND, NULL);
 	mask_host();
 	new_boot_id(lm);
+	heartbeat_link(lm);
 	close(dir_fd);
 	close(build_fd);
 	close(src_fd);

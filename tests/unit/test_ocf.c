@@ -224,7 +224,7 @@ static void test_monitor_states(void **state)
 		int code;
 	} cases[] = {
 		{"{\"state\":\"running\"}", CLU_OCF_OK},	   {"{\"state\":\"paused\"}", CLU_OCF_OK},
-		{"{\"state\":\"handing-over\"}", CLU_OCF_OK},	   {"{\"state\":\"starting\"}", CLU_OCF_OK},
+		{"{\"state\":\"handing-over\"}", CLU_OCF_OK},	   {"{\"state\":\"starting\"}", CLU_OCF_GENERIC},
 		{"{\"state\":\"incoming\"}", CLU_OCF_NOT_RUNNING}, {"{\"state\":\"stopped\"}", CLU_OCF_NOT_RUNNING},
 		{"{\"state\":\"failed\"}", CLU_OCF_GENERIC},	   {"{\"state\":\"what\"}", CLU_OCF_GENERIC},
 		{"{\"state\":7}", CLU_OCF_GENERIC},		   {"not json", CLU_OCF_GENERIC},
