@@ -192,6 +192,18 @@ struct soft_pending {
 	uint32_t error;
 };
 
+/* The latest events, for people who look at a guest that went wrong. */
+#define SOFT_TRACE 64u
+struct soft_trace {
+	uint64_t icount;
+	uint64_t rip;
+	uint64_t cr2;
+	uint32_t error;
+	int16_t vector;
+	bool interrupt;
+	uint8_t cpl;
+};
+
 struct soft_counters {
 	uint64_t entries, exits_mmio, exits_pio, exits_halt, exits_irq, exits_other;
 	uint64_t block_hits, block_misses, tlb_misses, exceptions, unknown_insns, links;
@@ -248,6 +260,7 @@ struct soft_cpu {
 	struct soft_lapic *lapic;
 	struct soft_blocks *blocks;
 	struct soft_counters count;
+	struct soft_trace trace[SOFT_TRACE]; /* ring; count.exceptions is the next place */
 	char error[160];
 	uint64_t unknown_bytes; /* first bytes of the latest unknown instruction */
 	uint64_t unknown_rip;

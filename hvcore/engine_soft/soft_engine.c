@@ -399,6 +399,22 @@ static void soft_counters(struct hv_engine *e, unsigned index, struct hv_engine_
 			add_counters(vm->cpu[i], out);
 }
 
+static void dump_trace(const struct soft_cpu *cpu, FILE *to)
+{
+	uint64_t end = cpu->count.exceptions, at = end > SOFT_TRACE ? end - SOFT_TRACE : 0;
+
+	fprintf(to, " the latest exceptions and interrupts:\n");
+	for (; at < end; at++) {
+		const struct soft_trace *t = &cpu->trace[at % SOFT_TRACE];
+
+		fprintf(to,
+			"  at %" PRIu64 ": %s %d error %#x cr2 %#" PRIx64 " rip %#" PRIx64
+			" cpl %u\n",
+			t->icount, t->interrupt ? "interrupt" : "exception", t->vector, t->error,
+			t->cr2, t->rip, t->cpl);
+	}
+}
+
 static void soft_dump(struct hv_engine *e, unsigned index, FILE *to)
 {
 	static const char *const name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
@@ -425,6 +441,7 @@ static void soft_dump(struct hv_engine *e, unsigned index, FILE *to)
 			" unknown instructions %" PRIu64 ", the latest at %#" PRIx64
 			": bytes (low first) %016" PRIx64 "\n",
 			cpu->count.unknown_insns, cpu->unknown_rip, cpu->unknown_bytes);
+	dump_trace(cpu, to);
 }
 
 const struct hv_engine_ops hv_engine_soft = {

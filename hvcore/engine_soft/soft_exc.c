@@ -166,6 +166,18 @@ static uint64_t new_stack(struct soft_cpu *cpu, const struct gate *g, unsigned i
 	return sp & ~15ull;
 }
 
+static void trace(struct soft_cpu *cpu, const struct soft_pending *p)
+{
+	cpu->trace[cpu->count.exceptions++ % SOFT_TRACE] =
+		(struct soft_trace){.icount = cpu->icount,
+				    .rip = cpu->rip,
+				    .cr2 = p->vector == SOFT_PAGE_FAULT ? cpu->cr2 : 0,
+				    .error = p->error,
+				    .vector = (int16_t)p->vector,
+				    .interrupt = p->hard,
+				    .cpl = cpu->cpl};
+}
+
 void soft_exc_deliver(struct soft_cpu *cpu)
 {
 	struct soft_pending p = cpu->pending;
@@ -175,7 +187,7 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 	unsigned int cpl, i = 0;
 
 	cpu->delivering = p.hard ? SOFT_NMI : p.vector; /* an interrupt is benign, like an NMI */
-	cpu->count.exceptions++;
+	trace(cpu, &p);
 	g = read_gate(cpu, &p);
 	cs = gate_code(cpu, &g, &cpl);
 	sp = new_stack(cpu, &g, cpl);
