@@ -5,7 +5,7 @@
  * Requests are cut at extent borders and sent on to the volume's device. The map is read from the extent
  * table by ordinary requests, so not before the owner was admitted, and it is read anew in each
  * incarnation: whoever had the disk before can have changed it. A first write into an extent takes one:
- * COMPARE AND WRITE (free -> zeroing), clear it, COMPARE AND WRITE (zeroing -> used), then the data goes out.
+ * COMPARE AND WRITE (free -> zeroing), clear it, flush, COMPARE AND WRITE (zeroing -> used), then the data.
  * A crash in between leaves an extent in "zeroing", which reads as zero and is taken up again by the next
  * write. Parses data of the disk by stor_volfmt.c only.
  */
@@ -45,7 +45,7 @@ struct part {
 };
 TAILQ_HEAD(parts, part);
 
-enum grow { GROW_NONE, GROW_TAKE, GROW_ZERO, GROW_USE, GROW_LOOK_TAKE, GROW_LOOK_USE };
+enum grow { GROW_NONE, GROW_TAKE, GROW_ZERO, GROW_FLUSH, GROW_USE, GROW_LOOK_TAKE, GROW_LOOK_USE };
 
 struct disk {
 	struct stor_dev dev; /* first */
@@ -340,6 +340,15 @@ static void grow_send_zero(struct disk *d)
 	disk_out(d, &d->grow_req);
 }
 
+/* The zeroes must be durable before the extent is in use: after a power cut of the SAN another disk's old data would show. */
+static void grow_send_flush(struct disk *d)
+{
+	d->grow = GROW_FLUSH;
+	memset(&d->grow_req, 0, sizeof d->grow_req);
+	stor_req_flush(&d->grow_req, grow_done, d);
+	disk_out(d, &d->grow_req);
+}
+
 static bool entry_ours(const struct disk *d, const struct stor_extent *e)
 {
 	return e->disk == d->slot && e->generation == (uint16_t)d->desc.generation && e->logical == d->grow_logical;
@@ -443,6 +452,9 @@ static void grow_done(struct stor_req *req, int rc)
 		grow_send_zero(d);
 		break;
 	case GROW_ZERO:
+		grow_send_flush(d);
+		break;
+	case GROW_FLUSH:
 		grow_send_caw(d, GROW_USE, STOR_EXTENT_USED);
 		break;
 	case GROW_USE:

@@ -19,7 +19,7 @@
 #include "sharedstorage/stor_iscsi_int.h"
 #include "sharedstorage/stor_timing.h"
 
-#define ADM_TRIES 12
+#define ADM_TRIES 40
 
 /* --- administrative commands ------------------------------------------------------------ */
 

@@ -153,6 +153,10 @@ static void guard_holder(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	uint64_t holder, now = cm_now_ns();
 	unsigned type;
 
+	if (stor__adm_is(a, STOR_KEY_ATTENTION) && d->sess) {
+		cm_timer_arm_ms(&j->wait, 2);
+		return;
+	}
 	if (!guard_ok(j, a, "READ RESERVATION"))
 		return;
 	if (stor_pr_decode_reservation(a->buf, a->cmd.actual_bytes, &holder, &type)) {
@@ -178,6 +182,10 @@ static void guard_keys(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 
 	for (int i = 0; i < n; i++)
 		mine |= keys[i] == d->key;
+	if (stor__adm_is(a, STOR_KEY_ATTENTION) && d->sess) { /* the same trouble */
+		cm_timer_arm_ms(&j->wait, 2);
+		return;
+	}
 	if (n >= 0 && !mine) {
 		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key was removed from the lock LUN", d->label);
 		return guard_end(j, CM_E_SAN_CONFLICT);
@@ -191,7 +199,8 @@ static void guard_reserved(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	struct stor_guard_job *j = arg;
 
-	if (a->cmd.status == STOR_SCSI_CONFLICT)
+	/* Each RELEASE of another host is a unit attention (2A/04) for us: with many waiters they do not end. */
+	if (a->cmd.status == STOR_SCSI_CONFLICT || stor__adm_is(a, STOR_KEY_ATTENTION))
 		return stor__adm_read_keys(d, guard_keys, j);
 	if (guard_ok(j, a, "RESERVE"))
 		guard_compare(j);

@@ -51,7 +51,7 @@ static void sess_fail(struct stor_sess *s, int code, const char *what, const cha
 		return;
 	s->dead = true;
 	if (code)
-		cm_err_set(&s->why, code, "%s: %s%s", s->portal, what, word);
+		cm_err_set(&s->why, code, "%s: %s%.*s", s->portal, what, (int)strcspn(word, "\n"), word);
 	if (s->io_on)
 		cm_io_fini(&s->io);
 	s->io_on = false;

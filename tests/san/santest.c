@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,6 +247,85 @@ const char *san_log_path(const struct san_target *t, char *out, size_t cap)
 {
 	snprintf(out, cap, "%s/writes.jsonl", t->dir);
 	return out;
+}
+
+/* --- wires ------------------------------------------------------------------------------- */
+
+static bool forward(int from, int to)
+{
+	char buf[65536];
+	ssize_t n = read(from, buf, sizeof buf);
+
+	for (ssize_t at = 0; at < n;) {
+		ssize_t put = write(to, buf + at, (size_t)(n - at));
+
+		if (put <= 0)
+			return false;
+		at += put;
+	}
+	return n > 0;
+}
+
+static void wire_connection(int in, int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int out = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	struct pollfd p[2] = {{.fd = in, .events = POLLIN}, {.fd = out, .events = POLLIN}};
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	setsockopt(in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (connect(out, (struct sockaddr *)&a, sizeof a))
+		_exit(0);
+	for (;;) {
+		if (poll(p, 2, -1) < 0)
+			_exit(0);
+		if (p[0].revents && !forward(in, out))
+			_exit(0);
+		if (p[1].revents && !forward(out, in))
+			_exit(0);
+	}
+}
+
+int san_wire(struct san_target *t, int *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), pid;
+
+	*port = free_port();
+	a.sin_port = htons((uint16_t)*port);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	pid = fork();
+	if (pid) {
+		setpgid(pid, pid);
+		close(fd);
+		return pid;
+	}
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		int in = accept(fd, NULL, NULL);
+
+		if (in >= 0 && !fork())
+			wire_connection(in, t->port);
+		close(in);
+	}
+}
+
+void san_wire_cut(int wire, bool cut)
+{
+	assert_int_equal(kill(-wire, cut ? SIGSTOP : SIGCONT), 0);
+}
+
+void san_wire_end(int wire)
+{
+	kill(-wire, SIGKILL);
+	waitpid(wire, NULL, 0);
 }
 
 /* --- hosts ------------------------------------------------------------------------------ */

@@ -39,6 +39,14 @@ void san_ctl(struct san_target *t, const char *fmt, ...) __attribute__((format(p
 void san_url(const struct san_target *t, unsigned lun, const char *options, char *out, size_t cap);
 const char *san_log_path(const struct san_target *t, char *out, size_t cap);
 
+/*
+ * A wire to the target that can be cut: a process group that forwards TCP. SIGSTOP to the group is a cable that is out,
+ * SIGCONT puts it back. Returns its pid (= group); *port is where to connect.
+ */
+int san_wire(struct san_target *t, int *port);
+void san_wire_cut(int wire, bool cut);
+void san_wire_end(int wire);
+
 /* One host's view: a device, maybe a lease. */
 struct san_host {
 	struct cm_loop *loop;

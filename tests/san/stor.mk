@@ -3,13 +3,16 @@
 noinst_LIBRARIES += libsantest.a
 libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-STOR_SAN_TESTS = tests/san/test_san_io
+STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
-SAN_LDADD = libsantest.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+SAN_LDADD = libsantest.a libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
 tests_san_test_san_io_SOURCES = tests/san/test_san_io.c
 tests_san_test_san_io_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_io_LDADD = $(SAN_LDADD)
+tests_san_test_san_lease_SOURCES = tests/san/test_san_lease.c
+tests_san_test_san_lease_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_lease_LDADD = $(SAN_LDADD)
 
 .PHONY: check-san-stor
 check-san-stor: $(STOR_SAN_TESTS) tests/san/labsan
