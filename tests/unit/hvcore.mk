@@ -6,3 +6,10 @@ tests_unit_test_hv_vm_SOURCES = tests/unit/test_hv_vm.c
 tests_unit_test_hv_vm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_hv_vm_LDADD = libhvcore.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
 	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm
+check_PROGRAMS += tests/unit/test_hvcore
+TESTS += tests/unit/test_hvcore
+tests_unit_test_hvcore_SOURCES = tests/unit/test_hvcore.c
+tests_unit_test_hvcore_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LZ4_CFLAGS) $(LZMA_CFLAGS) \
+	$(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
+tests_unit_test_hvcore_LDADD = libhvcore.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
+	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm
