@@ -19,6 +19,8 @@
 #include "common/cm_log.h"
 
 #define START_TRIES_MAX 8u
+#define START_LOOKS_MAX 10u
+#define START_LOOK_MS   200u
 
 struct clu__start {
 	struct clu_agent *agent;
@@ -28,7 +30,7 @@ struct clu__start {
 	Hv__Proof *proof;
 	char image[512];
 	uint64_t deadline_ns;
-	unsigned tries;
+	unsigned tries, looks;
 	struct clu__proof_search *search;
 	struct cm_timer again;
 	void (*progress)(const char *text, void *arg);
@@ -246,9 +248,14 @@ static void start_try(struct clu__start *s)
 	snprintf(heartbeat, sizeof heartbeat, "%s/heartbeat.sock", a->conf->run_dir);
 	start.console_log = console;
 	start.heartbeat_socket = access(heartbeat, F_OK) == 0 ? heartbeat : (char *)(uintptr_t) "";
-	if (start_check(s, &err) || clu__store_resolve(a, start.vm, &err) ||
-	    clu_super_spawn(a->super, &start, start_spawned, s, &err))
+	if (clu__store_resolve(a, start.vm, &err) == CM_E_NO_DISK && a->pcmk && s->looks++ < START_LOOKS_MAX) {
+		/* Our picture of the cluster may be older than the volume. */
+		clu_pcmk_refresh(a->pcmk);
+		cm_timer_arm_ms(&s->again, START_LOOK_MS);
+	} else if (err.code || start_check(s, &err) ||
+		   clu_super_spawn(a->super, &start, start_spawned, s, &err)) {
 		start_end(s, NULL, &err);
+	}
 	hv__vm_config__free_unpacked(start.vm, NULL);
 }
 
