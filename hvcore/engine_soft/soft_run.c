@@ -16,6 +16,7 @@
 #include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mmu.h"
+#include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_vm.h"
@@ -240,18 +241,23 @@ static bool look_around(struct soft_cpu *cpu)
 /* --- the loop
  * --------------------------------------------------------- */
 
-/* One instruction, then #DB: RFLAGS.TF is set. */
+/*
+ * RFLAGS.TF is set: one instruction, then #DB, also if the instruction cleared TF (POPF). SYSCALL is
+ * the exception: it may mask TF.
+ */
 static void single_step(struct soft_cpu *cpu)
 {
 	uint64_t before = cpu->icount;
 	const struct soft_op *op = soft_block_single(cpu);
+	bool trap = !op || op->fn != soft_op_syscall;
 
 	atomic_store(&cpu->limit, 0); /* whatever the instruction is, it comes back here */
 	while (op)
 		op = op->fn(cpu, op);
-	if (cpu->icount != before && cpu->eflags & SOFT_TF) {
+	if (cpu->icount != before && (trap || cpu->eflags & SOFT_TF)) {
 		cpu->dr6 |= 1u << 14;
 		cpu->pending = (struct soft_pending){.vector = SOFT_DB};
+		cpu->mp_state = HV_MP_RUNNABLE; /* it may have been a HLT */
 	}
 }
 
