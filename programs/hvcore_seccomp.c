@@ -171,6 +171,15 @@ static int add(scmp_filter_ctx f, const int *calls, size_t n)
 
 static int load(bool process, struct cm_err *err)
 {
+#ifdef HV_SANITIZED
+	/* A sanitizer's runtime needs calls of its own (ptrace, sigaltstack); such builds are for tests. */
+	(void)process;
+	(void)err;
+	(void)common_calls;
+	(void)process_calls;
+	(void)add;
+	return 0;
+#else
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int rc;
 
@@ -185,6 +194,7 @@ static int load(bool process, struct cm_err *err)
 		rc = seccomp_load(f);
 	seccomp_release(f);
 	return rc < 0 ? cm_err_set(err, rc, "seccomp: %s", strerror(-rc)) : 0;
+#endif
 }
 
 int hvcore_seccomp_process(struct cm_err *err)
