@@ -18,7 +18,9 @@
  *   CM_E_LEASE_LOST: somebody else owns. -ECANCELED (cancelled or closed before the SAN answered):
  *   the outcome is not known, the block decides: never resume without resume().
  *   resume: after any failure before the commit; clears the intent by COMPARE AND WRITE; 0: run.
- * Migration, destination: self() goes to the source, then
+ * Migration, destination: a new lease for each attempt (its instance id is what the intent names: an intent of a
+ * later attempt must not fit the memory of an earlier one; tests/sim/sim_owner.c found that). self() goes to the
+ * source, then
  *   accept, when the source says that it committed, or on its silence. 0: we own and won our first
  *   renewal: run. -EAGAIN: the source owns still and intends to hand over to us. CM_E_LEASE_HELD:
  *   somebody owns and there is no intent for us: drop the VM's memory.
