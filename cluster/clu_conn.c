@@ -74,7 +74,7 @@ static const struct px_verb ocf_verbs[] = {
 	{"local-stop", "vm force timeout_ms", clu__verb_local_stop, true},
 	{"local-status", "vm", clu__verb_local_status, false},
 	{"local-migrate-to", "vm node timeout_ms", clu__verb_local_migrate_to, true},
-	{"local-migrate-from", "vm node timeout_ms", clu__verb_local_migrate_from, true},
+	{"local-migrate-from", "vm timeout_ms", clu__verb_local_migrate_from, true},
 };
 
 /* Besides these a peer may use the operator's verbs, for a VM that is here: an agent forwards them. */
