@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The CPU model. Vendor GenuineIntel, family 6, model 15: old enough that no kernel expects more than is here, and
- * with ARCH_CAPABILITIES it says that it is immune to the faults of real CPUs, so Linux does without page table
- * isolation and buffer clearing (an "AuthenticAMD" would bring retpolines and untrained returns instead).
- * The KVM leaves announce nothing but kvmclock and "port 80 delays are not needed".
+ * The CPU model: an early 64-bit AMD (family 15, model 5) with later features added. Linux knows
+ * that these have none of the faults that cost most (meltdown, L1TF, MDS, speculative store bypass,
+ * retbleed), so by itself it does without page table isolation and buffer clearing, whatever leaves
+ * and MSRs the contract lets through; an interpreter has none of them either. The KVM leaves
+ * announce nothing but kvmclock and "port 80 delays are not needed".
  */
 #include "config.h"
 
@@ -15,10 +16,14 @@
 
 #define BIT(n) (1u << (n))
 
-/* FPU DE PSE TSC MSR PAE CX8 APIC PGE CMOV PAT CLFLUSH MMX FXSR SSE SSE2; HTT says "more than one" */
+/* Family 15, model 5, stepping 10 */
+#define SIGNATURE 0xf5au
+
+/* FPU DE PSE TSC MSR PAE CX8 APIC PGE CMOV PAT CLFLUSH MMX FXSR SSE SSE2; HTT says "more than one"
+ */
 #define EDX_1                                                                                      \
-	(BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(13) | BIT(15) | BIT(16) |       \
-	 BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(28))
+	(BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(13) |         \
+	 BIT(15) | BIT(16) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(28))
 /* SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT TSC-deadline hypervisor */
 #define ECX_1 (BIT(0) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(31))
 /* FSGSBASE ERMS; FSRM, ARCH_CAPABILITIES */
@@ -26,8 +31,8 @@
 #define EDX_7 (BIT(4) | BIT(29))
 
 static const struct hv_cpuid_leaf model[] = {
-	{.function = 0, .eax = 0x16, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69},
-	{.function = 1, .eax = 0x6fb, .ebx = 8 << 8, .ecx = ECX_1, .edx = EDX_1},
+	{.function = 0, .eax = 0x16, .ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65},
+	{.function = 1, .eax = SIGNATURE, .ebx = 8 << 8, .ecx = ECX_1, .edx = EDX_1},
 	{.function = 2, .eax = 0x00000001},
 	{.function = 6, .eax = BIT(2)}, /* ARAT */
 	{.function = 7, .flags = 1, .ebx = EBX_7, .edx = EDX_7},
@@ -35,12 +40,23 @@ static const struct hv_cpuid_leaf model[] = {
 	{.function = 0x15, .eax = 1, .ebx = 1, .ecx = SOFT_TSC_KHZ * 1000},
 	{.function = 0x16, .eax = SOFT_TSC_KHZ / 1000, .ebx = SOFT_TSC_KHZ / 1000},
 	/* "KVMKVMKVM": clocksource2, no I/O delay, stable clock */
-	{.function = 0x40000000, .eax = 0x40000001, .ebx = 0x4b4d564b, .ecx = 0x564b4d56, .edx = 0x4d},
+	{.function = 0x40000000,
+	 .eax = 0x40000001,
+	 .ebx = 0x4b4d564b,
+	 .ecx = 0x564b4d56,
+	 .edx = 0x4d},
 	{.function = 0x40000001, .eax = BIT(1) | BIT(3) | BIT(24)},
 	{.function = 0x80000000, .eax = 0x80000008},
 	/* LAHF; SYSCALL NX RDTSCP LM */
-	{.function = 0x80000001, .ecx = BIT(0), .edx = BIT(11) | BIT(20) | BIT(27) | BIT(29)},
-	{.function = 0x80000002, .eax = 0x756c6376, .ebx = 0x72657473, .ecx = 0x666f7320, .edx = 0x00000074},
+	{.function = 0x80000001,
+	 .eax = SIGNATURE,
+	 .ecx = BIT(0),
+	 .edx = BIT(11) | BIT(20) | BIT(27) | BIT(29)},
+	{.function = 0x80000002,
+	 .eax = 0x6c637668,
+	 .ebx = 0x65747375,
+	 .ecx = 0x6f732072,
+	 .edx = 0x00007466},
 	{.function = 0x80000003},
 	{.function = 0x80000004},
 	{.function = 0x80000007, .edx = BIT(8)}, /* invariant TSC */
@@ -57,7 +73,8 @@ void soft_cpuid_supported(struct hv_cpuid *out)
 static const struct hv_cpuid_leaf *find(const struct hv_cpuid *c, uint32_t function, uint32_t index)
 {
 	for (uint32_t i = 0; i < c->count && i < HV_CPUID_MAX; i++)
-		if (c->leaf[i].function == function && (!(c->leaf[i].flags & 1) || c->leaf[i].index == index))
+		if (c->leaf[i].function == function &&
+		    (!(c->leaf[i].flags & 1) || c->leaf[i].index == index))
 			return &c->leaf[i];
 	return NULL;
 }
