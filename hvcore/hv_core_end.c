@@ -6,12 +6,28 @@
 #include "config.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "common/cm_log.h"
 #include "hvcore/hv_core_int.h"
 
 /* The last words need a turn of the loop to leave. */
 #define LINGER_MS 20u
+
+/* The SAN may never answer: the end comes in any case. The block stays as it is; a takeover needs a
+ * proof. */
+#define GIVE_UP_MS 20000u
+
+static void give_up(struct cm_timer *t, void *arg)
+{
+	struct hv_core *core = arg;
+
+	(void)t;
+	cm_error("the end did not come within %u ms (state %s): by force, nothing is released",
+		 GIVE_UP_MS, core->vm ? hv_vm_state_name(hv_vm_state(core->vm)) : "none");
+	cm_log_fini();
+	_exit(5);
+}
 
 static void stop_loop(struct cm_timer *t, void *arg)
 {
@@ -27,13 +43,17 @@ static void disks_closed(void *arg)
 	struct hv_core *core = arg;
 
 	core->disks = NULL;
-	hv_core_set_state(core, HV_CORE_STOPPED);
+	hv_vm_free(core->vm);
+	core->vm = NULL;
+	/* "stopped" tells the agent that the block is free. */
+	hv_core_set_state(core, core->release_rc < 0 ? HV_CORE_FAILED : HV_CORE_STOPPED);
 	for (unsigned i = 0; i < core->enders; i++)
 		core->ender[i].fn(core->ender[i].arg, core->release_rc);
 	core->enders = 0;
 	if (core->ctl)
 		hv_ctl_close(core->ctl);
 	core->ctl = NULL;
+	cm_timer_fini(&core->giveup);
 	cm_timer_init(&core->linger, core->loop, stop_loop, core);
 	cm_timer_arm_ms(&core->linger, LINGER_MS);
 }
@@ -42,21 +62,23 @@ static void owner_closed(void *arg)
 {
 	struct hv_core *core = arg;
 
-	core->owner = NULL;
 	if (core->disks)
 		hv_disks_close(core->disks, disks_closed, core);
 	else
 		disks_closed(core);
 }
 
+/* The VM goes last: requests that the SAN never answered end when the disks are closed. */
 static void free_all(struct hv_core *core)
 {
-	if (core->owner)
-		hv_owner_set_vm(core->owner, NULL);
-	hv_vm_free(core->vm);
-	core->vm = NULL;
-	if (core->owner)
-		hv_owner_close(core->owner, owner_closed, core);
+	struct hv_owner *owner = core->owner;
+
+	core->closing = true;
+	core->owner = NULL;
+	if (core->vm)
+		hv_vm_halt(core->vm);
+	if (owner)
+		hv_owner_close(owner, owner_closed, core);
 	else
 		owner_closed(core);
 }
@@ -162,6 +184,8 @@ void hv_core_end(struct hv_core *core, int exit_code, bool release)
 	core->release = release;
 	if (core->state != HV_CORE_FAILED)
 		hv_core_set_state(core, HV_CORE_STOPPING);
+	cm_timer_init(&core->giveup, core->loop, give_up, core);
+	cm_timer_arm_ms(&core->giveup, GIVE_UP_MS);
 	if (!core->hooks.end || !core->hooks.end(core))
 		hv_core_end_go(core);
 }

@@ -31,7 +31,7 @@ struct hv_core {
 	int console_log_fd, heartbeat_fd, kvm_fd;
 
 	/* the end */
-	bool ending, release;
+	bool ending, release, closing;
 	int exit_code, release_rc;
 	struct {
 		hv_vm_done_fn fn;
@@ -40,7 +40,7 @@ struct hv_core {
 	unsigned enders;
 	unsigned flushing;
 	struct stor_req flush[HV_SLOT_BLK_MAX];
-	struct cm_timer linger;
+	struct cm_timer linger, giveup;
 };
 
 /* hv_core_conf.c: fills core->vmcfg from core->start, opens kernel and initrd. */

@@ -91,7 +91,7 @@ void hv_core_status(struct hv_core *core, struct hv_json *j)
 	hv_json_u64(j, "private_bytes", private_bytes());
 	if (core->owner)
 		put_lease(core, j);
-	if (core->disks) {
+	if (core->disks && !core->closing) {
 		put_disks(core, j);
 		hv_json_str(j, "storage", hv_disks_trouble(core->disks));
 	}

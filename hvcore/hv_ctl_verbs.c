@@ -14,6 +14,7 @@
 #include "common/cm_trace.h"
 #include "hvcore/hv_core_int.h"
 #include "hvcore/hv_ctl_int.h"
+#include "hvcore/hv_devices.h"
 
 #define STOP_TIMEOUT_MS 60000u
 
@@ -193,6 +194,30 @@ static void verb_power_button(struct px_req *q, void *ctx)
 		px_req_ok(q, NULL);
 }
 
+static void verb_balloon(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct cm_err err = CM_ERR_INIT;
+	uint64_t bytes;
+	struct hv_dev *dev;
+
+	if (!need_vm(q, core))
+		return;
+	if (px_req_u64(q, "bytes", 0, 0, core->vmcfg.memory_bytes, &bytes, &err) < 0) {
+		px_req_fail(q, &err);
+		return;
+	}
+	hv_lock_take(hv_vm_lock(core->vm));
+	dev = hv_vm_dev(core->vm, hv_dev_balloon.name, 0);
+	if (dev)
+		hv_balloon_set(dev, bytes);
+	hv_lock_drop(hv_vm_lock(core->vm));
+	if (dev)
+		px_req_ok(q, NULL);
+	else
+		px_req_failf(q, CM_E_VM_STATE, "the VM's devices are not built");
+}
+
 /* --- for people and developers ------------------------------------------------------ */
 
 static void watch_gone(struct px_req *q)
@@ -272,6 +297,7 @@ const struct px_verb hv__ctl_verbs[] = {
 	{"status", "", verb_status, false},	{"stop", "force timeout_ms", verb_stop, true},
 	{"pause", "", verb_pause, true},	{"resume", "", verb_resume, true},
 	{"reset", "", verb_reset, true},	{"power-button", "", verb_power_button, true},
+	{"balloon", "bytes", verb_balloon, true},
 	{"console", "", hv__ctl_console, true}, {"watch", "", verb_watch, false},
 	{"dump", "", verb_dump, true},		{"log-level", "level", verb_log_level, true},
 	{"fault", "spec", verb_fault, true},

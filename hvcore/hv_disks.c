@@ -206,7 +206,7 @@ static void store_event(struct stor_dev *dev, enum stor_dev_event event, const s
 	case STOR_EVENT_STALLED:
 	case STOR_EVENT_CONFLICT:
 		snprintf(d->trouble, sizeof(d->trouble), "%.190s", err->text);
-		cm_warning("storage: %s", err->text);
+		cm_notice("storage: %s", err->text);
 		break;
 	case STOR_EVENT_RESUMED:
 		d->trouble[0] = '\0';

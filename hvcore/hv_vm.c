@@ -158,6 +158,16 @@ int hv_vm_stop(struct hv_vm *vm, hv_vm_done_fn done, void *arg, struct cm_err *e
 	return feed_done(vm, HV_VM_IN_STOP, "stop", done, arg, err);
 }
 
+void hv_vm_halt(struct hv_vm *vm)
+{
+	hv_vm_set_run_until(vm, 0);
+	hv_vcpus_stop(vm->vcpus);
+	hv_lock_take(&vm->lock);
+	if (vm->devs.built)
+		(void)hv_devset_pause(&vm->devs);
+	hv_lock_drop(&vm->lock);
+}
+
 int hv_vm_reset(struct hv_vm *vm, struct cm_err *err)
 {
 	if (!hv__vm_feed(vm, HV_VM_IN_RESET, "asked"))

@@ -136,6 +136,9 @@ int hv_vm_pause(struct hv_vm *vm, hv_vm_done_fn done, void *arg, struct cm_err *
 int hv_vm_reset(struct hv_vm *vm, struct cm_err *err) cm_must_check;
 /* Stops and drains, then OFF; done as in pause. */
 int hv_vm_stop(struct hv_vm *vm, hv_vm_done_fn done, void *arg, struct cm_err *err) cm_must_check;
+/* Stops the vCPUs and lets the devices take nothing new; nothing is waited for. Only hv_vm_free may
+ * follow. */
+void hv_vm_halt(struct hv_vm *vm);
 /* Presses the power button (the guest may shut down). -2006 if not running. */
 int hv_vm_power_button(struct hv_vm *vm, struct cm_err *err) cm_must_check;
 
