@@ -2,9 +2,10 @@
 # The CPU engines by themselves: make check-engine.
 #  check_insn   random instructions natively on the host CPU against the interpreter
 #  check_works  a small guest on every engine against the same C code natively
+#  check_same   the small guest on two engines: the same registers, memory, accesses and dirty pages
 #  check_saves  the small guest, its state moved between engines thousands of times
 #  check_fuzz   guests and states made of random bytes
-EXTRA_PROGRAMS += check_insn check_works check_saves check_fuzz
+EXTRA_PROGRAMS += check_insn check_works check_same check_saves check_fuzz
 engine_gen_sources = \
 	tests/engine/insn_case.h \
 	tests/engine/insn_form.c tests/engine/insn_form.h \
@@ -21,6 +22,8 @@ check_insn_SOURCES = $(engine_gen_sources) \
 check_insn_LDADD = $(engine_libs)
 check_works_SOURCES = $(engine_rig_sources) tests/engine/check_works.c tests/engine/rig_work.c tests/engine/rig_work.h
 check_works_LDADD = $(engine_libs)
+check_same_SOURCES = $(engine_rig_sources) tests/engine/check_same.c
+check_same_LDADD = $(engine_libs)
 check_saves_SOURCES = $(engine_rig_sources) tests/engine/check_saves.c tests/engine/rig_work.c tests/engine/rig_work.h
 check_saves_LDADD = $(engine_libs)
 check_fuzz_SOURCES = $(engine_gen_sources) $(engine_rig_sources) tests/engine/check_fuzz.c
@@ -37,18 +40,25 @@ tests/engine/rig.elf: $(rig_parts)
 	$(AM_V_CCLD)$(MKDIR_P) tests/engine && $(CC) $(rig_cflags) -nostdlib -static -no-pie -Wl,--build-id=none \
 		-Wl,-T,$(rig_dir)/rig.ld -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -o $@ \
 		$(rig_dir)/rig_entry.S $(rig_dir)/rig_payload.c $(rig_dir)/rig_work.c
-CLEANFILES += check_insn check_works check_saves check_fuzz tests/engine/rig.elf
+CLEANFILES += check_insn check_works check_same check_saves check_fuzz tests/engine/rig.elf
 EXTRA_DIST += tests/engine/rig_payload.c tests/engine/rig_entry.S tests/engine/rig.ld
 
 # New seeds every time, printed; and the proof that a wrong bit would be seen.
 CHECK_ENGINE_COUNT = 10000000
 CHECK_ENGINE_SAVES = 2000
 CHECK_ENGINE_SECONDS = 60
-check-engine: check_insn check_works check_saves check_fuzz tests/engine/rig.elf
+check-engine: check_insn check_works check_same check_saves check_fuzz tests/engine/rig.elf
 	./check_insn --count $(CHECK_ENGINE_COUNT)
 	@./check_insn --count 200000 --corrupt >/dev/null; test $$? = 1 || \
 		{ echo "check_insn does not see corrupted results"; exit 1; }
 	./check_works tests/engine/rig.elf
+	./check_same tests/engine/rig.elf || test $$? = 77
 	./check_saves tests/engine/rig.elf --count $(CHECK_ENGINE_SAVES)
 	./check_fuzz --seconds $(CHECK_ENGINE_SECONDS)
 .PHONY: check-engine
+
+# A whole userland; needs root and a Debian mirror.
+check-debian: tests/soft/soft_boot tests/guest/recordd tests/guest/beatd
+	$(top_srcdir)/tests/engine/check-debian $(builddir)
+.PHONY: check-debian
+EXTRA_DIST += tests/engine/check-debian tests/engine/userland.sh

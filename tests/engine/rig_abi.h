@@ -38,6 +38,7 @@
 #define RIG_USER    6
 #define RIG_SORT    7
 #define RIG_WORKS   8
+#define RIG_NO_TIMER 0x100 /* ored to the work: no interrupts, so that every run is the same to the last bit */
 
 #define RIG_TIMER_VECTOR 0x40
 #define RIG_TIMER_COUNT	 20000 /* of a 1 GHz clock: 20 us */

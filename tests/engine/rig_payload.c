@@ -179,9 +179,11 @@ void rig_main(uint64_t work, uint64_t amount)
 	wrmsr(MSR_STAR, (uint64_t)RIG_CS << 32 | (uint64_t)(RIG_DS | 3) << 48);
 	wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)rig_syscall);
 	wrmsr(MSR_SFMASK, 0x200);
-	start_timer();
-	__asm__ volatile("sti");
-	result = run(work, amount);
+	if (!(work & RIG_NO_TIMER)) {
+		start_timer();
+		__asm__ volatile("sti");
+	}
+	result = run(work & ~(uint64_t)RIG_NO_TIMER, amount);
 	__asm__ volatile("cli");
 	out32(RIG_PORT_RESULT, (uint32_t)result);
 	out32(RIG_PORT_RESULT, (uint32_t)(result >> 32));
