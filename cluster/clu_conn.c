@@ -108,17 +108,19 @@ static void conn_drop(struct clu__conn *k)
 
 static void conn_run(struct clu__conn *k, struct px_msg *m)
 {
-	px_verbs_run(operator_verbs, CM_ARRAY_LEN(operator_verbs), ocf_verbs, CM_ARRAY_LEN(ocf_verbs), k->chan,
-		     &k->reqs, m, k->agent);
+	const struct px_verb *own = k->peer ? peer_verbs : ocf_verbs;
+
+	px_verbs_run(operator_verbs, CM_ARRAY_LEN(operator_verbs), own,
+		     k->peer ? CM_ARRAY_LEN(peer_verbs) : CM_ARRAY_LEN(ocf_verbs), k->chan, &k->reqs, m, k->agent);
 }
 
 /* Verbs that look at VMs, nodes or volumes must not answer from a picture that is older than the question;
- * local- verbs never look. */
+ * local- and peer- verbs never look. */
 static bool conn_needs_picture(const struct clu__conn *k, const Hv__Request *r)
 {
 	static const char *const never[] = {"events", "host-check"};
 
-	if (!k->agent->pcmk || strncmp(r->verb, "local-", 6) == 0)
+	if (!k->agent->pcmk || strncmp(r->verb, "local-", 6) == 0 || strncmp(r->verb, "peer-", 5) == 0)
 		return false;
 	for (size_t i = 0; i < CM_ARRAY_LEN(never); i++)
 		if (strcmp(r->verb, never[i]) == 0)
@@ -154,9 +156,6 @@ static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
 		clu__console_input(c, m->msg);
 	} else if (m->type != PX_REQUEST) {
 		cm_warning("a %s sent a %s", k->peer ? "peer" : "client", px_type_name((uint16_t)m->type));
-	} else if (k->peer) {
-		px_verbs_run(peer_verbs, CM_ARRAY_LEN(peer_verbs), operator_verbs, CM_ARRAY_LEN(operator_verbs),
-			     c, &k->reqs, m, k->agent);
 	} else if (conn_needs_picture(k, m->msg)) {
 		struct waiting *w = calloc(1, sizeof *w), **end = &k->waiting;
 
