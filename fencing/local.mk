@@ -3,4 +3,5 @@ noinst_LIBRARIES += libfencing.a
 libfencing_a_SOURCES = \
 	fencing/fen_evidence.c \
 	fencing/fen_proof.c fencing/fen_proof.h fencing/fen_proof_int.h \
-	fencing/fen_shut_out.c
+	fencing/fen_shut_out.c \
+	fencing/fen_wd.c fencing/fen_wd.h

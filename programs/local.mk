@@ -24,3 +24,8 @@ programs_hvcore_SOURCES = programs/hvcore_main.c \
 programs_hvcore_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(SECCOMP_CFLAGS) $(CAPNG_CFLAGS)
 programs_hvcore_LDADD = libmigration.a libfencing.a libhvcore.a libsharedstorage.a libproto.a libcommon.a \
 	$(HVCORE_LIBS) $(SECCOMP_LIBS) $(CAPNG_LIBS) $(HV_SYS_LIBS) -lm
+
+# Kills who outlives his lease; feeds the hardware watchdog. libc, cm_clock and the message format only.
+sbin_PROGRAMS += hvwatchdogd
+hvwatchdogd_SOURCES = programs/hvwatchdogd_main.c
+hvwatchdogd_LDADD = libfencing.a libcommon.a $(LIBS)
