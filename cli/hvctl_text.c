@@ -260,7 +260,7 @@ void hvctl_show_migrated(struct json_object *doc)
 		return;
 	}
 	printf("moved in %.0f ms, blackout %.1f ms, %s sent", number(doc, "total_ms"), number(doc, "blackout_ms"),
-	       size_text(u64(doc, "bytes"), size));
+	       size_text(u64(doc, "sent_bytes"), size));
 	if (u64(doc, "rounds"))
 		printf(", %" PRIu64 " rounds", u64(doc, "rounds"));
 	putchar('\n');
