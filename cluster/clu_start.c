@@ -198,6 +198,8 @@ static void start_fill(struct clu__start *s, Hv__CoreStart *start, Hv__Arg *opti
 	start->node = a->node;
 	start->boot_id = a->boot_id;
 	start->control_fd = -1;
+	/* docs/adr/0002: corosync's node id; a host that runs standalone is number 1. */
+	start->host_slot = a->corosync ? clu_corosync_local_id(a->corosync) : 1;
 	start->incoming = s->mode == CLU__START_INCOMING;
 	start->incoming_address = (char *)(uintptr_t)(a->conf->migration_address[0]
 							      ? a->conf->migration_address

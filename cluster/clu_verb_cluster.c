@@ -345,6 +345,8 @@ static void check_cluster(struct clu_agent *a, struct json_object *list)
 		  clu_corosync_is_quorate(a->corosync) ? "this partition has quorum" : "no quorum");
 	check_row(list, "links", n && n->address[1][0], "%s",
 		  n && n->address[1][0] ? "two or more cluster links" : "only one cluster link: one broken cable costs a node; add a ring1_addr");
+	check_row(list, "node id", !n || n->id < 0xffff, "%s",
+		  !n || n->id < 0xffff ? "fits into a reservation key" : "above 65534: set a smaller nodeid in corosync.conf");
 	check_row(list, "pacemaker", pic != NULL, "%s", pic ? "answers" : "does not answer: systemctl start pacemaker");
 	if (pic)
 		check_row(list, "fencing", pic->stonith_enabled && pic->fence_devices, "stonith-enabled %s, %u fence devices",
