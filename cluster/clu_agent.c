@@ -83,6 +83,7 @@ static void agent_note_lost(struct clu_agent *a, const char *name)
 	clu_event(a->events, "warning", "node-lost", NULL, NULL, "node %s left the membership", node);
 	if (a->peers)
 		clu_peers_lost(a->peers, node);
+	clu__move_node_lost(a, node);
 	clu_pcmk_refresh(a->pcmk);
 }
 

@@ -119,7 +119,7 @@ void clu__start_forget(struct clu__start *s); /* its callbacks will not come any
 uint64_t clu__host_free_bytes(struct clu_agent *a);
 uint64_t clu__host_total_bytes(void);
 
-/* --- clu_move.c: migrations -------------------------------------------------------------------------------- */
+/* --- clu_move.c, clu_move_verb.c, clu_land.c: migrations ------------------------------------------------------ */
 void clu__verb_migrate(struct px_req *q, void *agent);
 void clu__verb_migrate_cancel(struct px_req *q, void *agent);
 void clu__verb_local_migrate_to(struct px_req *q, void *agent);
@@ -128,6 +128,7 @@ void clu__verb_peer_incoming(struct px_req *q, void *agent);
 void clu__verb_peer_incoming_cancel(struct px_req *q, void *agent);
 void clu__move_picture(struct clu_agent *a); /* pacemaker's picture changed */
 void clu__move_vm_gone(struct clu_agent *a, const char *vm);
+void clu__move_node_lost(struct clu_agent *a, const char *node);
 struct json_object *clu__move_doc(struct clu_agent *a, const char *vm); /* NULL: none under way */
 const struct cm_fsm_def *clu__move_fsm(void);
 

@@ -81,6 +81,7 @@ static const struct px_verb ocf_verbs[] = {
 static const struct px_verb peer_verbs[] = {
 	{"peer-hello", "", clu__verb_peer_hello, false},
 	{"peer-reclaim", "vm", clu__verb_peer_reclaim, false},
+	{"peer-status", "vm", clu__verb_local_status, false},
 	{"peer-incoming", "vm", clu__verb_peer_incoming, false},
 	{"peer-incoming-cancel", "vm", clu__verb_peer_incoming_cancel, false},
 };

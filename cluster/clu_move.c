@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move.c - migrations, seen from the agents: who asks, who lands, when pacemaker hears of it.
+ * clu_move.c - migrations as the source's agent leads them: who lands, when pacemaker hears of it, and who has
+ * the VM when something broke.
  *
- * The source's agent leads. All that can fail happens before pacemaker is told: the destination's
- * admission, the connection, pre-copy until the forecast blackout fits ("hold"). Then the expiring
- * preference makes pacemaker call migrate_to, which performs only the hand-over. A move that pacemaker
- * starts by itself runs all of it inside migrate_to. Who owns the VM is decided by the ownership block
- * alone, never here.
+ * All that can fail happens before pacemaker is told: the destination's admission, the connection, pre-copy until
+ * the forecast blackout fits ("hold"). Then the expiring preference makes pacemaker call migrate_to, which performs
+ * only the hand-over. A move that pacemaker starts by itself runs all of it inside migrate_to. Pacemaker answers a
+ * failed migrate_to with stop + cold start, so while it waits a move that failed is tried again, and one whose
+ * outcome is unclear is looked into: the VM is with whom its ownership block names, which is the one hvcore that runs.
  *
- * Parses arguments of operators, replies of hvcore and of peers.
+ * Decides nothing about ownership. Parses replies of hvcore and of peers.
  */
 #include "config.h"
 
@@ -16,40 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/clu_agent_int.h"
-#include "common/cm_clock.h"
-#include "common/cm_fsm.h"
+#include "cluster/clu_move_int.h"
 #include "common/cm_log.h"
-#include "proto/px_tls.h"
 
 #define MOVE_TICKET_S     3600u
 #define MOVE_INCOMING_MS  30000u
 #define MOVE_PREFER_S     120u
 #define MOVE_PCMK_MS      60000u /* from the preference to pacemaker's migrate_to */
 #define MOVE_SETTLE_MS    20000u /* until pacemaker has it started there */
-#define MOVE_LOOK_MS      200u
+#define MOVE_RESOLVE_MS   30000u /* until both sides said who has the VM */
+#define MOVE_LOOK_MS      150u
+#define MOVE_CANCEL_MS    1000u /* a transition that pacemaker may have begun already shows itself in that time */
+#define MOVE_AGAIN_MS     500u
+#define MOVE_TRIES        4u
 
-/* X-macro: states and events of a move. */
-// clang-format off
-#define MOVE_STATES(XX) \
-	XX(MOVE_NONE) \
-	XX(MOVE_ASKING)   /* the destination prepares */ \
-	XX(MOVE_COPYING)  /* hvcore runs rounds */ \
-	XX(MOVE_HELD)     /* the forecast fits; pacemaker is being told */ \
-	XX(MOVE_HANDOVER) /* committing */ \
-	XX(MOVE_SETTLING) /* moved; pacemaker has to see it */ \
-	XX(MOVE_ENDED)
-#define MOVE_EVENTS(XX) \
-	XX(MOVE_EV_NONE) \
-	XX(MOVE_EV_LANDING) /* the destination listens */ \
-	XX(MOVE_EV_READY)   /* held at a fitting forecast */ \
-	XX(MOVE_EV_CALLED)  /* pacemaker called migrate_to */ \
-	XX(MOVE_EV_MOVED)   /* hvcore reports success */ \
-	XX(MOVE_EV_SEEN)    /* pacemaker has it started there, or waited long enough */ \
-	XX(MOVE_EV_FAILED)
-// clang-format on
-enum move_state { MOVE_STATES(CM_FSM_ENUM_ROW) MOVE_STATE_COUNT };
-enum move_event { MOVE_EVENTS(CM_FSM_ENUM_ROW) MOVE_EVENT_COUNT };
 static const char *const move_states[] = {
 #define XX(n) #n,
 	MOVE_STATES(XX)};
@@ -57,49 +38,54 @@ static const char *const move_events[] = {MOVE_EVENTS(XX)
 #undef XX
 };
 
-struct clu__move {
-	struct clu__move *next;
+/* --- answers find their move by its number -------------------------------------------------------------------- */
+
+struct move_ref {
 	struct clu_agent *agent;
-	struct cm_fsm fsm;
-	char vm[64], node[64], mode[8];
-	uint64_t max_blackout_ms;
-	Hv__VmConfig *config;
-	struct px_psk psk;
-	uint64_t epoch, started_ns;
-	char address[64], port[8];
-	struct px_req *operator; /* who asked by hvctl; NULL: pacemaker did, or it went away */
-	struct px_req *ocf;      /* pacemaker's migrate_to, while it waits */
-	struct cm_timer timer;
-	char *result;            /* hvcore's document */
-	char last_progress[512];
-	bool preferred;
-	struct cm_err err;
+	uint64_t serial;
 };
+
+static struct move_ref *ref_new(struct clu__move *m)
+{
+	struct move_ref *ref = malloc(sizeof *ref);
+
+	CM_ASSERT(ref);
+	*ref = (struct move_ref){m->agent, m->serial};
+	return ref;
+}
+
+/* NULL: that try is over. */
+static struct clu__move *ref_move(struct move_ref *ref)
+{
+	for (struct clu__move *m = ref->agent->moves; m; m = m->next)
+		if (m->serial == ref->serial)
+			return m;
+	return NULL;
+}
+
+static struct clu__move *ref_take(struct move_ref *ref)
+{
+	struct clu__move *m = ref_move(ref);
+
+	free(ref);
+	return m;
+}
+
+static void move_number(struct clu__move *m)
+{
+	static uint64_t last;
+
+	m->serial = ++last;
+}
 
 /* --- small parts ------------------------------------------------------------------------------------------ */
 
-static struct clu__move *move_find(struct clu_agent *a, const char *vm)
+struct clu__move *clu__move_find(struct clu_agent *a, const char *vm)
 {
 	for (struct clu__move *m = a->moves; m; m = m->next)
 		if (strcmp(m->vm, vm) == 0)
 			return m;
 	return NULL;
-}
-
-struct json_object *clu__move_doc(struct clu_agent *a, const char *vm)
-{
-	struct clu__move *m = move_find(a, vm);
-	struct json_object *o;
-
-	if (!m)
-		return NULL;
-	o = json_object_new_object();
-	clu__add_str(o, "to", m->node);
-	clu__add_str(o, "mode", m->mode);
-	clu__add_str(o, "state", cm_fsm_state_name(&m->fsm));
-	if (m->last_progress[0])
-		json_object_object_add(o, "progress", json_tokener_parse(m->last_progress));
-	return o;
 }
 
 static void move_free(void *arg)
@@ -113,9 +99,17 @@ static void move_free(void *arg)
 	free(m);
 }
 
-static struct px_client *move_core(struct clu__move *m, struct cm_err *err)
+/* The VM's process here, unless it is one that lands. */
+static struct clu_vm *move_vm(struct clu__move *m)
 {
 	struct clu_vm *vm = clu_super_find(m->agent->super, m->vm);
+
+	return vm && !clu_vm_incoming(vm) ? vm : NULL;
+}
+
+static struct px_client *move_core(struct clu__move *m, struct cm_err *err)
+{
+	struct clu_vm *vm = move_vm(m);
 
 	if (!vm) {
 		cm_err_set(err, CM_E_VM_STATE, "VM %s does not run on node %s", m->vm, m->agent->node);
@@ -124,7 +118,7 @@ static struct px_client *move_core(struct clu__move *m, struct cm_err *err)
 	return clu_vm_core(vm, err);
 }
 
-/* The two who may wait for the outcome. */
+/* Those who may wait for the outcome. */
 static void move_tell(struct px_req **who, const char *doc, const struct cm_err *err)
 {
 	struct px_req *q = *who;
@@ -146,18 +140,73 @@ static void move_unpreferred(int code, const struct cm_err *err, void *arg)
 		cm_warning("a migration's preference could not be removed (it expires by itself): %s", err->text);
 }
 
-/* --- actions -------------------------------------------------------------------------------------------------- */
+static void ignore_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
+{
+	(void)r;
+	(void)arg;
+	if (err->code)
+		cm_debug("migration clean-up: %s", err->text);
+}
 
-static void move_feed(struct clu__move *m, enum move_event ev, const char *why)
+static void move_cancel_core(struct clu__move *m)
+{
+	struct px_client *core = move_core(m, NULL);
+	struct px_ask ask;
+
+	if (!core)
+		return;
+	px_ask_init(&ask, "migrate-cancel", m->vm);
+	px_client_call(core, &ask.req, 10000, ignore_answer, NULL);
+}
+
+static void move_cancel_landing(struct clu__move *m)
+{
+	struct px_ask ask;
+
+	if (!m->agent->peers || !clu__agent_is_member(m->agent, m->node))
+		return;
+	px_ask_init(&ask, "peer-incoming-cancel", m->vm);
+	clu_peers_call(m->agent->peers, m->node, &ask.req, 10000, ignore_answer, NULL);
+}
+
+void clu__move_feed(struct clu__move *m, enum clu__move_event ev, const char *why)
 {
 	cm_fsm_feed(&m->fsm, ev, why, NULL);
 }
 
-static void move_fail(struct clu__move *m, const struct cm_err *err)
+static void move_why(struct clu__move *m, const struct cm_err *err)
 {
+	cm_err_clear(&m->err);
 	cm_err_set(&m->err, err->code, "%s", err->text);
-	move_feed(m, MOVE_EV_FAILED, m->err.text);
 }
+
+/* m->err says why it failed. */
+static enum clu__move_event move_verdict(struct clu__move *m)
+{
+	static const int final[] = {CM_E_MIG_CANCELLED, CM_E_INCOMPATIBLE, CM_E_TARGET_FULL, CM_E_NO_FILE};
+
+	for (size_t i = 0; i < CM_ARRAY_LEN(final); i++)
+		if (m->err.code == final[i])
+			return MOVE_EV_FAILED;
+	if (!m->ocf || !move_vm(m) || m->tries >= MOVE_TRIES || !clu__agent_is_member(m->agent, m->node) ||
+	    (m->until_ns && cm_now_ns() >= m->until_ns))
+		return MOVE_EV_FAILED;
+	return MOVE_EV_AGAIN;
+}
+
+void clu__move_fail(struct clu__move *m, const struct cm_err *err)
+{
+	move_why(m, err);
+	clu__move_feed(m, move_verdict(m), m->err.text);
+}
+
+static void move_unclear(struct clu__move *m, const struct cm_err *err)
+{
+	move_why(m, err);
+	clu__move_feed(m, MOVE_EV_UNCLEAR, m->err.text);
+}
+
+/* --- the documents ---------------------------------------------------------------------------------------------- */
 
 static void move_progress(struct clu__move *m, const char *doc)
 {
@@ -168,35 +217,144 @@ static void move_progress(struct clu__move *m, const char *doc)
 		px_req_progress(m->ocf, doc);
 }
 
+/* --- asking the destination ---------------------------------------------------------------------------------------- */
+
+static void incoming_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
+{
+	struct json_object *o, *v;
+	struct clu__move *m;
+
+	if (r && r->more)
+		return;
+	m = ref_take(arg);
+	if (!m)
+		return;
+	if (err->code) {
+		clu__move_fail(m, err);
+		return;
+	}
+	o = json_tokener_parse(r->doc);
+	if (o && json_object_object_get_ex(o, "address", &v))
+		snprintf(m->address, sizeof m->address, "%s", json_object_get_string(v));
+	if (o && json_object_object_get_ex(o, "port", &v))
+		snprintf(m->port, sizeof m->port, "%s", json_object_get_string(v));
+	json_object_put(o);
+	if (!m->address[0] || !m->port[0]) {
+		struct cm_err bad = CM_ERR_INIT;
+
+		cm_err_set(&bad, CM_E_PROTO, "node %s did not say where it listens", m->node);
+		clu__move_fail(m, &bad);
+		return;
+	}
+	clu__move_feed(m, MOVE_EV_LANDING, m->address);
+}
+
+static void move_ticket(struct clu__move *m, Hv__Ticket *t)
+{
+	hv__ticket__init(t);
+	t->vm_uuid = m->config->uuid;
+	t->source = m->agent->node;
+	t->destination = m->node;
+	t->epoch = m->epoch;
+	t->expires_wall_ns = cm_wall_ns() + MOVE_TICKET_S * CM_NS_PER_S;
+	t->id = (ProtobufCBinaryData){sizeof m->psk.id, m->psk.id};
+	t->psk = (ProtobufCBinaryData){sizeof m->psk.key, m->psk.key};
+}
+
+static void move_ask_peer(struct clu__move *m)
+{
+	struct px_ask ask;
+	Hv__Ticket t;
+
+	move_ticket(m, &t);
+	px_ask_init(&ask, "peer-incoming", m->vm);
+	ask.req.config = m->config;
+	ask.req.ticket = &t;
+	clu_peers_call(m->agent->peers, m->node, &ask.req, MOVE_INCOMING_MS, incoming_answer, ref_new(m));
+}
+
+static void ask_status(const Hv__Reply *r, const struct cm_err *err, void *arg)
+{
+	struct clu__move *m = ref_take(arg);
+	struct cm_err bad = CM_ERR_INIT;
+	char state[32];
+
+	if (!m)
+		return;
+	clu__move_state(r, state, sizeof state, &m->epoch);
+	if (clu__move_state_runs(state)) {
+		move_ask_peer(m);
+		return;
+	}
+	if (err->code)
+		bad = *err;
+	else
+		cm_err_set(&bad, CM_E_VM_STATE, "VM %s is %s: only a running or paused VM can move", m->vm, state);
+	/* For pacemaker it may be an earlier try that is not over yet. */
+	if (m->ocf)
+		move_unclear(m, &bad);
+	else
+		clu__move_fail(m, &bad);
+}
+
+static unsigned act_ask(void *ctx, void *arg)
+{
+	struct clu__move *m = ctx;
+	struct clu_vm *vm = move_vm(m);
+
+	(void)arg;
+	m->tries++;
+	m->address[0] = m->port[0] = '\0';
+	cm_err_clear(&m->err);
+	if (px_psk_make(&m->psk)) {
+		cm_err_set(&m->err, -5, "the kernel has no random bytes");
+		return MOVE_EV_FAILED;
+	}
+	if (!vm) {
+		cm_err_set(&m->err, CM_E_VM_STATE, "VM %s does not run on node %s", m->vm, m->agent->node);
+		return MOVE_EV_UNCLEAR;
+	}
+	clu_vm_ask(vm, "status", 5000, ask_status, ref_new(m));
+	return MOVE_EV_NONE;
+}
+
+/* --- copying, held, hand-over --------------------------------------------------------------------------------------- */
+
 static void core_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
-	struct clu__move *m = arg;
+	struct clu__move *m;
 
 	if (r && r->more) {
+		m = ref_move(arg);
+		if (!m)
+			return;
 		move_progress(m, r->doc);
 		if (strstr(r->doc, "\"ready\"") && m->fsm.state == MOVE_COPYING)
-			move_feed(m, MOVE_EV_READY, "forecast fits");
+			clu__move_feed(m, MOVE_EV_READY, "forecast fits");
 		return;
 	}
+	m = ref_take(arg);
+	if (!m)
+		return;
 	if (err->code) {
-		move_fail(m, err);
+		move_unclear(m, err);
 		return;
 	}
-	m->result = strdup(r->doc);
-	move_feed(m, MOVE_EV_MOVED, "hvcore says so");
+	clu__move_result(m, r->doc);
+	clu__move_feed(m, MOVE_EV_MOVED, "hvcore says so");
 }
 
 static unsigned act_copy(void *ctx, void *arg)
 {
 	struct clu__move *m = ctx;
 	struct px_client *core = move_core(m, &m->err);
-	Hv__Ticket t = HV__TICKET__INIT;
 	struct px_ask ask;
+	Hv__Ticket t;
 	char ms[24];
 
 	(void)arg;
 	if (!core)
-		return MOVE_EV_FAILED;
+		return MOVE_EV_UNCLEAR;
 	px_ask_init(&ask, "migrate", m->vm);
 	px_ask_arg(&ask, "address", m->address);
 	px_ask_arg(&ask, "port", m->port);
@@ -204,17 +362,12 @@ static unsigned act_copy(void *ctx, void *arg)
 	snprintf(ms, sizeof ms, "%llu", (unsigned long long)m->max_blackout_ms);
 	if (m->max_blackout_ms)
 		px_ask_arg(&ask, "max_blackout_ms", ms);
-	/* Held only for an operator in a cluster: pacemaker must be told in between. */
-	if (m->operator && m->agent->pcmk && !m->ocf)
+	/* Held while pacemaker does not know yet: it must be told in between. */
+	if (!m->ocf)
 		px_ask_arg(&ask, "hold", "1");
-	t.vm_uuid = m->config->uuid;
-	t.source = m->agent->node;
-	t.destination = m->node;
-	t.epoch = m->epoch;
-	t.id = (ProtobufCBinaryData){sizeof m->psk.id, m->psk.id};
-	t.psk = (ProtobufCBinaryData){sizeof m->psk.key, m->psk.key};
+	move_ticket(m, &t);
 	ask.req.ticket = &t;
-	px_client_call(core, &ask.req, 0, core_answer, m);
+	px_client_call(core, &ask.req, 0, core_answer, ref_new(m));
 	return MOVE_EV_NONE;
 }
 
@@ -230,50 +383,190 @@ static unsigned act_commit(void *ctx, void *arg)
 {
 	struct clu__move *m = ctx;
 	struct px_client *core = move_core(m, &m->err);
+	struct cm_err late = CM_ERR_INIT;
 	struct px_ask ask;
 
 	(void)arg;
 	cm_timer_disarm(&m->timer);
+	cm_err_set(&late, CM_E_MIG_BUSY, "too late: VM %s is being handed over", m->vm);
+	move_tell(&m->cancel, NULL, &late);
 	if (!core)
-		return MOVE_EV_FAILED;
+		return MOVE_EV_UNCLEAR;
 	px_ask_init(&ask, "migrate-commit", m->vm);
 	px_client_call(core, &ask.req, 0, commit_answer, NULL);
 	return MOVE_EV_NONE;
 }
 
-/* The move may be over when pacemaker's tool answers: it is found again by name. */
-struct prefer {
-	struct clu_agent *agent;
-	char vm[64];
-};
-
 static void prefer_done(int code, const struct cm_err *err, void *arg)
 {
-	struct prefer *p = arg;
-	struct clu__move *m = move_find(p->agent, p->vm);
+	struct clu__move *m = ref_take(arg);
 
 	if (m && code && m->fsm.state == MOVE_HELD)
-		move_fail(m, err);
-	free(p);
+		clu__move_fail(m, err);
+}
+
+static void prefer_now(struct clu__move *m)
+{
+	m->preferred = true;
+	clu_pcmk_prefer(m->agent->pcmk, m->vm, m->node, MOVE_PREFER_S, prefer_done, ref_new(m));
+	cm_timer_arm_ms(&m->timer, MOVE_PCMK_MS);
+}
+
+static void prefer_cleaned(int code, const struct cm_err *err, void *arg)
+{
+	struct clu__move *m = ref_take(arg);
+
+	if (code)
+		cm_info("%s", err->text);
+	if (m && m->fsm.state == MOVE_HELD)
+		prefer_now(m);
 }
 
 static unsigned act_prefer(void *ctx, void *arg)
 {
 	struct clu__move *m = ctx;
-	struct prefer *p;
+	const struct clu_pcmk_picture *pic = clu_pcmk_picture(m->agent->pcmk);
+	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, m->vm) : NULL;
 
 	(void)arg;
 	if (m->ocf) /* pacemaker waits already */
 		return MOVE_EV_CALLED;
-	p = calloc(1, sizeof *p);
-	CM_ASSERT(p);
-	p->agent = m->agent;
-	snprintf(p->vm, sizeof p->vm, "%s", m->vm);
-	m->preferred = true;
-	clu_pcmk_prefer(m->agent->pcmk, m->vm, m->node, MOVE_PREFER_S, prefer_done, p);
-	cm_timer_arm_ms(&m->timer, MOVE_PCMK_MS);
+	/* An old failure there would forbid pacemaker the move that the operator wants now. */
+	if (v && v->failure[0])
+		clu_pcmk_cleanup(m->agent->pcmk, m->vm, m->node, prefer_cleaned, ref_new(m));
+	else
+		prefer_now(m);
 	return MOVE_EV_NONE;
 }
+
+/* --- held, and the operator thinks better of it ------------------------------------------------------------------- */
+
+static void cancel_gone(struct px_req *q)
+{
+	struct clu__move *m = q->work;
+
+	m->cancel = NULL;
+	px_req_ok(q, NULL);
+}
+
+static void cancel_unpreferred(int code, const struct cm_err *err, void *arg)
+{
+	struct clu__move *m = ref_take(arg);
+
+	if (!m || m->fsm.state != MOVE_HELD)
+		return;
+	if (code)
+		cm_warning("%s", err->text);
+	m->preferred = code != 0;
+	cm_timer_arm_ms(&m->timer, MOVE_CANCEL_MS);
+}
+
+void clu__move_cancel_held(struct clu__move *m, struct px_req *q)
+{
+	m->cancel = q;
+	q->work = m;
+	q->gone = cancel_gone;
+	cm_timer_disarm(&m->timer);
+	clu_pcmk_unprefer(m->agent->pcmk, m->vm, cancel_unpreferred, ref_new(m));
+}
+
+static void held_timeout(struct clu__move *m)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	if (m->cancel)
+		cm_err_set(&err, CM_E_MIG_CANCELLED, "cancelled by the operator; VM %s runs on node %s", m->vm,
+			   m->agent->node);
+	else
+		cm_err_set(&err, CM_E_TIMEOUT, "pacemaker did not ask for the hand-over of VM %s within %u s (hvctl why %s)",
+			   m->vm, MOVE_PCMK_MS / 1000, m->vm);
+	clu__move_fail(m, &err);
+}
+
+/* --- who has it? ----------------------------------------------------------------------------------------------------- */
+
+static void resolve_again(struct clu__move *m, const char *why)
+{
+	if (cm_now_ns() - m->mark_ns < MOVE_RESOLVE_MS * CM_NS_PER_MS) {
+		cm_timer_arm_ms(&m->timer, MOVE_LOOK_MS);
+		return;
+	}
+	cm_warning("vm=%s: where it runs stays unclear: %s", m->vm, why);
+	clu__move_feed(m, MOVE_EV_FAILED, why);
+}
+
+static void resolve_here(const Hv__Reply *r, const struct cm_err *err, void *arg)
+{
+	struct clu__move *m = ref_take(arg);
+	char state[32];
+
+	if (!m || m->fsm.state != MOVE_RESOLVING)
+		return;
+	clu__move_state(r, state, sizeof state, NULL);
+	if (clu__move_state_runs(state))
+		clu__move_feed(m, move_verdict(m), "the VM runs on here");
+	else
+		resolve_again(m, state[0] ? state : err->text);
+}
+
+static void resolve_there(const Hv__Reply *r, const struct cm_err *err, void *arg)
+{
+	struct clu__move *m = ref_take(arg);
+	char state[32];
+
+	if (!m || m->fsm.state != MOVE_RESOLVING)
+		return;
+	clu__move_state(r, state, sizeof state, NULL);
+	if (clu__move_state_runs(state))
+		clu__move_feed(m, MOVE_EV_MOVED, "the VM runs there");
+	else if (strcmp(state, "stopped") == 0)
+		clu__move_feed(m, MOVE_EV_FAILED, "it runs on neither side");
+	else
+		resolve_again(m, state[0] ? state : err->text);
+}
+
+static void resolve_look(struct clu__move *m)
+{
+	struct clu_vm *vm = move_vm(m);
+	struct px_ask ask;
+
+	if (vm) {
+		clu_vm_ask(vm, "status", 5000, resolve_here, ref_new(m));
+	} else if (!clu__agent_is_member(m->agent, m->node) || !m->agent->peers) {
+		clu__move_feed(m, MOVE_EV_FAILED, "its process here ended, and the destination left the cluster");
+	} else {
+		px_ask_init(&ask, "peer-status", m->vm);
+		clu_peers_call(m->agent->peers, m->node, &ask.req, 3000, resolve_there, ref_new(m));
+	}
+}
+
+static unsigned act_resolve(void *ctx, void *arg)
+{
+	struct clu__move *m = ctx;
+
+	(void)arg;
+	m->mark_ns = cm_now_ns();
+	cm_timer_arm_ms(&m->timer, 0);
+	return MOVE_EV_NONE;
+}
+
+static unsigned act_wait(void *ctx, void *arg)
+{
+	struct clu__move *m = ctx;
+
+	(void)arg;
+	clu_event(m->agent->events, "warning", "migration-again", m->vm, NULL,
+		  "migration to node %s failed (%s): trying again", m->node, m->err.text);
+	move_number(m);
+	move_cancel_core(m);
+	move_cancel_landing(m);
+	if (m->err.code == CM_E_MIG_NO_CONVERGE)
+		snprintf(m->mode, sizeof m->mode, "quick");
+	cm_timer_arm_ms(&m->timer, MOVE_AGAIN_MS);
+	return MOVE_EV_NONE;
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------------- */
 
 static unsigned act_settle(void *ctx, void *arg)
 {
@@ -281,11 +574,15 @@ static unsigned act_settle(void *ctx, void *arg)
 	struct cm_err none = CM_ERR_INIT;
 
 	(void)arg;
+	cm_timer_disarm(&m->timer);
+	if (!m->result)
+		clu__move_result(m, NULL);
 	clu_event(m->agent->events, "notice", "migrated", m->vm, m->result, "moved to node %s (%s)", m->node, m->mode);
 	move_tell(&m->ocf, m->result, &none);
-	if (!m->agent->pcmk || !m->operator)
+	if (!m->preferred)
 		return MOVE_EV_SEEN;
-	m->started_ns = cm_now_ns();
+	/* The preference stays until pacemaker has it there: without it the VM would be wanted back. */
+	m->mark_ns = cm_now_ns();
 	clu_pcmk_refresh(m->agent->pcmk);
 	cm_timer_arm_ms(&m->timer, MOVE_LOOK_MS);
 	return MOVE_EV_NONE;
@@ -314,74 +611,54 @@ static unsigned act_done(void *ctx, void *arg)
 	(void)arg;
 	move_tell(&m->operator, m->result, &none);
 	move_tell(&m->ocf, m->result, &none);
+	move_tell(&m->cancel, NULL, &none);
 	move_end(m);
 	return MOVE_EV_NONE;
-}
-
-static void cancel_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
-{
-	(void)r;
-	(void)arg;
-	if (err->code)
-		cm_debug("migration clean-up: %s", err->text);
 }
 
 static unsigned act_failed(void *ctx, void *arg)
 {
 	struct clu__move *m = ctx;
-	struct clu_agent *a = m->agent;
-	struct px_client *core;
-	struct px_ask ask;
+	struct cm_err none = CM_ERR_INIT;
 
 	(void)arg;
 	cm_err_set(&m->err, CM_E_MIG_PEER, "the migration failed");
-	clu_event(a->events, "warning", "migration-failed", m->vm, NULL, "migration to node %s failed: %s", m->node,
-		  m->err.text);
-	core = move_core(m, NULL);
-	if (core) {
-		px_client_forget(core, m);
-		px_ask_init(&ask, "migrate-cancel", m->vm);
-		px_client_call(core, &ask.req, 10000, cancel_answer, NULL);
-	}
-	if (a->peers) {
-		px_ask_init(&ask, "peer-incoming-cancel", m->vm);
-		clu_peers_call(a->peers, m->node, &ask.req, 10000, cancel_answer, NULL);
-	}
+	clu_event(m->agent->events, "warning", "migration-failed", m->vm, NULL, "migration to node %s failed: %s",
+		  m->node, m->err.text);
+	move_cancel_core(m);
+	move_cancel_landing(m);
 	move_tell(&m->operator, NULL, &m->err);
 	move_tell(&m->ocf, NULL, &m->err);
+	move_tell(&m->cancel, NULL, &none);
 	move_end(m);
 	return MOVE_EV_NONE;
 }
 
-#define FAIL CM_ACT(MOVE_ENDED, act_failed)
+/* --- the table --------------------------------------------------------------------------------------------------------- */
+
+#define I	CM_IGN
+#define B	CM_BAD
+#define FAIL	CM_ACT(MOVE_ENDED, act_failed)
+#define MOVED	CM_ACT(MOVE_SETTLING, act_settle)
+#define UNCLEAR CM_ACT(MOVE_RESOLVING, act_resolve)
+#define AGAIN	CM_ACT(MOVE_WAITING, act_wait)
 static const struct cm_fsm_cell move_cells[MOVE_STATE_COUNT][MOVE_EVENT_COUNT] = {
-	[MOVE_ASKING] = {
-		[MOVE_EV_LANDING] = CM_ACT(MOVE_COPYING, act_copy), [MOVE_EV_READY] = CM_BAD,
-		[MOVE_EV_CALLED] = CM_IGN, [MOVE_EV_MOVED] = CM_BAD, [MOVE_EV_SEEN] = CM_BAD, [MOVE_EV_FAILED] = FAIL,
-	},
-	[MOVE_COPYING] = {
-		[MOVE_EV_LANDING] = CM_BAD, [MOVE_EV_READY] = CM_ACT(MOVE_HELD, act_prefer),
-		[MOVE_EV_CALLED] = CM_IGN, /* held later: then the waiting call commits it */
-		[MOVE_EV_MOVED] = CM_ACT(MOVE_SETTLING, act_settle), [MOVE_EV_SEEN] = CM_BAD, [MOVE_EV_FAILED] = FAIL,
-	},
-	[MOVE_HELD] = {
-		[MOVE_EV_LANDING] = CM_BAD, [MOVE_EV_READY] = CM_IGN,
-		[MOVE_EV_CALLED] = CM_ACT(MOVE_HANDOVER, act_commit), [MOVE_EV_MOVED] = CM_BAD,
-		[MOVE_EV_SEEN] = CM_BAD, [MOVE_EV_FAILED] = FAIL,
-	},
-	[MOVE_HANDOVER] = {
-		[MOVE_EV_LANDING] = CM_BAD, [MOVE_EV_READY] = CM_IGN, [MOVE_EV_CALLED] = CM_IGN,
-		[MOVE_EV_MOVED] = CM_ACT(MOVE_SETTLING, act_settle), [MOVE_EV_SEEN] = CM_BAD, [MOVE_EV_FAILED] = FAIL,
-	},
-	[MOVE_SETTLING] = {
-		[MOVE_EV_LANDING] = CM_BAD, [MOVE_EV_READY] = CM_IGN, [MOVE_EV_CALLED] = CM_IGN, [MOVE_EV_MOVED] = CM_BAD,
-		[MOVE_EV_SEEN] = CM_ACT(MOVE_ENDED, act_done), [MOVE_EV_FAILED] = CM_IGN,
-	},
-	[MOVE_ENDED] = {
-		[MOVE_EV_LANDING] = CM_IGN, [MOVE_EV_READY] = CM_IGN, [MOVE_EV_CALLED] = CM_IGN, [MOVE_EV_MOVED] = CM_IGN,
-		[MOVE_EV_SEEN] = CM_IGN, [MOVE_EV_FAILED] = CM_IGN,
-	},
+	/* - LANDING READY CALLED MOVED | UNCLEAR AGAIN SEEN FAILED. CALLED while copying: committed when it is ready */
+	[MOVE_ASKING] = {B, CM_ACT(MOVE_COPYING, act_copy), B, I, B, UNCLEAR, AGAIN, B, FAIL},
+	[MOVE_COPYING] = {B, B, CM_ACT(MOVE_HELD, act_prefer), I, MOVED, UNCLEAR, AGAIN, B, FAIL},
+	[MOVE_HELD] = {B, B, I, CM_ACT(MOVE_HANDOVER, act_commit), B, UNCLEAR, AGAIN, B, FAIL},
+	[MOVE_HANDOVER] = {B, B, I, I, MOVED, UNCLEAR, AGAIN, B, FAIL},
+	[MOVE_RESOLVING] = {B, B, I, I, MOVED, I, AGAIN, B, FAIL},
+	[MOVE_WAITING] = {B, B, B, I, B, UNCLEAR, CM_ACT(MOVE_ASKING, act_ask), B, FAIL},
+	[MOVE_SETTLING] = {B, B, I, I, B, I, I, CM_ACT(MOVE_ENDED, act_done), I},
+	[MOVE_ENDED] = {B, I, I, I, I, I, I, I, I},
 };
+#undef I
+#undef B
+#undef FAIL
+#undef MOVED
+#undef UNCLEAR
+#undef AGAIN
 static const struct cm_fsm_def move_def = {"move", MOVE_STATE_COUNT, MOVE_EVENT_COUNT,
 					   move_states, move_events, &move_cells[0][0]};
 
@@ -390,17 +667,17 @@ const struct cm_fsm_def *clu__move_fsm(void)
 	return &move_def;
 }
 
-/* --- time ------------------------------------------------------------------------------------------------------ */
+/* --- time and news --------------------------------------------------------------------------------------------------- */
 
-static void move_look(struct clu__move *m)
+static void settle_look(struct clu__move *m)
 {
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(m->agent->pcmk);
 	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, m->vm) : NULL;
 
 	if (v && v->active && strcmp(v->node, m->node) == 0 && v->role == CLU_PCMK_ROLE_STARTED)
-		move_feed(m, MOVE_EV_SEEN, "pacemaker has it there");
-	else if (cm_now_ns() - m->started_ns > MOVE_SETTLE_MS * CM_NS_PER_MS)
-		move_feed(m, MOVE_EV_SEEN, "pacemaker is slow");
+		clu__move_feed(m, MOVE_EV_SEEN, "pacemaker has it there");
+	else if (cm_now_ns() - m->mark_ns > MOVE_SETTLE_MS * CM_NS_PER_MS)
+		clu__move_feed(m, MOVE_EV_SEEN, "pacemaker is slow");
 }
 
 void clu__move_picture(struct clu_agent *a)
@@ -410,157 +687,55 @@ void clu__move_picture(struct clu_agent *a)
 	for (struct clu__move *m = a->moves; m; m = next) {
 		next = m->next;
 		if (m->fsm.state == MOVE_SETTLING)
-			move_look(m);
+			settle_look(m);
 	}
 }
 
 static void move_timer(struct cm_timer *t, void *arg)
 {
 	struct clu__move *m = arg;
-	struct cm_err err = CM_ERR_INIT;
 
-	if (m->fsm.state == MOVE_SETTLING) {
+	switch (m->fsm.state) {
+	case MOVE_SETTLING:
 		clu_pcmk_refresh(m->agent->pcmk);
 		cm_timer_arm_ms(t, MOVE_LOOK_MS);
-		move_look(m);
-		return;
+		settle_look(m);
+		break;
+	case MOVE_RESOLVING:
+		resolve_look(m);
+		break;
+	case MOVE_WAITING:
+		clu__move_feed(m, MOVE_EV_AGAIN, "time to try again");
+		break;
+	case MOVE_HELD:
+		held_timeout(m);
+		break;
+	default:
+		break;
 	}
-	cm_err_set(&err, CM_E_TIMEOUT, "pacemaker did not ask for the hand-over of VM %s within %u s (hvctl why %s)",
-		   m->vm, MOVE_PCMK_MS / 1000, m->vm);
-	move_fail(m, &err);
 }
 
 void clu__move_vm_gone(struct clu_agent *a, const char *vm)
 {
-	struct clu__move *m = move_find(a, vm);
+	struct clu__move *m = clu__move_find(a, vm);
 	struct cm_err err = CM_ERR_INIT;
 
-	/* A clean end after the commit is normal: then the result is on its way or there. */
-	if (!m || m->fsm.state == MOVE_SETTLING)
+	/* A clean end after the commit is normal: then the result is there. */
+	if (!m || m->fsm.state == MOVE_SETTLING || m->fsm.state == MOVE_RESOLVING)
 		return;
 	cm_err_set(&err, CM_E_MIG_PEER, "VM %s's process ended during its migration", vm);
-	move_fail(m, &err);
+	move_unclear(m, &err);
 }
 
-/* --- the beginning ------------------------------------------------------------------------------------------------ */
-
-static void incoming_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
+void clu__move_node_lost(struct clu_agent *a, const char *node)
 {
-	struct clu__move *m = arg;
-	struct json_object *o, *v;
-
-	if (r && r->more)
-		return;
-	if (err->code) {
-		move_fail(m, err);
-		return;
-	}
-	o = json_tokener_parse(r->doc);
-	if (o && json_object_object_get_ex(o, "address", &v))
-		snprintf(m->address, sizeof m->address, "%s", json_object_get_string(v));
-	if (o && json_object_object_get_ex(o, "port", &v))
-		snprintf(m->port, sizeof m->port, "%s", json_object_get_string(v));
-	json_object_put(o);
-	if (!m->address[0] || !m->port[0]) {
-		struct cm_err bad = CM_ERR_INIT;
-
-		cm_err_set(&bad, CM_E_PROTO, "node %s did not say where it listens", m->node);
-		move_fail(m, &bad);
-		return;
-	}
-	move_feed(m, MOVE_EV_LANDING, m->address);
+	for (struct clu__move *m = a->moves; m; m = m->next)
+		if (strcmp(m->node, node) == 0 && m->fsm.state >= MOVE_COPYING && m->fsm.state <= MOVE_HANDOVER)
+			move_cancel_core(m); /* else it would wait for its time-out */
 }
 
-static void move_ask_peer(struct clu__move *m)
-{
-	Hv__Ticket t = HV__TICKET__INIT;
-	struct px_ask ask;
-
-	t.vm_uuid = m->config->uuid;
-	t.source = m->agent->node;
-	t.destination = m->node;
-	t.epoch = m->epoch;
-	t.expires_wall_ns = cm_wall_ns() + MOVE_TICKET_S * CM_NS_PER_S;
-	t.id = (ProtobufCBinaryData){sizeof m->psk.id, m->psk.id};
-	t.psk = (ProtobufCBinaryData){sizeof m->psk.key, m->psk.key};
-	px_ask_init(&ask, "peer-incoming", m->vm);
-	ask.req.config = m->config;
-	ask.req.ticket = &t;
-	clu_peers_call(m->agent->peers, m->node, &ask.req, MOVE_INCOMING_MS, incoming_answer, m);
-}
-
-static void move_status(const Hv__Reply *r, const struct cm_err *err, void *arg)
-{
-	struct clu__move *m = arg;
-	struct json_object *o = r && r->code == 0 ? json_tokener_parse(r->doc) : NULL, *v;
-	const char *state = "";
-
-	if (o && json_object_object_get_ex(o, "epoch", &v))
-		m->epoch = json_object_get_uint64(v);
-	if (o && json_object_object_get_ex(o, "state", &v))
-		state = json_object_get_string(v);
-	if (!o) {
-		move_fail(m, err);
-	} else if (strcmp(state, "running") != 0 && strcmp(state, "paused") != 0) {
-		struct cm_err bad = CM_ERR_INIT;
-
-		cm_err_set(&bad, CM_E_VM_STATE, "VM %s is %s: only a running or paused VM can move", m->vm, state);
-		move_fail(m, &bad);
-	} else {
-		move_ask_peer(m);
-	}
-	json_object_put(o);
-}
-
-static int move_check(struct clu_agent *a, const char *vm, const char *node, struct cm_err *err)
-{
-	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
-	const struct clu_pcmk_node *n = pic ? clu_pcmk_find_node(pic, node) : NULL;
-
-	if (!a->pcmk)
-		return cm_err_set(err, CM_E_NO_CLUSTER, "this host runs standalone: there is no other node to move to");
-	if (clu__agent_need_quorum(a, err))
-		return err->code;
-	if (!n && pic)
-		return cm_err_set(err, CM_E_NO_NODE, "no node '%s' in this cluster", node);
-	if (strcmp(node, a->node) == 0)
-		return cm_err_set(err, CM_E_MIG_SAME_NODE, "VM %s runs on node %s already", vm, node);
-	if (!clu__agent_is_member(a, node) || (n && (!n->online || n->pending)))
-		return cm_err_set(err, CM_E_NODE_OFFLINE, "node %s is not an online member", node);
-	if (n && (n->standby || n->maintenance))
-		return cm_err_set(err, CM_E_NODE_OFFLINE, "node %s takes no VMs now: it is %s", node,
-				  n->standby ? "drained (hvctl node undrain)" : "in maintenance");
-	if (!a->peers)
-		return cm_err_set(err, CM_E_NO_CLUSTER, "this node's agent cannot reach others yet");
-	if (move_find(a, vm))
-		return cm_err_set(err, CM_E_MIG_BUSY, "VM %s is being moved already", vm);
-	return 0;
-}
-
-static void operator_gone(struct px_req *q)
-{
-	struct clu__move *m = q->work;
-
-	/* The operator's terminal went away; the move goes on and its result is an event. */
-	m->operator = NULL;
-	px_req_ok(q, NULL);
-}
-
-static void ocf_gone(struct px_req *q)
-{
-	struct clu__move *m = q->work;
-	struct cm_err err = CM_ERR_INIT;
-
-	/* Pacemaker gave up (timed out): so do we, if it is not too late. */
-	m->ocf = NULL;
-	px_req_ok(q, NULL);
-	cm_err_set(&err, CM_E_MIG_CANCELLED, "pacemaker gave up waiting");
-	if (m->fsm.state < MOVE_HANDOVER)
-		move_fail(m, &err);
-}
-
-static struct clu__move *move_new(struct clu_agent *a, struct px_req *q, const Hv__VmConfig *config, const char *mode,
-				  uint64_t max_blackout_ms)
+struct clu__move *clu__move_new(struct clu_agent *a, const struct px_req *q, const Hv__VmConfig *config,
+				const char *mode, uint64_t max_blackout_ms)
 {
 	struct clu__move *m = calloc(1, sizeof *m);
 
@@ -571,246 +746,12 @@ static struct clu__move *move_new(struct clu_agent *a, struct px_req *q, const H
 	snprintf(m->mode, sizeof m->mode, "%s", mode);
 	m->max_blackout_ms = max_blackout_ms;
 	m->config = clu_vmconf_dup(config);
-	cm_fsm_init(&m->fsm, &move_def, MOVE_ASKING, m, m->vm);
+	cm_fsm_init(&m->fsm, &move_def, MOVE_WAITING, m, m->vm);
 	cm_timer_init(&m->timer, a->loop, move_timer, m);
-	q->work = m;
+	move_number(m);
 	m->next = a->moves;
 	a->moves = m;
 	clu_event(a->events, "notice", "migration-started", m->vm, NULL, "%s migration to node %s", mode, m->node);
-	if (px_psk_make(&m->psk)) {
-		struct cm_err err = CM_ERR_INIT;
-
-		cm_err_set(&err, -5, "the kernel has no random bytes");
-		move_fail(m, &err);
-		return NULL;
-	}
-	clu_vm_ask(clu_super_find(a->super, m->vm), "status", 5000, move_status, m);
+	cm_timer_arm_ms(&m->timer, 0);
 	return m;
-}
-
-/* --- verbs: operator, OCF agent -------------------------------------------------------------------------------------- */
-
-void clu__verb_migrate(struct px_req *q, void *agent)
-{
-	struct clu_agent *a = agent;
-	const char *mode = px_req_arg(q, "mode"), *node = clu__vm_node(a, q->msg->vm);
-	struct cm_err err = CM_ERR_INIT;
-	struct clu__move *m;
-	Hv__VmConfig *c = NULL;
-	uint64_t ms;
-
-	mode = mode ? mode : "live";
-	if (strcmp(mode, "live") && strcmp(mode, "quick"))
-		cm_err_set(&err, CM_E_BAD_VALUE, "mode: '%s' is not live or quick", mode);
-	if (err.code || px_req_u64(q, "max_blackout_ms", 0, 1, 3600000, &ms, &err) ||
-	    clu__store_vm(a, q->msg->vm, &c, &err)) {
-		px_req_fail(q, &err);
-		return;
-	}
-	if (*node && strcmp(node, q->msg->node) == 0) {
-		cm_err_set(&err, CM_E_MIG_SAME_NODE, "VM %s runs on node %s already", q->msg->vm, node);
-	} else if (!*node) {
-		cm_err_set(&err, CM_E_VM_STATE, "VM %s does not run (hvctl start %s)", q->msg->vm, q->msg->vm);
-	} else if (strcmp(node, a->node) != 0) {
-		hv__vm_config__free_unpacked(c, NULL);
-		clu__forward(a, node, q);
-		return;
-	} else {
-		move_check(a, q->msg->vm, q->msg->node, &err);
-	}
-	if (err.code) {
-		px_req_fail(q, &err);
-	} else {
-		m = move_new(a, q, c, mode, ms);
-		if (m) {
-			m->operator = q;
-			q->gone = operator_gone;
-		}
-	}
-	hv__vm_config__free_unpacked(c, NULL);
-}
-
-void clu__verb_migrate_cancel(struct px_req *q, void *agent)
-{
-	struct clu_agent *a = agent;
-	struct clu__move *m = move_find(a, q->msg->vm);
-	const char *node = clu__vm_node(a, q->msg->vm);
-	struct cm_err err = CM_ERR_INIT;
-
-	if (!m && *node && strcmp(node, a->node) != 0) {
-		clu__forward(a, node, q);
-		return;
-	}
-	if (!m) {
-		px_req_failf(q, CM_E_VM_STATE, "VM %s is not being moved", q->msg->vm);
-		return;
-	}
-	if (m->fsm.state >= MOVE_HANDOVER) {
-		px_req_failf(q, CM_E_MIG_BUSY, "too late: VM %s is being handed over", q->msg->vm);
-		return;
-	}
-	cm_err_set(&err, CM_E_MIG_CANCELLED, "cancelled by the operator; VM %s runs on node %s", m->vm, a->node);
-	move_fail(m, &err);
-	px_req_ok(q, NULL);
-}
-
-void clu__verb_local_migrate_to(struct px_req *q, void *agent)
-{
-	struct clu_agent *a = agent;
-	struct clu__move *m = move_find(a, q->msg->vm);
-	struct cm_err err = CM_ERR_INIT;
-	Hv__VmConfig *c;
-
-	if (m && strcmp(m->node, q->msg->node) == 0 && !m->ocf) {
-		m->ocf = q;
-		q->work = m;
-		q->gone = ocf_gone;
-		move_feed(m, MOVE_EV_CALLED, "pacemaker");
-		return;
-	}
-	if (m) {
-		/* Pacemaker decides where: what an operator began towards another node ends. */
-		cm_err_set(&err, CM_E_MIG_CANCELLED, "pacemaker moves VM %s to node %s instead", m->vm, q->msg->node);
-		move_fail(m, &err);
-		cm_err_clear(&err);
-	}
-	if (!clu_super_find(a->super, q->msg->vm))
-		cm_err_set(&err, CM_E_VM_STATE, "VM %s does not run on node %s", q->msg->vm, a->node);
-	else if (move_check(a, q->msg->vm, q->msg->node, &err) == 0 &&
-		 clu__store_vm(a, q->msg->vm, &c, &err) == 0) {
-		m = move_new(a, q, c, "live", 0);
-		if (m) {
-			m->ocf = q;
-			q->gone = ocf_gone;
-		}
-		hv__vm_config__free_unpacked(c, NULL);
-		return;
-	}
-	px_req_fail(q, &err);
-}
-
-struct landed {
-	struct clu_agent *agent;
-	struct px_req *q;
-	struct cm_timer timer;
-	uint64_t deadline_ns;
-};
-
-static void landed_free(void *arg)
-{
-	struct landed *l = arg;
-
-	cm_timer_fini(&l->timer);
-	free(l);
-}
-
-static void landed_look(struct cm_timer *t, void *arg)
-{
-	struct landed *l = arg;
-	struct clu_vm *vm = clu_super_find(l->agent->super, l->q->msg->vm);
-
-	if (vm && strcmp(clu_vm_state(vm), "running") == 0) {
-		px_req_ok(l->q, "{\"state\":\"running\"}");
-	} else if (!vm || cm_now_ns() > l->deadline_ns) {
-		px_req_failf(l->q, CM_E_VM_STATE, "VM %s did not land on node %s (%s)", l->q->msg->vm, l->agent->node,
-			     vm ? clu_vm_state(vm) : "no process");
-	} else {
-		cm_timer_arm_ms(t, 10);
-		return;
-	}
-	cm_loop_defer(l->agent->loop, landed_free, l);
-}
-
-void clu__verb_local_migrate_from(struct px_req *q, void *agent)
-{
-	struct landed *l = calloc(1, sizeof *l);
-	struct clu_agent *a = agent;
-	struct cm_err err = CM_ERR_INIT;
-	uint64_t ms;
-
-	CM_ASSERT(l);
-	if (px_req_u64(q, "timeout_ms", 20000, 1, 3600000, &ms, &err)) {
-		px_req_fail(q, &err);
-		free(l);
-		return;
-	}
-	*l = (struct landed){.agent = a, .q = q, .deadline_ns = cm_now_ns() + ms * CM_NS_PER_MS};
-	cm_timer_init(&l->timer, a->loop, landed_look, l);
-	cm_timer_arm_ms(&l->timer, 0);
-}
-
-/* --- verbs: the other side ---------------------------------------------------------------------------------------------- */
-
-static void incoming_ready(const Hv__Reply *r, const struct cm_err *err, void *arg)
-{
-	struct px_req *q = arg;
-	struct clu_agent *a = q->work;
-	const char *address = a->conf->migration_address[0] ? a->conf->migration_address
-							     : clu__agent_address(a->node, a);
-	struct json_object *o, *v;
-
-	if (err->code) {
-		px_req_fail(q, err);
-		return;
-	}
-	o = r && r->doc ? json_tokener_parse(r->doc) : NULL;
-	if (!o || !json_object_object_get_ex(o, "port", &v)) {
-		px_req_failf(q, CM_E_PROTO, "hvcore did not say where it listens");
-		json_object_put(o);
-		return;
-	}
-	clu__add_str(o, "address", address);
-	clu__answer(q, o);
-}
-
-void clu__verb_peer_incoming(struct px_req *q, void *agent)
-{
-	struct clu_agent *a = agent;
-	struct cm_err err = CM_ERR_INIT;
-	const Hv__Ticket *t = q->msg->ticket;
-	struct clu_vm *old = clu_super_find(a->super, q->msg->vm);
-
-	if (!q->msg->config || !t || t->psk.len != PX_PSK_BYTES || t->id.len != PX_PSK_ID_BYTES) {
-		cm_err_set(&err, CM_E_MIG_TICKET, "peer-incoming needs a configuration and a ticket");
-	} else if (strcmp(t->destination, a->node) != 0 || strcmp(t->source, px_chan_peer_name(q->chan)) != 0 ||
-		   strcmp(t->vm_uuid, q->msg->config->uuid) != 0) {
-		cm_err_set(&err, CM_E_MIG_TICKET, "the ticket is not for this move");
-	} else if (old && !clu_vm_incoming(old)) {
-		cm_err_set(&err, CM_E_VM_STATE, "VM %s has a process on node %s already (%s)", q->msg->vm, a->node,
-			   clu_vm_state(old));
-	} else {
-		clu_vmconf_check(q->msg->config, &err);
-	}
-	if (err.code) {
-		px_req_fail(q, &err);
-		return;
-	}
-	if (old) /* a landing that its source forgot; it has no right to run */
-		clu_vm_kill(old);
-	if (q->msg->config->memory_bytes > clu__host_free_bytes(a)) {
-		px_req_failf(q, CM_E_TARGET_FULL, "VM %s needs %llu MiB, node %s has %llu MiB free", q->msg->vm,
-			     (unsigned long long)(q->msg->config->memory_bytes >> 20), a->node,
-			     (unsigned long long)(clu__host_free_bytes(a) >> 20));
-		return;
-	}
-	q->work = a;
-	clu__start_vm(a, CLU__START_INCOMING, q->msg->config, t, NULL, NULL, 20000, NULL, incoming_ready, q);
-}
-
-static void incoming_stopped(const Hv__Reply *r, const struct cm_err *err, void *arg)
-{
-	(void)r;
-	(void)arg;
-	cm_debug("incoming VM stopped: %s", err->text);
-}
-
-void clu__verb_peer_incoming_cancel(struct px_req *q, void *agent)
-{
-	struct clu_agent *a = agent;
-	struct clu_vm *vm = clu_super_find(a->super, q->msg->vm);
-
-	/* hvcore itself gives up in the right way (a COMPARE AND WRITE if it had said "verified"). */
-	if (vm && clu_vm_incoming(vm))
-		clu_vm_ask(vm, "stop", 10000, incoming_stopped, NULL);
-	px_req_ok(q, NULL);
 }

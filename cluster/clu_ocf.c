@@ -141,8 +141,9 @@ static int vm_state(struct call *k, char *state, size_t cap, struct cm_err *err)
 	return rc;
 }
 
-/* A verb of hvclusterd; while it is away (a restart) it is tried again until wait_ms are over. */
-static int daemon_ask(struct call *k, Hv__Request *req, unsigned timeout_ms, uint64_t wait_ms, char **doc,
+/* A verb of hvclusterd; while it is away (a restart) it is tried again until wait_ms are over. again: also when it went
+ * away before it answered. */
+static int daemon_ask(struct call *k, Hv__Request *req, unsigned timeout_ms, uint64_t wait_ms, bool again,
 		      struct cm_err *err)
 {
 	uint64_t begin = cm_now_ms();
@@ -150,8 +151,8 @@ static int daemon_ask(struct call *k, Hv__Request *req, unsigned timeout_ms, uin
 
 	for (;;) {
 		cm_err_clear(err);
-		rc = clu__ocf_ask(k->daemon_sock, req, timeout_ms, doc, err);
-		if (rc != CM_E_NO_DAEMON || cm_now_ms() - begin >= wait_ms)
+		rc = clu__ocf_ask(k->daemon_sock, req, timeout_ms, NULL, err);
+		if ((rc != CM_E_NO_DAEMON && (rc != CM_E_PROTO_CLOSED || !again)) || cm_now_ms() - begin >= wait_ms)
 			return rc;
 		usleep(DAEMON_RETRY_MS * 1000);
 	}
@@ -256,7 +257,7 @@ static int do_start(struct call *k)
 	px_ask_init(&ask, "local-start", k->vm);
 	ask.req.config = c;
 	set_limit(k, &ask, limit, sizeof(limit));
-	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), NULL, &err);
+	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), false, &err);
 	hv__vm_config__free_unpacked(c, NULL);
 	if (rc != 0) {
 		reason(k, "VM %s did not start: %s", k->vm, err.text);
@@ -357,8 +358,9 @@ static int do_migrate_to(struct call *k)
 	px_ask_init(&ask, "local-migrate-to", k->vm);
 	ask.req.node = (char *)(uintptr_t)target;
 	set_limit(k, &ask, limit, sizeof(limit));
-	/* Progress counts as an answer, so this only ends a migration that is stuck. */
-	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), CM_MIN(left_ms(k) / 2, 30000u), NULL, &err);
+	/* Progress counts as an answer, so this only ends a migration that is stuck. Asked again after a restart,
+	 * hvclusterd goes on or looks where the VM is. */
+	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), true, &err);
 	if (rc == 0)
 		return CLU_OCF_OK;
 	reason(k, "VM %s was not moved to %s: %s", k->vm, target, err.text);
@@ -374,7 +376,10 @@ static int do_migrate_from(struct call *k)
 
 	px_ask_init(&ask, "local-migrate-from", k->vm);
 	set_limit(k, &ask, limit, sizeof(limit));
-	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), 0, NULL, &err);
+	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), 0, false, &err);
+	/* It may not know of it yet (a restart): a VM that runs here has arrived. */
+	if (rc != 0 && rc != CM_E_NO_DAEMON && vm_state(k, state, sizeof(state), NULL) == 0)
+		rc = CM_E_NO_DAEMON;
 	/* hvclusterd is away: the VM that landed here can tell itself. */
 	while (rc == CM_E_NO_DAEMON && left_ms(k) > 1000) {
 		rc = vm_state(k, state, sizeof(state), &err);

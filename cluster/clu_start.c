@@ -31,6 +31,7 @@ struct clu__start {
 	char image[512];
 	uint64_t deadline_ns;
 	unsigned tries, looks;
+	bool ending; /* the VM's process was killed to make room */
 	struct clu__proof_search *search;
 	struct cm_timer again;
 	void (*progress)(const char *text, void *arg);
@@ -233,9 +234,10 @@ static void start_try(struct clu__start *s)
 	char console[256], heartbeat[256];
 
 	if (old) {
-		/* A process that just ended is still being collected: a moment. */
-		if (s->mode != CLU__START_INCOMING && cm_now_ns() < s->deadline_ns &&
-		    (strcmp(clu_vm_state(old), "stopped") == 0 || s->tries > 0)) {
+		/* A process that just ended (or was killed for this) is still being collected: a moment. */
+		bool ending = s->mode == CLU__START_INCOMING ? s->ending : s->ending || s->tries > 0;
+
+		if (cm_now_ns() < s->deadline_ns && (ending || strcmp(clu_vm_state(old), "stopped") == 0)) {
 			cm_timer_arm_ms(&s->again, 50);
 			return;
 		}
@@ -266,6 +268,7 @@ struct clu__start *clu__start_vm(struct clu_agent *a, enum clu__start_mode mode,
 				 unsigned timeout_ms, void (*progress)(const char *text, void *arg),
 				 clu__start_fn done, void *arg)
 {
+	struct clu_vm *old = clu_super_find(a->super, config->name);
 	struct clu__start *s = calloc(1, sizeof *s);
 
 	CM_ASSERT(s);
@@ -279,6 +282,11 @@ struct clu__start *clu__start_vm(struct clu_agent *a, enum clu__start_mode mode,
 	s->progress = progress;
 	s->done = done;
 	s->arg = arg;
+	/* A landing that its source forgot has no right to run. */
+	if (old && clu_vm_incoming(old) && mode == CLU__START_INCOMING) {
+		clu_vm_kill(old);
+		s->ending = true;
+	}
 	cm_timer_init(&s->again, a->loop, start_again, s);
 	cm_timer_arm_ms(&s->again, 0);
 	return s;

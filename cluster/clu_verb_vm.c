@@ -76,6 +76,9 @@ void clu__verb_core(struct px_req *q, void *agent)
 	Hv__VmConfig *c;
 	struct px_client *core;
 
+	/* Testers reach a VM that lands here, too. */
+	if (strcmp(q->msg->verb, "fault") == 0 && clu_super_find(a->super, q->msg->vm))
+		node = a->node;
 	if (!*node) {
 		if (clu__store_vm(a, q->msg->vm, &c, &err)) {
 			px_req_fail(q, &err);

@@ -8,7 +8,10 @@ libcluster_a_SOURCES = \
 	cluster/clu_corosync.c cluster/clu_corosync.h \
 	cluster/clu_event.c cluster/clu_event.h \
 	cluster/clu_exec.c cluster/clu_exec.h \
-	cluster/clu_move.c \
+	cluster/clu_land.c \
+	cluster/clu_move.c cluster/clu_move_int.h \
+	cluster/clu_move_doc.c \
+	cluster/clu_move_verb.c \
 	cluster/clu_ocf.c cluster/clu_ocf.h cluster/clu_ocf_int.h \
 	cluster/clu_ocf_meta.c \
 	cluster/clu_ocf_proc.c \
