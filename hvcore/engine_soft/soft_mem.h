@@ -2,16 +2,18 @@
 /*
  * Guest memory as instructions see it: linear addresses, checked on every access.
  *
- * The fast path is one TLB compare; everything else (walks, faults, MMIO, page crossing, dirty log, code pages) is
- * behind soft_*_slow() in soft_mmu.c. All of these may raise an exception at op and then do not return.
- * An access that crosses pages checks both pages before it touches either. [vcpu]
+ * The fast path is one TLB compare; everything else (walks, faults, MMIO, page crossing, dirty log,
+ * code pages) is behind soft_*_slow() in soft_mmu.c. All of these may raise an exception at op and
+ * then do not return. An access that crosses pages checks both pages before it touches either.
+ * [vcpu]
  *
  *   la = soft_ea(cpu, op);
  *   x = soft_ld32(cpu, op, la);                    load
  *   soft_st32(cpu, op, la, x);                     store
- *   uint32_t *p = soft_rmw(cpu, op, la, 4);        read-modify-write: a pointer that may be read and written
- *   *p += 1;                                       (unaligned; use the soft_u32 types), then
- *   soft_rmw_end(cpu, op);                         must follow; it writes back if p was a bounce buffer
+ *   uint32_t *p = soft_rmw(cpu, op, la, 4);        read-modify-write: a pointer that may be read
+ * and written *p += 1;                                       (unaligned; use the soft_u32 types),
+ * then soft_rmw_end(cpu, op);                         must follow; it writes back if p was a bounce
+ * buffer
  */
 #ifndef SOFT_MEM_H
 #define SOFT_MEM_H
@@ -30,10 +32,14 @@ typedef uint8_t soft_u8 __attribute__((may_alias));
 #define soft_likely(x)	 __builtin_expect(!!(x), 1)
 #define soft_unlikely(x) __builtin_expect(!!(x), 0)
 
-uint64_t soft_ld_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size);
-void soft_st_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v, unsigned int size);
-void soft_ld_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, void *buf, unsigned int len);
-void soft_st_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const void *buf, unsigned int len);
+uint64_t soft_ld_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+		      unsigned int size);
+void soft_st_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v,
+		  unsigned int size);
+void soft_ld_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, void *buf,
+			unsigned int len);
+void soft_st_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+			const void *buf, unsigned int len);
 void *soft_rmw_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size);
 void soft_rmw_flush(struct soft_cpu *cpu, const struct soft_op *op);
 uint64_t soft_ea_odd(const struct soft_cpu *cpu, const struct soft_op *op);
@@ -43,16 +49,16 @@ static inline uint64_t soft_ea(const struct soft_cpu *cpu, const struct soft_op 
 {
 	if (soft_unlikely(op->flags & SOFT_OP_ODD_EA))
 		return soft_ea_odd(cpu, op);
-	return cpu->gpr[op->base] + (cpu->gpr[op->index] << op->scale) + (uint64_t)(int64_t)op->disp +
-	       cpu->seg_base[op->seg];
+	return cpu->gpr[op->base] + (cpu->gpr[op->index] << op->scale) +
+	       (uint64_t)(int64_t)op->disp + cpu->seg_base[op->seg];
 }
 
 /*
  * Where an access of size bytes would be: the set is chosen by its last byte and compared with the
  * page of its first, so that one that crosses pages never matches.
  */
-static inline const struct soft_tlb_entry *soft_tlb_at(const struct soft_tlb_entry *set, uint64_t la,
-						       unsigned int size)
+static inline const struct soft_tlb_entry *soft_tlb_at(const struct soft_tlb_entry *set,
+						       uint64_t la, unsigned int size)
 {
 	return &set[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
 }
@@ -62,14 +68,16 @@ static inline void *soft_tlb_rd(struct soft_cpu *cpu, uint64_t la, unsigned int 
 {
 	const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->rd, la, size);
 
-	return soft_likely(e->tag == (la & SOFT_PAGE_MASK)) ? (void *)(uintptr_t)(la + e->delta) : NULL;
+	return soft_likely(e->tag == (la & SOFT_PAGE_MASK)) ? (void *)(uintptr_t)(la + e->delta)
+							    : NULL;
 }
 
 static inline void *soft_tlb_wr(struct soft_cpu *cpu, uint64_t la, unsigned int size)
 {
 	const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->wr, la, size);
 
-	return soft_likely(e->tag == (la & SOFT_PAGE_MASK)) ? (void *)(uintptr_t)(la + e->delta) : NULL;
+	return soft_likely(e->tag == (la & SOFT_PAGE_MASK)) ? (void *)(uintptr_t)(la + e->delta)
+							    : NULL;
 }
 
 #define SOFT_MEM_WIDTH(W)                                                                          \
@@ -99,8 +107,8 @@ SOFT_MEM_WIDTH(64)
 #undef SOFT_MEM_WIDTH
 
 /* Any length up to a page (fxsave images, 10-byte x87 numbers). */
-static inline void soft_ld_bytes(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, void *buf,
-				 unsigned int len)
+static inline void soft_ld_bytes(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				 void *buf, unsigned int len)
 {
 	const void *p = soft_tlb_rd(cpu, la, len);
 
@@ -110,8 +118,8 @@ static inline void soft_ld_bytes(struct soft_cpu *cpu, const struct soft_op *op,
 		soft_ld_bytes_slow(cpu, op, la, buf, len);
 }
 
-static inline void soft_st_bytes(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const void *buf,
-				 unsigned int len)
+static inline void soft_st_bytes(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				 const void *buf, unsigned int len)
 {
 	void *p = soft_tlb_wr(cpu, la, len);
 
@@ -121,7 +129,8 @@ static inline void soft_st_bytes(struct soft_cpu *cpu, const struct soft_op *op,
 		soft_st_bytes_slow(cpu, op, la, buf, len);
 }
 
-/* 16 bytes; the _a forms raise #GP(0) when la is not a multiple of 16 (MOVAPS and legacy SSE operands). */
+/* 16 bytes; the _a forms raise #GP(0) when la is not a multiple of 16 (MOVAPS and legacy SSE
+ * operands). */
 static inline union soft_xmm soft_ld128(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la)
 {
 	union soft_xmm v;
@@ -130,27 +139,32 @@ static inline union soft_xmm soft_ld128(struct soft_cpu *cpu, const struct soft_
 	return v;
 }
 
-static inline void soft_st128(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const union soft_xmm *v)
+static inline void soft_st128(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+			      const union soft_xmm *v)
 {
 	soft_st_bytes(cpu, op, la, v, sizeof(*v));
 }
 
-static inline union soft_xmm soft_ld128_a(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la)
+static inline union soft_xmm soft_ld128_a(struct soft_cpu *cpu, const struct soft_op *op,
+					  uint64_t la)
 {
 	if (soft_unlikely(la & 15))
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 	return soft_ld128(cpu, op, la);
 }
 
-static inline void soft_st128_a(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const union soft_xmm *v)
+static inline void soft_st128_a(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				const union soft_xmm *v)
 {
 	if (soft_unlikely(la & 15))
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 	soft_st128(cpu, op, la, v);
 }
 
-/* Up to 16 bytes, readable and writable. Guest RAM itself if the operand is one piece of it, else a bounce buffer. */
-static inline void *soft_rmw(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size)
+/* Up to 16 bytes, readable and writable. Guest RAM itself if the operand is one piece of it, else a
+ * bounce buffer. */
+static inline void *soft_rmw(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+			     unsigned int size)
 {
 	const struct soft_tlb_entry *e = soft_tlb_at(cpu->tlb->wr, la, size);
 

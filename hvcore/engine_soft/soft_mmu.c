@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Four-level paging, TLB refill, and every access that the fast path of soft_mem.h cannot do: faults, page crossing,
- * MMIO, first write to a page (dirty log, decoded code).
+ * Four-level paging, TLB refill, and every access that the fast path of soft_mem.h cannot do:
+ * faults, page crossing, MMIO, first write to a page (dirty log, decoded code).
  *
- * Page tables and addresses are the guest's: tables outside of RAM read as faults, addresses outside of RAM go to the
- * machine's MMIO upcall. No 5-level, 32-bit or PAE paging; SMEP, SMAP and protection keys are not announced.
+ * Page tables and addresses are the guest's: tables outside of RAM read as faults, addresses
+ * outside of RAM go to the machine's MMIO upcall. No 5-level, 32-bit or PAE paging; SMEP, SMAP and
+ * protection keys are not announced.
  */
 #include "config.h"
 
@@ -36,7 +37,7 @@ void soft_set_cpl(struct soft_cpu *cpu, unsigned int cpl)
 	cpu->tlb = &cpu->tlbs[cpl == 3];
 }
 
-/* --- emptying ---------------------------------------------------------------------------------- */
+/* --- emptying ------------------------------------------------------------ */
 
 static void flush_one(struct soft_tlb *t)
 {
@@ -59,7 +60,8 @@ void soft_tlb_flush_writes(struct soft_cpu *cpu)
 		cpu->tlbs[0].wr[i].tag = cpu->tlbs[1].wr[i].tag = SOFT_TLB_NONE;
 }
 
-/* A 2 MiB page sits in the TLB as the 4 KiB pages that were used. Does la lie in such a one, perhaps? */
+/* A 2 MiB page sits in the TLB as the 4 KiB pages that were used. Does la lie in such a one,
+ * perhaps? */
 static bool in_large_page(const struct soft_cpu *cpu, uint64_t la)
 {
 	return cpu->large[la >> 27 & 15] >> (la >> 21 & 63) & 1;
@@ -91,14 +93,15 @@ void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t la)
 	}
 }
 
-/* --- the walk ----------------------------------------------------------------------------------- */
+/* --- the walk ------------------------------------------------------------ */
 
 struct walk {
 	uint64_t gpa;	/* of the byte */
 	uint32_t error; /* of #PF, if it failed */
 };
 
-static _Noreturn void page_fault(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint32_t error)
+static _Noreturn void page_fault(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				 uint32_t error)
 {
 	cpu->cr2 = la;
 	soft_raise_err(cpu, op, SOFT_PAGE_FAULT, error);
@@ -115,7 +118,8 @@ static bool reserved(const struct soft_cpu *cpu, uint64_t pte, int level)
 }
 
 /* Set A (and D) in the entry, for the guest and for the dirty log. */
-static void set_bits(struct soft_cpu *cpu, const struct soft_slot *slot, uint64_t *pte, uint64_t gpa, uint64_t bits)
+static void set_bits(struct soft_cpu *cpu, const struct soft_slot *slot, uint64_t *pte,
+		     uint64_t gpa, uint64_t bits)
 {
 	__atomic_fetch_or(pte, bits, __ATOMIC_RELAXED);
 	soft_mark_dirty(slot, gpa);
@@ -171,13 +175,15 @@ static bool canonical(uint64_t la)
 	return (uint64_t)((int64_t)(la << 16) >> 16) == la;
 }
 
-static _Noreturn void not_canonical(struct soft_cpu *cpu, const struct soft_op *op, enum soft_access how)
+static _Noreturn void not_canonical(struct soft_cpu *cpu, const struct soft_op *op,
+				    enum soft_access how)
 {
-	soft_raise_err(cpu, op, op && op->flags & SOFT_OP_STACK && how != SOFT_EXEC ? SOFT_SSF : SOFT_GP, 0);
+	soft_raise_err(cpu, op,
+		       op && op->flags & SOFT_OP_STACK && how != SOFT_EXEC ? SOFT_SSF : SOFT_GP, 0);
 }
 
-static struct walk walk_or_raise(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, enum soft_access how,
-				 bool user)
+static struct walk walk_or_raise(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				 enum soft_access how, bool user)
 {
 	struct walk w = {.gpa = la};
 
@@ -190,18 +196,19 @@ static struct walk walk_or_raise(struct soft_cpu *cpu, const struct soft_op *op,
 	return w;
 }
 
-/* --- refill ------------------------------------------------------------------------------------ */
+/* --- refill -------------------------------------------------------------- */
 
 /* A write to this page of RAM is about to happen, or a write TLB entry for it to be made. */
 static void before_write(struct soft_cpu *cpu, const struct soft_slot *slot, uint64_t gpa)
 {
 	soft_mark_dirty(slot, gpa);
-	if (atomic_load_explicit(&cpu->vm->has_code[soft_page_index(slot, gpa)], memory_order_relaxed))
+	if (atomic_load_explicit(&cpu->vm->has_code[soft_page_index(slot, gpa)],
+				 memory_order_relaxed))
 		soft_code_written(cpu->vm, cpu, gpa, 1);
 }
 
-static struct soft_phys translate(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, enum soft_access how,
-				  bool user)
+static struct soft_phys translate(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				  enum soft_access how, bool user)
 {
 	struct walk w = walk_or_raise(cpu, op, la, how, user);
 	struct soft_tlb *t = &cpu->tlbs[user];
@@ -227,7 +234,8 @@ static struct soft_phys translate(struct soft_cpu *cpu, const struct soft_op *op
 	return (struct soft_phys){.gpa = w.gpa, .host = host + (la & (SOFT_PAGE - 1))};
 }
 
-struct soft_phys soft_translate(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, enum soft_access how)
+struct soft_phys soft_translate(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+				enum soft_access how)
 {
 	return translate(cpu, op, la, how, cpu->cpl == 3);
 }
@@ -251,7 +259,7 @@ const struct soft_xtlb_entry *soft_fetch_page(struct soft_cpu *cpu, uint64_t la)
 	return x;
 }
 
-/* --- MMIO -------------------------------------------------------------------------------------- */
+/* --- MMIO ---------------------------------------------------------------- */
 
 /* One access of 1, 2, 4 or 8 bytes that is not RAM. */
 static void mmio(struct soft_cpu *cpu, uint64_t gpa, void *data, unsigned int len, bool write)
@@ -260,10 +268,11 @@ static void mmio(struct soft_cpu *cpu, uint64_t gpa, void *data, unsigned int le
 
 	cpu->count.exits_mmio++;
 	if (gpa - HV_LAPIC_GPA < SOFT_PAGE) {
-		soft_irqchip_apic_mmio(&vm->irqchip, cpu->index, (uint32_t)(gpa - HV_LAPIC_GPA), data, len, write,
-				       soft_clock_now(cpu));
+		soft_irqchip_apic_mmio(&vm->irqchip, cpu->index, (uint32_t)(gpa - HV_LAPIC_GPA),
+				       data, len, write, soft_clock_now(cpu));
 	} else if (gpa - HV_IOAPIC_GPA < SOFT_PAGE) {
-		soft_irqchip_ioapic_mmio(&vm->irqchip, (uint32_t)(gpa - HV_IOAPIC_GPA), data, len, write);
+		soft_irqchip_ioapic_mmio(&vm->irqchip, (uint32_t)(gpa - HV_IOAPIC_GPA), data, len,
+					 write);
 	} else {
 		soft_run_pause(cpu);
 		vm->cfg.up.mmio(vm->cfg.up.arg, gpa, data, len, write);
@@ -272,7 +281,8 @@ static void mmio(struct soft_cpu *cpu, uint64_t gpa, void *data, unsigned int le
 }
 
 /* Any length: in naturally sized pieces. */
-static void mmio_bytes(struct soft_cpu *cpu, uint64_t gpa, uint8_t *buf, unsigned int len, bool write)
+static void mmio_bytes(struct soft_cpu *cpu, uint64_t gpa, uint8_t *buf, unsigned int len,
+		       bool write)
 {
 	while (len) {
 		unsigned int n = len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1;
@@ -284,7 +294,7 @@ static void mmio_bytes(struct soft_cpu *cpu, uint64_t gpa, uint8_t *buf, unsigne
 	}
 }
 
-/* --- the slow accesses --------------------------------------------------------------------------- */
+/* --- the slow accesses --------------------------------------------------- */
 
 /* Bytes of [la, la+len) that lie in la's page. */
 static unsigned int head(uint64_t la, unsigned int len)
@@ -294,8 +304,10 @@ static unsigned int head(uint64_t la, unsigned int len)
 	return len < room ? len : room;
 }
 
-/* Behind the last canonical page comes no other page: that is found before the first page is looked at. */
-static void check_end(struct soft_cpu *cpu, const struct soft_op *op, uint64_t last, enum soft_access how)
+/* Behind the last canonical page comes no other page: that is found before the first page is looked
+ * at. */
+static void check_end(struct soft_cpu *cpu, const struct soft_op *op, uint64_t last,
+		      enum soft_access how)
 {
 	if (soft_unlikely(!canonical(last)) && cpu->cr0 & SOFT_CR0_PG)
 		not_canonical(cpu, op, how);
@@ -321,7 +333,8 @@ static void put(struct soft_cpu *cpu, struct soft_phys at, const void *buf, unsi
 	mmio_bytes(cpu, at.gpa, copy, len, true);
 }
 
-static void load(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, void *buf, unsigned int len, bool user)
+static void load(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, void *buf,
+		 unsigned int len, bool user)
 {
 	unsigned int first = head(la, len);
 	struct soft_phys a, b = {0};
@@ -337,8 +350,8 @@ static void load(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, vo
 	cpu->op = NULL;
 }
 
-static void store(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const void *buf, unsigned int len,
-		  bool user)
+static void store(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const void *buf,
+		  unsigned int len, bool user)
 {
 	unsigned int first = head(la, len);
 	struct soft_phys a, b = {0};
@@ -354,17 +367,20 @@ static void store(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, c
 	cpu->op = NULL;
 }
 
-void soft_ld_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, void *buf, unsigned int len)
+void soft_ld_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, void *buf,
+			unsigned int len)
 {
 	load(cpu, op, la, buf, len, cpu->cpl == 3);
 }
 
-void soft_st_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const void *buf, unsigned int len)
+void soft_st_bytes_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+			const void *buf, unsigned int len)
 {
 	store(cpu, op, la, buf, len, cpu->cpl == 3);
 }
 
-uint64_t soft_ld_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size)
+uint64_t soft_ld_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+		      unsigned int size)
 {
 	uint64_t v = 0;
 
@@ -372,14 +388,16 @@ uint64_t soft_ld_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t l
 	return v;
 }
 
-void soft_st_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v, unsigned int size)
+void soft_st_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v,
+		  unsigned int size)
 {
 	store(cpu, op, la, &v, size, cpu->cpl == 3);
 }
 
 uint64_t soft_sys_ld(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size)
 {
-	const struct soft_tlb_entry *e = &cpu->tlbs[0].rd[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
+	const struct soft_tlb_entry *e =
+		&cpu->tlbs[0].rd[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
 	uint64_t v = 0;
 
 	if (e->tag == (la & SOFT_PAGE_MASK))
@@ -389,9 +407,11 @@ uint64_t soft_sys_ld(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la
 	return v;
 }
 
-void soft_sys_st(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v, unsigned int size)
+void soft_sys_st(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, uint64_t v,
+		 unsigned int size)
 {
-	const struct soft_tlb_entry *e = &cpu->tlbs[0].wr[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
+	const struct soft_tlb_entry *e =
+		&cpu->tlbs[0].wr[((la + size - 1) >> 12) & (SOFT_TLB_SIZE - 1)];
 
 	if (e->tag == (la & SOFT_PAGE_MASK))
 		memcpy((void *)(uintptr_t)(la + e->delta), &v, size);
@@ -400,8 +420,8 @@ void soft_sys_st(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, ui
 }
 
 /*
- * Read-modify-write: RAM in one page is handed out itself. Anything else goes through cpu->bounce, under a lock of
- * the VM so that locked operations on such operands exclude each other.
+ * Read-modify-write: RAM in one page is handed out itself. Anything else goes through cpu->bounce,
+ * under a lock of the VM so that locked operations on such operands exclude each other.
  */
 void *soft_rmw_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, unsigned int size)
 {
@@ -436,7 +456,8 @@ void soft_rmw_flush(struct soft_cpu *cpu, const struct soft_op *op)
 /* Effective addresses that wrap at 16 or 32 bits. */
 uint64_t soft_ea_odd(const struct soft_cpu *cpu, const struct soft_op *op)
 {
-	uint64_t ea = cpu->gpr[op->base] + (cpu->gpr[op->index] << op->scale) + (uint64_t)(int64_t)op->disp;
+	uint64_t ea = cpu->gpr[op->base] + (cpu->gpr[op->index] << op->scale) +
+		      (uint64_t)(int64_t)op->disp;
 
 	if (op->flags & SOFT_OP_ADDR16)
 		ea &= 0xffff;
@@ -446,7 +467,8 @@ uint64_t soft_ea_odd(const struct soft_cpu *cpu, const struct soft_op *op)
 	return op->flags & SOFT_OP_LIN32 ? (uint32_t)ea : ea;
 }
 
-/* --- decoded code ---------------------------------------------------------------------------------- */
+/* --- decoded code
+ * ----------------------------------------------------- */
 
 void soft_code_written(struct soft_vm *vm, struct soft_cpu *self, uint64_t gpa, uint64_t len)
 {

@@ -242,8 +242,8 @@ static bool look_around(struct soft_cpu *cpu)
  * --------------------------------------------------------- */
 
 /*
- * RFLAGS.TF is set: one instruction, then #DB, also if the instruction cleared TF (POPF). SYSCALL is
- * the exception: it may mask TF.
+ * RFLAGS.TF is set: one instruction, then #DB, also if the instruction cleared TF (POPF). SYSCALL
+ * is the exception: it may mask TF.
  */
 static void single_step(struct soft_cpu *cpu)
 {
