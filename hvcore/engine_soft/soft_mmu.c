@@ -118,12 +118,12 @@ static bool reserved(const struct soft_cpu *cpu, uint64_t pte, int level)
 }
 
 /* Set A (and D) in the entry, for the guest and for the dirty log. */
-static void set_bits(struct soft_cpu *cpu, const struct soft_slot *slot, uint64_t *pte,
-		     uint64_t gpa, uint64_t bits)
+static void set_bits(const struct soft_slot *slot, uint64_t *pte, uint64_t gpa, uint64_t bits)
 {
+	if (slot->readonly)
+		return;
 	__atomic_fetch_or(pte, bits, __ATOMIC_RELAXED);
 	soft_mark_dirty(slot, gpa);
-	(void)cpu;
 }
 
 static bool walk(struct soft_cpu *cpu, uint64_t la, enum soft_access how, bool user, struct walk *w)
@@ -151,7 +151,7 @@ static bool walk(struct soft_cpu *cpu, uint64_t la, enum soft_access how, bool u
 		nx |= pte & PTE_NX;
 		if (level > 1 && !(pte & PTE_PS)) {
 			if (!(pte & PTE_A))
-				set_bits(cpu, slot, p, at, PTE_A);
+				set_bits(slot, p, at, PTE_A);
 			table = pte & PTE_ADDR;
 			w->error &= ~PF_P;
 			continue;
@@ -161,7 +161,7 @@ static bool walk(struct soft_cpu *cpu, uint64_t la, enum soft_access how, bool u
 			return false;
 		pte |= PTE_A | (how == SOFT_WRITE ? PTE_D : 0);
 		if (pte & ~__atomic_load_n(p, __ATOMIC_RELAXED))
-			set_bits(cpu, slot, p, at, PTE_A | (how == SOFT_WRITE ? PTE_D : 0));
+			set_bits(slot, p, at, PTE_A | (how == SOFT_WRITE ? PTE_D : 0));
 		size = 1ull << shift;
 		w->gpa = (pte & PTE_ADDR & ~(size - 1)) | (la & (size - 1));
 		if (level > 1)

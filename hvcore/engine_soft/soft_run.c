@@ -211,6 +211,13 @@ static void set_limit(struct soft_cpu *cpu, struct soft_time now, uint32_t event
 		atomic_store(&cpu->limit, 0);
 }
 
+/* A block was left only because its successor was not at hand: no need to look around. */
+static bool nothing_new(struct soft_cpu *cpu)
+{
+	return !atomic_load(&cpu->stop) && !soft_due(cpu) && cpu->mp_state == HV_MP_RUNNABLE &&
+	       !(cpu->eflags & SOFT_IF && soft_irqchip_events(&cpu->vm->irqchip, cpu->index));
+}
+
 /* true: go on running guest code; false: vcpu_run is to return. */
 static bool look_around(struct soft_cpu *cpu)
 {
@@ -292,7 +299,7 @@ enum hv_run soft_run(struct soft_cpu *cpu)
 			soft_exc_deliver(cpu);
 			continue;
 		}
-		if (!look_around(cpu))
+		if (!nothing_new(cpu) && !look_around(cpu))
 			break;
 		if (cpu->pending.vector >= 0)
 			continue;
