@@ -30,6 +30,8 @@ def make_row(name, unit, ours, peer=None, limit=None, more_is_better=False, time
     if ours:
         row["ours_p99"] = percentile(ours, 99)
     finished = [p for p in peer or [] if p is not None]
+    if peer and len(finished) < len(peer):
+        row["peer_unfinished"] = len(peer) - len(finished)
     if finished:
         row["peer"] = statistics.median(finished)
         row["peer_p99"] = percentile(finished, 99)

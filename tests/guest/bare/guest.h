@@ -110,6 +110,8 @@ void guest_time_init(void);
 void guest_time_cpu_init(unsigned cpu);
 uint64_t guest_now_ns(void);		  /* of the boot processor */
 uint64_t guest_kvmclock_ns(unsigned cpu); /* of that processor, on that processor */
+uint32_t guest_time_lvt(void);		  /* timer mode and vector */
+void guest_time_calm(void);		  /* boot processor, busy: no need for the timer now */
 void guest_sleep(uint64_t ns);	   /* boot processor: until an interrupt or about ns have passed */
 void guest_sleep_cpu(uint64_t ns); /* others */
 

@@ -26,7 +26,9 @@
 #define GUEST_SEL_TSS	  0x30
 
 /* What R8 asks of CPL 0 at an int3. */
-#define GUEST_CALL_IDLE	 0 /* RDI: word that forbids sleep, ESI: timer ticks, R9: LAPIC */
+#define GUEST_CALL_IDLE                                                                            \
+	0 /* RDI: word that forbids sleep, ESI: timer ticks, or 0 and EDX:EAX a TSC deadline, R9:  \
+	     LAPIC */
 #define GUEST_CALL_WRMSR 1 /* ECX, EDX:EAX */
 #define GUEST_CALL_PARK	 2 /* never returns */
 #define GUEST_CALL_RESET 3 /* triple fault */

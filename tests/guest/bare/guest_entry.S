@@ -217,9 +217,15 @@ guest_trampoline_end:
 guest_gate_call:
 	test %r8d, %r8d
 	jnz 1f
-	cmpl $0, (%rdi)			/* GUEST_CALL_IDLE: sleep unless *RDI, at most ESI timer ticks */
+	cmpl $0, (%rdi)			/* GUEST_CALL_IDLE: sleep unless *RDI; ESI ticks, or until TSC EDX:EAX */
 	jne 9f
+	test %esi, %esi
+	jz 3f
 	mov %esi, LAPIC_TIMER_INIT(%r9)
+	jmp 4f
+3:	mov $0x6e0, %ecx		/* IA32_TSC_DEADLINE */
+	wrmsr
+4:
 	sti
 	hlt
 	cli

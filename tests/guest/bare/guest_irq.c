@@ -83,8 +83,8 @@ static void find_slots(void)
 void guest_irq_cpu_init(void)
 {
 	guest_mmio_write(GUEST_LAPIC + LAPIC_SVR, 0x1ff);
-	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_DIV, 0xb);		  /* divide by 1 */
-	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_LVT, GUEST_VEC_TIMER); /* one shot */
+	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_DIV, 0xb); /* divide by 1 */
+	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_LVT, guest_time_lvt());
 }
 
 void guest_irq_init(void)

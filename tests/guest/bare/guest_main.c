@@ -78,6 +78,8 @@ void guest_main(const void *info, uint32_t kind)
 		}
 		if (next > now)
 			guest_sleep(next - now);
+		else
+			guest_time_calm();
 	}
 }
 

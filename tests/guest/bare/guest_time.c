@@ -11,6 +11,10 @@
 #define MSR_KVMCLOCK	0x4b564d01u
 #define LAPIC_KHZ	1000000ull
 #define CALIBRATE_TICKS 5000000u
+#define LVT_PERIODIC	0x20000u
+#define LVT_DEADLINE	0x40000u
+#define SLEEP_MIN_NS	200000u
+#define CALM_NS		(100 * GUEST_NS_MS)
 
 struct pvclock {
 	uint32_t version, pad0;
@@ -25,7 +29,15 @@ static struct {
 	struct pvclock c;
 	uint8_t pad[32];
 } clocks[GUEST_MAX_CPUS] __attribute__((aligned(64)));
-static uint64_t tsc_mul; /* ns = TSC * tsc_mul >> 32 */
+static uint64_t tsc_khz, tsc_mul; /* ns = TSC * tsc_mul >> 32 */
+static uint64_t timer_ns = GUEST_NEVER;
+
+static bool by_deadline(void)
+{
+	const char *p = guest_param("timer");
+
+	return p && guest_starts(p, "deadline");
+}
 
 static void cpuid(uint32_t leaf, uint32_t r[4])
 {
@@ -48,6 +60,7 @@ static uint64_t calibrate_khz(void)
 {
 	uint64_t start, ticks;
 
+	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_LVT, GUEST_VEC_TIMER);
 	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_INIT, ~0u);
 	start = guest_tsc();
 	do {
@@ -55,6 +68,7 @@ static uint64_t calibrate_khz(void)
 	} while (ticks < CALIBRATE_TICKS);
 	start = guest_tsc() - start;
 	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_INIT, 0);
+	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_LVT, guest_time_lvt());
 	return start * LAPIC_KHZ / ticks;
 }
 
@@ -84,8 +98,9 @@ void guest_time_init(void)
 		}
 	}
 	guest_time_cpu_init(0);
+	tsc_khz = !guest_has_kvmclock || by_deadline() ? find_khz(top) : 0;
 	if (!guest_has_kvmclock)
-		tsc_mul = (1000000ull << 32) / find_khz(top);
+		tsc_mul = (1000000ull << 32) / tsc_khz;
 }
 
 void guest_time_cpu_init(unsigned cpu)
@@ -119,25 +134,40 @@ uint64_t guest_now_ns(void)
 	return (uint64_t)((unsigned __int128)guest_tsc() * tsc_mul >> 32);
 }
 
+uint32_t guest_time_lvt(void)
+{
+	return GUEST_VEC_TIMER | (by_deadline() ? LVT_DEADLINE : LVT_PERIODIC);
+}
+
 static void idle(const volatile uint32_t *unless, uint64_t ns)
 {
+	uint64_t deadline = guest_tsc() + ns * (tsc_khz / 1000) / 1000;
+	uint32_t ticks = by_deadline() ? 0 : (uint32_t)(ns * LAPIC_KHZ / 1000000);
+	uint32_t low = (uint32_t)deadline, high = (uint32_t)(deadline >> 32);
+	/* Last, since a call would destroy them. */
 	register uint32_t r8 __asm__("r8") = GUEST_CALL_IDLE;
 	register uint64_t r9 __asm__("r9") = GUEST_LAPIC;
-	uint64_t ticks = ns * LAPIC_KHZ / 1000000;
 
-	if (ticks < 1)
-		ticks = 1;
-	if (ticks > 1000000000)
-		ticks = 1000000000;
 	__asm__ volatile("int3"
-			 :
-			 : "r"(r8), "r"(r9), "D"(unless), "S"((uint32_t)ticks)
-			 : "memory", "cc");
+			 : "+a"(low), "+d"(high)
+			 : "r"(r8), "r"(r9), "D"(unless), "S"(ticks)
+			 : "rcx", "memory", "cc");
 }
 
 void guest_sleep(uint64_t ns)
 {
-	idle(&guest_irq_pending, ns > GUEST_NS_S ? GUEST_NS_S : ns);
+	if (ns < SLEEP_MIN_NS)
+		return; /* KVM makes shorter periods longer */
+	timer_ns = ns > GUEST_NS_S ? GUEST_NS_S : ns;
+	idle(&guest_irq_pending, timer_ns);
+}
+
+void guest_time_calm(void)
+{
+	if (timer_ns >= CALM_NS || by_deadline())
+		return;
+	timer_ns = CALM_NS;
+	guest_mmio_write(GUEST_LAPIC + LAPIC_TIMER_INIT, (uint32_t)(CALM_NS * LAPIC_KHZ / 1000000));
 }
 
 void guest_sleep_cpu(uint64_t ns)
