@@ -203,6 +203,38 @@ void hv_cpuid_contract(const struct hv_cpuid *supported, unsigned vcpus, uint32_
 	fix_max(out, 0x80000000);
 }
 
+/* What any x86-64 processor, and both engines, have. */
+static const struct {
+	uint32_t function;
+	uint32_t mask[4];
+} base_leaves[] = {
+	/* TSC deadline; no SYSENTER, MTRR, PSE36 */
+	{1,
+	 {~0u, ~0u, 1u << 24 | ECX1_HYPERVISOR,
+	  (EDX1 & ~(1u << 11 | 1u << 12 | 1u << 17)) | EDX1_HTT}},
+	{7, {0, 0, 0, 0}},
+	{0xb, {0, 0, 0, 0}},
+	{0xd, {0, 0, 0, 0}},
+	{LEAF_KVM_FEATURES, {KVM_FEATURES & ~1u, 0, 0, 0}},	   /* the old clock source */
+	{0x80000001, {~0u, 0, 0, 1u << 11 | 1u << 20 | 1u << 29}}, /* SYSCALL NX LM */
+	{0x80000008, {0x0000ffff, 0, 0, 0}},
+};
+
+void hv_cpuid_reduce(struct hv_cpuid *contract)
+{
+	for (uint32_t i = 0; i < contract->count; i++)
+		for (size_t b = 0; b < CM_ARRAY_LEN(base_leaves); b++) {
+			struct hv_cpuid_leaf *l = &contract->leaf[i];
+
+			if (l->function != base_leaves[b].function)
+				continue;
+			l->eax &= base_leaves[b].mask[0];
+			l->ebx &= base_leaves[b].mask[1];
+			l->ecx &= base_leaves[b].mask[2];
+			l->edx &= base_leaves[b].mask[3];
+		}
+}
+
 /* Leaves whose registers are sets of features; the others are identity or numbers. */
 static const struct {
 	uint32_t function, index;

@@ -17,6 +17,9 @@
  * 0. */
 void hv_cpuid_contract(const struct hv_cpuid *supported, unsigned vcpus, uint32_t tsc_khz,
 		       struct hv_cpuid *out);
+/* Takes everything out of a contract that not every host and engine has: the VM then moves
+ * anywhere. */
+void hv_cpuid_reduce(struct hv_cpuid *contract);
 /* Can a host that offers supported keep contract? CM_E_INCOMPATIBLE and err names the first missing
  * bit. */
 int hv_cpuid_fits(const struct hv_cpuid *contract, const struct hv_cpuid *supported,

@@ -59,6 +59,7 @@ struct hv_vm_config {
 	unsigned cpus;
 	const struct hv_engine_ops *engine; /* NULL: kvm where it can run stock guests, else soft */
 	int kvm_fd;			    /* or -1 */
+	bool cpu_base;   /* only what every host and engine has (hv_cpuid_reduce); decided at the first boot */
 	uint32_t insns_per_us;		    /* soft engine, see hv_engine.h */
 
 	int kernel_fd, initrd_fd; /* read at every boot and reset; -1: none */

@@ -79,6 +79,8 @@ int hv__vm_vcpus_create(struct hv_vm *vm, const struct hv_cpuid *contract, struc
 		vm->cpuid = *contract;
 	} else {
 		hv_cpuid_contract(&supported, vm->cfg->cpus, 0, &vm->cpuid);
+		if (vm->cfg->cpu_base)
+			hv_cpuid_reduce(&vm->cpuid);
 	}
 	rc = vm->eops->cpuid_set(vm->engine, &vm->cpuid, err);
 	for (unsigned i = 0; rc == 0 && i < vm->cfg->cpus; i++)
