@@ -267,6 +267,9 @@ static int build_vm(struct hv_core *core, struct cm_err *err)
 	if (core->owner)
 		hv_owner_set_vm(core->owner, core->vm);
 	attach_chars(core);
+	if (core->start->foreground && hv_vm_engine_why(core->vm)[0])
+		fprintf(stderr, "hvcore: engine %s: %s\n", hv_vm_engine_ops(core->vm)->name,
+			hv_vm_engine_why(core->vm));
 	return 0;
 }
 
@@ -284,6 +287,8 @@ static void disks_opened(void *arg, int rc, const struct cm_err *disk_err)
 	rc = cm_fault("core-build");
 	if (rc == 0)
 		rc = build_vm(core, &err);
+	if (rc == 0 && core->start->incoming)
+		rc = hv_vm_prepare(core->vm, &err);
 	if (rc == 0 && core->start->incoming)
 		rc = core->hooks.incoming ? core->hooks.incoming(core, &err) : CM_E_UNSUPPORTED;
 	else if (rc == 0 && core->start->restore_image[0])

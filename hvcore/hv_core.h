@@ -54,9 +54,10 @@ struct hv_core_hooks {
 	int (*restore)(struct hv_core *core, const char *image, struct cm_err *err);
 	/* Adds members to status. */
 	void (*status)(struct hv_core *core, struct hv_json *j);
-	/* The process ends: stop what is under way. True: it needs the VM still; hv_core_end_go when it is over. */
+	/* The process ends: stop what is under way. True: it needs the VM still; hv_core_end_go
+	 * when it is over. */
 	bool (*end)(struct hv_core *core);
-	void (*vcpu_begins)(void); /* as in hv_vm_config */
+	void (*vcpu_begins)(void);   /* as in hv_vm_config */
 	const struct px_verb *verbs; /* beside our own; their ctx is the hv_core */
 	size_t verb_count;
 	void *arg; /* theirs; hv_core_hook_arg */

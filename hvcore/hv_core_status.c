@@ -97,6 +97,7 @@ void hv_core_status(struct hv_core *core, struct hv_json *j)
 	}
 	if (core->vm) {
 		hv_json_str(j, "engine", hv_vm_engine_ops(core->vm)->name);
+		hv_json_str(j, "engine_why", hv_vm_engine_why(core->vm));
 		hv_json_str(j, "vm_state", hv_vm_state_name(hv_vm_state(core->vm)));
 		if (hv_vm_started_at_ns(core->vm))
 			hv_json_u64(j, "start_us",

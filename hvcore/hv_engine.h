@@ -6,7 +6,7 @@
  * the TSC and kvmclock. Everything else (ports, MMIO) it asks of the machine through struct
  * hv_engine_upcalls, synchronously, on the thread of the vCPU that touched it.
  *
- * Life: create -> map memory -> set_cpuid -> vcpu_create for every index -> [set state] -> vcpu_run
+ * Life: create -> map memory -> vcpu_create for every index and set_cpuid, in any order -> [set state] -> vcpu_run
  * on one thread per vCPU -> all vcpu_run returned -> destroy. State may be read and written only
  * while no vcpu_run is inside the engine. A vCPU whose index is not 0 starts as HV_MP_WAIT_INIT.
  *

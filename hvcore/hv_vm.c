@@ -127,6 +127,13 @@ int hv_vm_boot(struct hv_vm *vm, struct cm_err *err)
 	return rc;
 }
 
+int hv_vm_prepare(struct hv_vm *vm, struct cm_err *err)
+{
+	if (hv_vm_state(vm) != HV_VM_EMPTY)
+		return wrong_state(vm, err, "prepare");
+	return hv__vm_vcpus_make(vm, err);
+}
+
 int hv_vm_run(struct hv_vm *vm, struct cm_err *err)
 {
 	if (hv_vm_run_until(vm) <= cm_now_ns())
@@ -234,6 +241,11 @@ struct hv_engine *hv_vm_engine(struct hv_vm *vm)
 const struct hv_engine_ops *hv_vm_engine_ops(struct hv_vm *vm)
 {
 	return vm->eops;
+}
+
+const char *hv_vm_engine_why(const struct hv_vm *vm)
+{
+	return vm->engine_why;
 }
 
 struct hv_lock *hv_vm_lock(struct hv_vm *vm)

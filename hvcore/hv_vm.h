@@ -59,8 +59,9 @@ struct hv_vm_config {
 	unsigned cpus;
 	const struct hv_engine_ops *engine; /* NULL: kvm where it can run stock guests, else soft */
 	int kvm_fd;			    /* or -1 */
-	bool cpu_base;   /* only what every host and engine has (hv_cpuid_reduce); decided at the first boot */
-	uint32_t insns_per_us;		    /* soft engine, see hv_engine.h */
+	bool cpu_base; /* only what every host and engine has (hv_cpuid_reduce); decided at the
+			  first boot */
+	uint32_t insns_per_us; /* soft engine, see hv_engine.h */
 
 	int kernel_fd, initrd_fd; /* read at every boot and reset; -1: none */
 	char cmdline[HV_BOOT_CMDLINE_MAX];
@@ -117,6 +118,9 @@ void hv_vm_free(struct hv_vm *vm);
 
 /* EMPTY -> PAUSED: loads the kernel, builds the devices from their defaults. */
 int hv_vm_boot(struct hv_vm *vm, struct cm_err *err) cm_must_check;
+/* EMPTY: does what hv_vm_load can do ahead of the state (vCPUs), so that landing is quick.
+ * Optional. */
+int hv_vm_prepare(struct hv_vm *vm, struct cm_err *err) cm_must_check;
 /* EMPTY -> PAUSED: builds engine state and devices from what hv_vm_save wrote. Guest memory is the
  * caller's part, before or after. All is verified before anything is applied; on error the VM is
  * still EMPTY. */
@@ -157,6 +161,8 @@ const struct hv_vm_config *hv_vm_config(const struct hv_vm *vm);
 struct hv_mem *hv_vm_mem(struct hv_vm *vm);
 struct hv_engine *hv_vm_engine(struct hv_vm *vm); /* its ops are the first member, hv_engine.h */
 const struct hv_engine_ops *hv_vm_engine_ops(struct hv_vm *vm);
+const char *hv_vm_engine_why(
+	const struct hv_vm *vm); /* why auto chose it; "" if it was asked for */
 struct hv_lock *hv_vm_lock(struct hv_vm *vm);
 struct cm_loop *hv_vm_loop(struct hv_vm *vm);
 struct hv_char *hv_vm_serial(struct hv_vm *vm);

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/cm_log.h"
@@ -16,16 +17,18 @@
 #include "hvcore/hv_mem.h"
 #include "hvcore/hv_vm_int.h"
 
-static const struct hv_engine_ops *choose_engine(const struct hv_vm_config *cfg)
+static const struct hv_engine_ops *choose_engine(struct hv_vm *vm)
 {
+	const struct hv_engine_ops *best = &hv_engine_soft;
 	struct hv_engine_caps caps;
 
-	if (cfg->engine)
-		return cfg->engine;
+	if (vm->cfg->engine)
+		return vm->cfg->engine;
 	if (hv_engine_kvm.probe(&caps, NULL) == 0 && caps.usable && caps.runs_stock_linux)
-		return &hv_engine_kvm;
-	cm_notice("engine auto: soft, because %s", caps.words);
-	return &hv_engine_soft;
+		best = &hv_engine_kvm;
+	snprintf(vm->engine_why, sizeof(vm->engine_why), "%s", caps.words);
+	cm_notice("engine auto: %s: %s", best->name, caps.words);
+	return best;
 }
 
 static void up_pio(void *arg, uint16_t port, void *data, unsigned len, bool write)
@@ -48,7 +51,7 @@ int hv__vm_engine_open(struct hv_vm *vm, struct cm_err *err)
 	};
 	int rc;
 
-	vm->eops = choose_engine(vm->cfg);
+	vm->eops = choose_engine(vm);
 	rc = vm->eops->create(&vm->engine, &ec, err);
 	if (rc < 0)
 		return rc;
@@ -60,13 +63,24 @@ int hv__vm_engine_open(struct hv_vm *vm, struct cm_err *err)
 			    vm, err);
 }
 
+/* Takes milliseconds on KVM; a landing VM has it done before its state arrives. */
+int hv__vm_vcpus_make(struct hv_vm *vm, struct cm_err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; !vm->vcpus_created && rc == 0 && i < vm->cfg->cpus; i++)
+		rc = vm->eops->vcpu_create(vm->engine, i, err);
+	vm->vcpus_created = rc == 0;
+	return rc;
+}
+
 /* contract NULL: the first boot makes it. A VM's contract never changes afterwards. */
 int hv__vm_vcpus_create(struct hv_vm *vm, const struct hv_cpuid *contract, struct cm_err *err)
 {
-	struct hv_cpuid supported;
+	struct hv_cpuid supported, cpuid;
 	int rc;
 
-	if (vm->vcpus_created)
+	if (vm->contracted)
 		return 0;
 	rc = vm->eops->cpuid_supported(vm->engine, &supported);
 	if (rc < 0)
@@ -76,17 +90,20 @@ int hv__vm_vcpus_create(struct hv_vm *vm, const struct hv_cpuid *contract, struc
 		rc = hv_cpuid_fits(contract, &supported, err);
 		if (rc < 0)
 			return rc;
-		vm->cpuid = *contract;
+		cpuid = *contract;
 	} else {
-		hv_cpuid_contract(&supported, vm->cfg->cpus, 0, &vm->cpuid);
+		hv_cpuid_contract(&supported, vm->cfg->cpus, 0, &cpuid);
 		if (vm->cfg->cpu_base)
-			hv_cpuid_reduce(&vm->cpuid);
+			hv_cpuid_reduce(&cpuid);
 	}
-	rc = vm->eops->cpuid_set(vm->engine, &vm->cpuid, err);
-	for (unsigned i = 0; rc == 0 && i < vm->cfg->cpus; i++)
-		rc = vm->eops->vcpu_create(vm->engine, i, err);
-	vm->vcpus_created = rc == 0;
-	return rc;
+	rc = vm->eops->cpuid_set(vm->engine, &cpuid, err);
+	if (rc == 0)
+		rc = hv__vm_vcpus_make(vm, err);
+	if (rc < 0)
+		return rc;
+	vm->cpuid = cpuid;
+	vm->contracted = true;
+	return 0;
 }
 
 void hv__vm_plan_devices(struct hv_vm *vm)

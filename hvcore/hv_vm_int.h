@@ -45,7 +45,7 @@ struct hv_vm {
 	struct hv_engine *engine;
 	const struct hv_engine_ops *eops;
 	struct hv_vcpus *vcpus;
-	bool vcpus_created;
+	bool vcpus_created, contracted;
 	struct hv_cpuid cpuid;
 
 	struct hv_char *serial, *console, *debugport;
@@ -61,7 +61,8 @@ struct hv_vm {
 	bool reset_pending; /* the guest asked for it while it was being paused; saved */
 	bool dead;
 	unsigned resets;
-	char why[256]; /* of FAILED */
+	char engine_why[256]; /* of the automatic choice */
+	char why[256];	      /* of FAILED */
 };
 
 extern const struct cm_fsm_def hv_vm_fsm;
@@ -86,6 +87,7 @@ extern const struct hv_vcpus_ops hv__vm_vcpus_ops;
 
 /* hv_vm_build.c */
 int hv__vm_engine_open(struct hv_vm *vm, struct cm_err *err);
+int hv__vm_vcpus_make(struct hv_vm *vm, struct cm_err *err);
 int hv__vm_vcpus_create(struct hv_vm *vm, const struct hv_cpuid *contract, struct cm_err *err);
 int hv__vm_power_on(struct hv_vm *vm, struct cm_err *err);
 int hv__vm_build_devices(struct hv_vm *vm, void **states, struct cm_err *err);
