@@ -29,3 +29,8 @@ programs_hvcore_LDADD = libmigration.a libfencing.a libhvcore.a libsharedstorage
 sbin_PROGRAMS += hvwatchdogd
 hvwatchdogd_SOURCES = programs/hvwatchdogd_main.c
 hvwatchdogd_LDADD = libfencing.a libcommon.a $(LIBS)
+
+# Pacemaker's entry for SAN fencing.
+sbin_PROGRAMS += fence_hvsan
+fence_hvsan_SOURCES = programs/fence_hvsan_main.c
+fence_hvsan_LDADD = libfencing.a libsharedstorage.a libcommon.a $(HV_SYS_LIBS)

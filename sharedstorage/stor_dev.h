@@ -184,8 +184,8 @@ void stor_dev_shut(struct stor_dev *dev, const char *why);
 /*
  * Shuts every key of keys[] out: PREEMPT AND ABORT (or PREEMPT and an awaited LUN RESET), then READ
  * KEYS until none of them is left: done(0) means that nothing of them can land any more. Zero keys
- * in the list are skipped. A backend without hosts to shut out (file) answers 0. One at a time per
- * device.
+ * in the list are skipped. A backend without hosts to shut out (file) answers 0. Several
+ * wait for each other.
  */
 typedef void (*stor_fence_fn)(int rc, const struct cm_err *err, void *arg);
 void stor_dev_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys, stor_fence_fn done,

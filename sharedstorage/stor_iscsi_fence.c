@@ -15,16 +15,20 @@
 #include "common/cm_log.h"
 #include "sharedstorage/stor_iscsi_int.h"
 
+static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg);
+
 static void fence_end(struct stor_iscsi *d, int rc, const char *words)
 {
 	struct stor_fence_job *j = d->fence;
 	struct cm_err err = CM_ERR_INIT;
 
-	d->fence = NULL;
+	d->fence = j->after;
 	if (rc)
 		cm_err_set(&err, rc, "%s: %s", d->label, words);
 	j->done(rc, &err, j->arg);
 	free(j);
+	if (d->fence)
+		stor__adm_read_keys(d, fence_keys_read, NULL);
 }
 
 static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, const char *what)
@@ -37,8 +41,6 @@ static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, con
 	stor__adm_words(a, words, sizeof words);
 	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE, words);
 }
-
-static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg);
 
 static void fence_reset_done(int rc, void *arg)
 {
@@ -136,11 +138,11 @@ void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkey
 	struct stor_fence_job *j = calloc(1, sizeof *j);
 
 	CM_ASSERT(j && nkeys <= CM_ARRAY_LEN(j->keys));
-	if (d->fence || !stor__dev_usable(dev) || !d->key) {
+	if (!stor__dev_usable(dev) || !d->key) {
 		struct fence_refusal *r = calloc(1, sizeof *r);
 
 		CM_ASSERT(r);
-		*r = (struct fence_refusal){done, arg, d->fence ? -EBUSY : CM_E_SAN_LOST};
+		*r = (struct fence_refusal){done, arg, CM_E_SAN_LOST};
 		free(j);
 		cm_loop_defer(dev->loop, fence_refuse, r);
 		return;
@@ -152,6 +154,14 @@ void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkey
 	j->arg = arg;
 	/* Without PREEMPT AND ABORT a key that is gone already proves nothing about what is in flight. */
 	j->reset_needed = d->no_pa;
+	if (d->fence) { /* one after the other */
+		struct stor_fence_job *last = d->fence;
+
+		while (last->after)
+			last = last->after;
+		last->after = j;
+		return;
+	}
 	d->fence = j;
 	stor__adm_read_keys(d, fence_keys_read, NULL);
 }

@@ -52,6 +52,7 @@ struct stor_fence_job {
 	bool reset_needed, verifying;
 	stor_fence_fn done;
 	void *arg;
+	struct stor_fence_job *after; /* waits for this one */
 };
 
 struct stor_guard_job;

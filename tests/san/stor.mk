@@ -3,7 +3,7 @@
 noinst_LIBRARIES += libsantest.a
 libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease
+STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_fence_hvsan
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
 SAN_LDADD = libsantest.a libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
@@ -13,10 +13,13 @@ tests_san_test_san_io_LDADD = $(SAN_LDADD)
 tests_san_test_san_lease_SOURCES = tests/san/test_san_lease.c
 tests_san_test_san_lease_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_lease_LDADD = $(SAN_LDADD)
+tests_san_test_fence_hvsan_SOURCES = tests/san/test_fence_hvsan.c
+tests_san_test_fence_hvsan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_fence_hvsan_LDADD = $(SAN_LDADD)
 
 .PHONY: check-san-stor
-check-san-stor: $(STOR_SAN_TESTS) tests/san/labsan
+check-san-stor: $(STOR_SAN_TESTS) tests/san/labsan fence_hvsan
 	for kind in labsan tgt; do for t in $(STOR_SAN_TESTS); do \
 		echo "== $$t $$kind"; rc=0; \
-		LABSAN=$(abs_builddir)/tests/san/labsan timeout -k 5 300 $$t $$kind || rc=$$?; \
+		LABSAN=$(abs_builddir)/tests/san/labsan FENCE_HVSAN=$(abs_builddir)/fence_hvsan timeout -k 5 300 $$t $$kind || rc=$$?; \
 		test $$rc = 0 || test $$rc = 77 || exit 1; done; done

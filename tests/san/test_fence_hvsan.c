@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_fence_hvsan.c - the fence agent against labsan: a frozen node's VMs are proven dead, a living node's are not,
+ * and its exit codes are those of a fence agent. (Stock tgt has no COMPARE AND WRITE on the volume's LUN.)
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cm_log.h"
+#include "sharedstorage/stor_volume.h"
+#include "tests/san/santest.h"
+
+#define T_MS 300u
+
+struct fix {
+	struct san_target t;
+	char url[256];
+	struct stor_uuid vm[2];
+	uint64_t at[2];
+	int owner;
+};
+
+struct format {
+	struct fix *f;
+	struct stor_dev *dev;
+	struct cm_loop *loop;
+	struct cm_err err;
+	bool done;
+};
+
+static void format_done(void *arg)
+{
+	((struct format *)arg)->done = true;
+}
+
+static void *format_main(void *arg)
+{
+	struct format *m = arg;
+	struct stor_volume *vol = NULL;
+
+	if (!stor_volume_format(m->dev, "vol1", 0, &m->err) && !stor_volume_open(m->dev, &vol, &m->err))
+		for (int i = 0; i < 2; i++) {
+			stor_uuid_random(&m->f->vm[i]);
+			if (stor_volume_vm_block(vol, &m->f->vm[i], true, &m->f->at[i], &m->err))
+				break;
+		}
+	stor_volume_free(vol);
+	cm_loop_post(m->loop, format_done, m);
+	return NULL;
+}
+
+static int setup(void **state)
+{
+	struct fix *f = calloc(1, sizeof *f);
+	struct cm_loop *loop = cm_loop_new(NULL);
+	struct stor_dev_opts o = {.host_slot = STOR_SLOT_TOOL};
+	struct format m = {.f = f, .loop = loop};
+	struct san_host h;
+	pthread_t thread;
+
+	f->t = (struct san_target){.kind = SAN_LABSAN, .luns = {"disk0,thin,size=64M"}};
+	if (san_start(&f->t))
+		exit(77);
+	san_url(&f->t, 0, NULL, f->url, sizeof f->url);
+	assert_int_equal(san_open(&h, loop, f->url, &o), 0);
+	m.dev = h.dev;
+	pthread_create(&thread, NULL, format_main, &m);
+	SAN_UNTIL(loop, m.done);
+	pthread_join(thread, NULL);
+	if (m.err.code)
+		fail_msg("%s", m.err.text);
+	san_close(&h);
+	cm_loop_free(loop);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fix *f = *state;
+
+	if (f->owner) {
+		kill(f->owner, SIGKILL);
+		waitpid(f->owner, NULL, 0);
+	}
+	san_stop(&f->t);
+	free(f);
+	return 0;
+}
+
+/* A node that owns both VMs until it is killed. */
+static void start_owner(struct fix *f)
+{
+	int ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	f->owner = fork();
+	if (!f->owner) {
+		struct cm_loop *loop = cm_loop_new(NULL);
+		struct stor_dev_opts o = {.gated = true, .host_slot = 7, .io_timeout_ms = T_MS,
+					  .initiator = "iqn.2026-01.test.host:node-x"};
+		struct san_host h[2];
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (unsigned i = 0; i < 2; i++) {
+			o.isid = 100 + i;
+			if (san_open(&h[i], loop, f->url, &o))
+				_exit(1);
+			san_lease(&h[i], "node-x", 7, f->at[i], &f->vm[i], T_MS);
+			if (SAN_LEASE(&h[i], acquire))
+				_exit(2);
+		}
+		if (write(ready[1], "r", 1) != 1)
+			_exit(3);
+		for (;;)
+			cm_loop_turn(loop, 100);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static int agent(struct fix *f, const char *action, const char *node, char *out, size_t cap)
+{
+	const char *bin = getenv("FENCE_HVSAN");
+	int in[2], back[2], status, pid;
+	char text[512];
+	ssize_t n;
+
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(back), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(in[0], 0);
+		dup2(back[1], 1);
+		close(in[1]);
+		close(back[0]);
+		if (!getenv("SANTEST_VERBOSE") && !freopen("/dev/null", "w", stderr))
+			_exit(126);
+		execl(bin ? bin : "./fence_hvsan", "fence_hvsan", NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(back[1]);
+	snprintf(text, sizeof text, "action=%s\nplug=%s\nurl=%s\nio_timeout_ms=%u\nother=1\n", action, node,
+		 f->url, T_MS);
+	assert_int_equal(write(in[1], text, strlen(text)), strlen(text));
+	close(in[1]);
+	n = read(back[0], out, cap - 1);
+	out[n > 0 ? n : 0] = 0;
+	close(back[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_frozen_node(void **state)
+{
+	struct fix *f = *state;
+	struct cm_loop *loop = cm_loop_new(NULL);
+	struct stor_dev_opts o = {.host_slot = STOR_SLOT_TOOL};
+	struct san_host h;
+	uint64_t keys[16];
+	char out[256];
+
+	start_owner(f);
+	assert_int_equal(agent(f, "status", "node-x", out, sizeof out), 0);
+	assert_int_equal(agent(f, "list", "", out, sizeof out), 0);
+	assert_string_equal(out, "node-x\n");
+	kill(f->owner, SIGSTOP);
+	assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 0);
+	/* only ours is left */
+	assert_int_equal(san_open(&h, loop, f->url, &o), 0);
+	SAN_UNTIL(loop, stor_dev_pr_key(h.dev));
+	assert_int_equal(san_keys(&h, keys, 16), 1);
+	san_close(&h);
+	cm_loop_free(loop);
+}
+
+static void test_living_node(void **state)
+{
+	struct fix *f = *state;
+	char out[256];
+
+	start_owner(f);
+	assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 1);
+	assert_int_equal(agent(f, "off", "node-y", out, sizeof out), 0); /* owns nothing */
+	assert_int_equal(agent(f, "status", "node-y", out, sizeof out), 2);
+	assert_int_equal(agent(f, "status", "node-x", out, sizeof out), 0);
+}
+
+static void test_words(void **state)
+{
+	struct fix *f = *state;
+	char out[4096];
+
+	assert_int_equal(agent(f, "monitor", "", out, sizeof out), 0);
+	assert_int_equal(agent(f, "metadata", "", out, sizeof out), 0);
+	assert_non_null(strstr(out, "<resource-agent name=\"fence_hvsan\""));
+	assert_int_equal(agent(f, "off", "", out, sizeof out), 1);
+	assert_int_equal(agent(f, "dance", "x", out, sizeof out), 1);
+	snprintf(f->url, sizeof f->url, "iscsi://127.0.0.1:1/%s/0", SAN_IQN);
+	assert_int_equal(agent(f, "monitor", "", out, sizeof out), 1);
+	assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 1);
+}
+
+int main(int argc, char **argv)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {T(test_frozen_node), T(test_living_node), T(test_words)};
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	cm_log_set_level(CM_LOG_NONE);
+	if (argc > 1 && !strcmp(argv[1], "tgt")) {
+		puts("SKIP: stock tgt has no COMPARE AND WRITE on a volume's own LUN");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
