@@ -30,29 +30,47 @@
 #define CODE RIG_PAYLOAD
 #define CODE_BYTES 0x4000u
 #define KICK_NS 1000000
+#define POOL 4096u
 
 struct shared {
 	_Atomic uint64_t round;
-	_Atomic uint64_t kicked, shut_down, failed, refused;
+	_Atomic uint64_t kicked, shut_down, failed, refused, insns, unknown;
 };
 
 struct fuzz {
 	struct rig rig;
 	struct insn_gen gen;
+	struct insn_case *pool;
 	struct shared *shared;
 	atomic_bool stop;
+	_Atomic uint64_t running; /* number of the round that is inside the engine, from 1; 0 none */
 };
 
+/* Ends each run after one to two periods. */
 static void *kick(void *arg)
 {
+	const struct timespec period = { .tv_nsec = KICK_NS };
 	struct fuzz *f = arg;
-	const struct timespec pause = { .tv_nsec = KICK_NS };
+	uint64_t before = 0;
 
 	while (!atomic_load(&f->stop)) {
-		nanosleep(&pause, NULL);
-		f->rig.ops->vcpu_kick(f->rig.engine, 0);
+		uint64_t running;
+
+		nanosleep(&period, NULL);
+		running = atomic_load(&f->running);
+		if (running && running == before)
+			f->rig.ops->vcpu_kick(f->rig.engine, 0);
+		before = running;
 	}
 	return NULL;
+}
+
+/* Instructions to draw from; making them takes longer than running them. */
+static void make_pool(struct fuzz *f, uint64_t seed)
+{
+	insn_gen_seed(&f->gen, seed);
+	for (unsigned int i = 0; i < POOL; i++)
+		insn_gen_case(&f->gen, i % insn_form_count, &f->pool[i]);
 }
 
 /* Bytes that are often the beginning of an instruction that exists. */
@@ -62,16 +80,15 @@ static void make_code(struct fuzz *f)
 
 	while (at < CODE_BYTES - 32) {
 		uint64_t r = insn_gen_next(&f->gen);
-		struct insn_case c;
+		const struct insn_case *c = &f->pool[(r >> 16) % POOL];
 
 		if (r % 8 == 0) {
 			memcpy(f->rig.ram + CODE + at, &r, 8);
 			at += 1 + (r >> 8) % 8;
 			continue;
 		}
-		insn_gen_case(&f->gen, (unsigned int)((r >> 8) % insn_form_count), &c);
-		memcpy(f->rig.ram + CODE + at, c.code, c.len);
-		at += c.len;
+		memcpy(f->rig.ram + CODE + at, c->code, c->len);
+		at += c->len;
 	}
 }
 
@@ -145,6 +162,34 @@ static void make_registers(struct fuzz *f, struct hv_vcpu_state *s)
 		s->cr0 ^= insn_gen_next(&f->gen) & 0x6003e;
 }
 
+enum mode { KERNEL_64, USER_64, COMPATIBILITY, PROTECTED, REAL, MODES };
+
+/* Out of 64-bit mode: the code then lies below 1 MiB as well. */
+static void make_mode(struct hv_vcpu_state *s, enum mode mode, uint64_t r)
+{
+	if (mode <= USER_64)
+		return;
+	s->seg[HV_CS].attr &= (uint16_t)~HV_SEG_L;
+	if (r & 1)
+		s->seg[HV_CS].attr |= HV_SEG_DB;
+	if (mode == COMPATIBILITY)
+		return;
+	s->cr0 &= ~0x80000000ull; /* no paging */
+	s->efer &= ~0x500ull;
+	if (mode == PROTECTED)
+		return;
+	s->cr0 &= ~1ull;
+	for (int i = 0; i < HV_SEG_COUNT; i++) {
+		s->seg[i].selector = (uint16_t)(r >> 8 & 0xff00);
+		s->seg[i].base = (uint64_t)s->seg[i].selector << 4;
+		s->seg[i].limit = 0xffff;
+	}
+	s->seg[HV_CS].base = CODE;
+	s->seg[HV_CS].attr &= (uint16_t)~HV_SEG_DB;
+	s->rip &= 0x3fff;
+	s->idt = (struct hv_dtable){ 0, 0x3ff };
+}
+
 /* A state as a hostile peer might send it: one part of it is noise. */
 static void spoil(struct fuzz *f, struct hv_vcpu_state *s)
 {
@@ -156,28 +201,39 @@ static void spoil(struct fuzz *f, struct hv_vcpu_state *s)
 		p[i] = (uint8_t)insn_gen_next(&f->gen);
 }
 
-static void one_round(struct fuzz *f, uint64_t seed)
+static enum hv_run run(struct fuzz *f, uint64_t round)
+{
+	enum hv_run how;
+
+	atomic_store(&f->running, round + 1);
+	how = rig_run(&f->rig);
+	atomic_store(&f->running, 0);
+	return how;
+}
+
+static void one_round(struct fuzz *f, uint64_t seed, uint64_t round)
 {
 	struct hv_vcpu_state *s = calloc(1, sizeof(*s));
 	struct cm_err err = CM_ERR_INIT;
 	uint64_t r;
 	int rc;
 
-	insn_gen_seed(&f->gen, seed);
+	insn_gen_seed(&f->gen, seed + round * 0x10001);
 	r = insn_gen_next(&f->gen);
 	memset(f->rig.ram, 0, CODE);
-	rig_boot_state(&f->rig, s, r & 1);
+	rig_boot_state(&f->rig, s, (r >> 16) % MODES == USER_64);
 	make_code(f);
 	sprinkle_system(f);
 	make_idt(f);
 	make_registers(f, s);
+	make_mode(s, (enum mode)((r >> 16) % MODES), insn_gen_next(&f->gen));
 	if (r >> 8 & 1)
 		spoil(f, s);
 	rc = f->rig.ops->vcpu_set(f->rig.engine, 0, s, &err);
 	if (rc) {
 		atomic_fetch_add(&f->shared->refused, 1);
 	} else {
-		switch (rig_run(&f->rig)) {
+		switch (run(f, round)) {
 		case HV_RUN_KICKED:
 			atomic_fetch_add(&f->shared->kicked, 1);
 			break;
@@ -198,19 +254,26 @@ static void one_round(struct fuzz *f, uint64_t seed)
 static int rounds(struct shared *shared, uint64_t seed, uint64_t first, uint64_t count, unsigned int seconds)
 {
 	struct fuzz f = { .shared = shared };
+	struct hv_engine_counters counters = { 0 };
 	time_t end = time(NULL) + (time_t)seconds;
 	pthread_t kicker;
 
-	if (rig_new(&f.rig, &hv_engine_soft, 0, NULL))
+	f.pool = calloc(POOL, sizeof(*f.pool));
+	if (!f.pool || rig_new(&f.rig, &hv_engine_soft, 0, NULL))
 		return 1;
+	make_pool(&f, seed);
 	pthread_create(&kicker, NULL, kick, &f);
 	for (uint64_t round = first; round - first < count && time(NULL) <= end; round++) {
 		atomic_store(&shared->round, round);
-		one_round(&f, seed + round * 0x10001);
+		one_round(&f, seed, round);
 	}
 	atomic_store(&f.stop, true);
 	pthread_join(kicker, NULL);
+	f.rig.ops->counters(f.rig.engine, 0, &counters);
+	atomic_store(&shared->insns, counters.insns);
+	atomic_store(&shared->unknown, counters.unknown_insns);
 	rig_free(&f.rig);
+	free(f.pool);
 	return 0;
 }
 
@@ -248,7 +311,8 @@ int main(int argc, char **argv)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return 1;
 	printf("check_fuzz: %" PRIu64 " rounds: %" PRIu64 " kicked, %" PRIu64 " shut down, %" PRIu64 " failed, %" PRIu64
-	       " states refused\n", shared->round, shared->kicked, shared->shut_down, shared->failed, shared->refused);
+	       " states refused; %" PRIu64 " instructions, %" PRIu64 " unknown\n", shared->round, shared->kicked,
+	       shared->shut_down, shared->failed, shared->refused, shared->insns, shared->unknown);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	printf("check_fuzz: HARM in round %" PRIu64 ": check_fuzz --seed %" PRIu64 " --round %" PRIu64 "\n", shared->round,
