@@ -83,7 +83,7 @@ static void kit_destroy(struct kit *k)
 	hv_bus_clear(k->bus);
 }
 
-void kit_plug(struct kit *k, const struct hv_dev_ops *ops, const void *cfg)
+void kit_plug_state(struct kit *k, const struct hv_dev_ops *ops, const void *cfg, const void *state)
 {
 	k->cfg = cfg;
 	k->dev = (struct hv_dev){
@@ -94,9 +94,18 @@ void kit_plug(struct kit *k, const struct hv_dev_ops *ops, const void *cfg)
 		.state = calloc(1, ops->state_bytes),
 	};
 	CM_ASSERT(k->dev.state);
-	ops->defaults(k->dev.state, cfg);
+	if (state)
+		memcpy(k->dev.state, state, ops->state_bytes);
+	else
+		ops->defaults(k->dev.state, cfg);
+	k->line = false;
 	kit_create(k);
 	kit_resume(k);
+}
+
+void kit_plug(struct kit *k, const struct hv_dev_ops *ops, const void *cfg)
+{
+	kit_plug_state(k, ops, cfg, NULL);
 }
 
 int kit_pause(struct kit *k)
