@@ -56,7 +56,7 @@ static int debug_check(const void *state, const void *cfg, struct cm_err *err)
 	const struct debug_state *s = state;
 
 	(void)cfg;
-	if (s->len > LINE_BYTES)
+	if (s->len >= LINE_BYTES)
 		return cm_err_set(err, CM_E_STREAM_CORRUPT, "debugport: line too long");
 	return 0;
 }

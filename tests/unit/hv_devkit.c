@@ -63,16 +63,20 @@ void kit_close(struct kit *k)
 	hv_lock_fini(&k->lock);
 }
 
-static void kit_create(struct kit *k)
+static bool kit_create(struct kit *k)
 {
 	struct cm_err err = CM_ERR_INIT;
+	int rc;
 
-	if (k->dev.ops->check)
-		CM_ASSERT(k->dev.ops->check(k->dev.state, k->cfg, &err) == 0);
+	if (k->dev.ops->check && k->dev.ops->check(k->dev.state, k->cfg, &err) < 0)
+		return false;
 	hv_lock_take(&k->lock);
-	CM_ASSERT(k->dev.ops->create(&k->dev, k->cfg, &err) == 0);
+	rc = k->dev.ops->create(&k->dev, k->cfg, &err);
 	hv_lock_drop(&k->lock);
+	if (rc < 0)
+		return false;
 	CM_ASSERT(hv_bus_add_mmio(k->bus, KIT_BASE, 0x200, "device", kit_io, k) == 0);
+	return true;
 }
 
 static void kit_destroy(struct kit *k)
@@ -83,7 +87,7 @@ static void kit_destroy(struct kit *k)
 	hv_bus_clear(k->bus);
 }
 
-void kit_plug_state(struct kit *k, const struct hv_dev_ops *ops, const void *cfg, const void *state)
+bool kit_plug_state(struct kit *k, const struct hv_dev_ops *ops, const void *cfg, const void *state)
 {
 	k->cfg = cfg;
 	k->dev = (struct hv_dev){
@@ -99,13 +103,17 @@ void kit_plug_state(struct kit *k, const struct hv_dev_ops *ops, const void *cfg
 	else
 		ops->defaults(k->dev.state, cfg);
 	k->line = false;
-	kit_create(k);
+	if (!kit_create(k)) {
+		free(k->dev.state);
+		return false;
+	}
 	kit_resume(k);
+	return true;
 }
 
 void kit_plug(struct kit *k, const struct hv_dev_ops *ops, const void *cfg)
 {
-	kit_plug_state(k, ops, cfg, NULL);
+	CM_ASSERT(kit_plug_state(k, ops, cfg, NULL));
 }
 
 int kit_pause(struct kit *k)
@@ -155,7 +163,7 @@ void kit_move(struct kit *k)
 	cm_buf_fini(&b);
 	k->dev.irq.level = false;
 	k->line = false;
-	kit_create(k);
+	CM_ASSERT(kit_create(k));
 	kit_resume(k);
 }
 

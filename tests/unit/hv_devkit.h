@@ -37,8 +37,8 @@ void kit_open(struct kit *k);
 void kit_close(struct kit *k);
 /* Builds the device from its defaults and resumes it. */
 void kit_plug(struct kit *k, const struct hv_dev_ops *ops, const void *cfg);
-/* The same from a state that its check has let in. */
-void kit_plug_state(struct kit *k, const struct hv_dev_ops *ops, const void *cfg, const void *state);
+/* The same from a state; false if the device refuses it. */
+bool kit_plug_state(struct kit *k, const struct hv_dev_ops *ops, const void *cfg, const void *state);
 void kit_unplug(struct kit *k);
 /* What a move does to it: pause, save, destroy, load, create, resume. The device must be idle. */
 void kit_move(struct kit *k);
