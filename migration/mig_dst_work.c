@@ -105,8 +105,12 @@ static int dst_open(struct mig_dst *m, struct cm_err *err)
 		else if (!s)
 			cm_warning("%s: a connection without the ticket was refused: %s", m->label, why.text);
 	}
-	if (rc < 0)
+	if (rc < 0) {
+		if (m->cfg.fd >= 0)
+			close(m->cfg.fd);
+		m->cfg.fd = -1;
 		return rc;
+	}
 	mig_io_init(&m->io, s, -1);
 	m->io_on = true;
 	pthread_mutex_lock(&m->lock);

@@ -7,5 +7,7 @@ EXTRA_DIST += tests/kvm/conftest.py tests/kvm/vmkit.py tests/kvm/test_bare.py te
 check-kvm: all $(check_PROGRAMS)
 	'$(abs_top_srcdir)/tests/guest/check-bare' tests/guest || test $$? -eq 77
 	tests/unit/test_hv_vm kvm || test $$? -eq 77
+	HV_TEST_ENGINE=kvm tests/unit/test_mig
+	HV_TEST_ENGINE=kvm HV_TEST_FULL=1 tests/unit/test_mig_kill || test $$? -eq 77
 	HV_BUILD='$(abs_top_builddir)' /usr/bin/python3 -B -m pytest -rs -p no:cacheprovider \
 		$(KVMTESTFLAGS) '$(abs_top_srcdir)/tests/kvm'
