@@ -29,6 +29,7 @@ struct clu__conn {
 struct waiting {
 	struct waiting *next;
 	struct px_msg msg;
+	uint64_t number; /* of the first picture that is not older */
 };
 
 /* {name, arguments, handler, root only} */
@@ -116,12 +117,14 @@ static void conn_run(struct clu__conn *k, struct px_msg *m)
 }
 
 /* Verbs that look at VMs, nodes or volumes must not answer from a picture that is older than the question;
- * local- and peer- verbs never look. */
+ * the ones named here never look. A start looks for its volumes, and pacemaker may be faster than the picture. */
 static bool conn_needs_picture(const struct clu__conn *k, const Hv__Request *r)
 {
-	static const char *const never[] = {"events", "host-check"};
+	static const char *const never[] = {"events",	     "host-check",	 "local-stop",
+					    "local-status",  "local-migrate-from", "peer-hello",
+					    "peer-reclaim",  "peer-incoming-cancel"};
 
-	if (!k->agent->pcmk || strncmp(r->verb, "local-", 6) == 0 || strncmp(r->verb, "peer-", 5) == 0)
+	if (!k->agent->pcmk)
 		return false;
 	for (size_t i = 0; i < CM_ARRAY_LEN(never); i++)
 		if (strcmp(r->verb, never[i]) == 0)
@@ -141,6 +144,10 @@ void clu__conns_fresh(struct clu_agent *a)
 		while (list) {
 			struct waiting *w = list;
 
+			if (w->number > clu_pcmk_last_number(a->pcmk)) { /* this and all after it came later */
+				k->waiting = list;
+				break;
+			}
 			list = w->next;
 			conn_run(k, &w->msg);
 			px_msg_free(&w->msg);
@@ -162,6 +169,7 @@ static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
 
 		CM_ASSERT(w);
 		w->msg = *m;
+		w->number = clu_pcmk_next_number(k->agent->pcmk);
 		m->msg = NULL;
 		while (*end)
 			end = &(*end)->next;

@@ -152,7 +152,8 @@ void clu__verb_local_migrate_to(struct px_req *q, void *agent)
 	if (!a->peers)
 		cm_err_set(&err, CM_E_NO_CLUSTER, "this node's agent cannot reach others yet");
 	else if (px_req_u64(q, "timeout_ms", 3500000, 1, 86400000, &ms, &err) == 0 &&
-		 clu__store_vm(a, q->msg->vm, &c, &err) == 0) {
+		 (q->msg->config ? (c = clu_vmconf_dup(q->msg->config), 0)
+				 : clu__store_vm(a, q->msg->vm, &c, &err)) == 0) {
 		m = clu__move_new(a, q, c, "live", 0);
 		m->until_ns = cm_now_ns() + ms * CM_NS_PER_MS;
 		m->ocf = q;

@@ -347,6 +347,7 @@ static int do_migrate_to(struct call *k)
 {
 	const char *target = env(k, "OCF_RESKEY_CRM_meta_migrate_target");
 	struct cm_err err = CM_ERR_INIT;
+	Hv__VmConfig *c = NULL;
 	struct px_ask ask;
 	char limit[24];
 	int rc;
@@ -355,13 +356,21 @@ static int do_migrate_to(struct call *k)
 		reason(k, "VM %s: pacemaker named no target for the migration", k->vm);
 		return CLU_OCF_ARGS;
 	}
+	rc = do_monitor(k);
+	if (rc != CLU_OCF_OK)
+		return rc;
+	clu_vmconf_build(k->vm, get_param, k, &c, NULL); /* hvclusterd need not have heard of a new VM yet */
 	px_ask_init(&ask, "local-migrate-to", k->vm);
 	ask.req.node = (char *)(uintptr_t)target;
+	ask.req.config = c;
 	set_limit(k, &ask, limit, sizeof(limit));
 	/* Progress counts as an answer, so this only ends a migration that is stuck. Asked again after a restart,
 	 * hvclusterd goes on or looks where the VM is. */
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), true, &err);
-	if (rc == 0)
+	if (c)
+		hv__vm_config__free_unpacked(c, NULL);
+	/* Once the VM has left this node, migrate_from on the target tells whether it arrived. */
+	if (rc == 0 || do_monitor(k) == CLU_OCF_NOT_RUNNING)
 		return CLU_OCF_OK;
 	reason(k, "VM %s was not moved to %s: %s", k->vm, target, err.text);
 	return CLU_OCF_GENERIC;
@@ -369,33 +378,27 @@ static int do_migrate_to(struct call *k)
 
 static int do_migrate_from(struct call *k)
 {
+	const char *source = env(k, "OCF_RESKEY_CRM_meta_migrate_source");
 	struct cm_err err = CM_ERR_INIT;
 	char state[32] = "", limit[24];
 	struct px_ask ask;
 	int rc;
 
 	px_ask_init(&ask, "local-migrate-from", k->vm);
+	ask.req.node = (char *)(uintptr_t)(source ? source : "");
 	set_limit(k, &ask, limit, sizeof(limit));
-	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), 0, false, &err);
-	/* It may not know of it yet (a restart): a VM that runs here has arrived. */
-	if (rc != 0 && rc != CM_E_NO_DAEMON && vm_state(k, state, sizeof(state), NULL) == 0)
-		rc = CM_E_NO_DAEMON;
-	/* hvclusterd is away: the VM that landed here can tell itself. */
-	while (rc == CM_E_NO_DAEMON && left_ms(k) > 1000) {
-		rc = vm_state(k, state, sizeof(state), &err);
-		if (rc == 0 && strcmp(state, "incoming") == 0) {
-			rc = CM_E_NO_DAEMON;
-			usleep(DAEMON_RETRY_MS * 1000);
-		} else if (rc == CM_E_NO_DAEMON) {
+	clu__ocf_ask(k->daemon_sock, &ask.req, (unsigned)left_ms(k), NULL, &err);
+	/* Whatever hvclusterd said (it may be away): the VM that landed here knows best. */
+	for (;;) {
+		rc = vm_state(k, state, sizeof(state), NULL);
+		if (rc == 0 && clu_ocf_exit_of_state(state) == CLU_OCF_OK)
+			return CLU_OCF_OK;
+		if (rc != 0 || strcmp(state, "incoming") != 0 || left_ms(k) < MARGIN_MS)
 			break;
-		}
+		usleep(DAEMON_RETRY_MS * 1000);
 	}
-	if (rc != 0) {
-		reason(k, "VM %s did not arrive: %s", k->vm, err.text);
-		return CLU_OCF_GENERIC;
-	}
-	rc = do_monitor(k);
-	return rc == CLU_OCF_OK ? rc : CLU_OCF_GENERIC;
+	reason(k, "VM %s did not arrive: %s", k->vm, err.code ? err.text : "it does not run here");
+	return CLU_OCF_GENERIC;
 }
 
 static const struct {

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 #include "cluster/clu_exec.h"
 #include "cluster/clu_pcmk_xml.h"
@@ -20,6 +22,9 @@
 #define QUERY_TIMEOUT_MS 20000u
 #define VERB_TIMEOUT_MS	 60000u
 #define FENCE_TIMEOUT_MS 180000u
+#define CIB_DIR		 "/var/lib/pacemaker/cib"
+#define CIB_FILE	 "cib.xml"
+#define CONFIG_GAP_MS	 200u /* changes of the configuration in a row cause a picture this often at most */
 #define STEPS_MAX	 2
 #define ARGS_MAX	 14
 
@@ -30,7 +35,7 @@ struct verb {
 	struct clu_exec *exec;
 	char *args[STEPS_MAX][ARGS_MAX + 1]; /* owned */
 	int steps, step;
-	bool waits; /* for a picture that is not older than the verb */
+	uint64_t waits; /* for the picture of this number, which is not older than the verb; 0 = no */
 	unsigned timeout_ms;
 	int not_found; /* code for "no such object" */
 	char what[192];
@@ -44,11 +49,15 @@ struct clu_pcmk {
 	struct cm_loop *loop;
 	const struct clu_pcmk_ops *ops;
 	void *arg;
-	struct cm_timer poll;
+	struct cm_timer poll, config;
+	struct cm_io watch; /* pacemaker's copy of the configuration on this node */
+	int watch_fd;
+	uint64_t config_ns; /* last refresh because of it */
 	unsigned poll_ms;
 	struct clu_exec *query;
 	struct clu_pcmk_picture *pic, *next; /* shown; being taken */
 	bool again;
+	uint64_t begun, ended; /* numbers of pictures */
 	struct verb *verbs;
 };
 
@@ -67,8 +76,7 @@ static void picture_free(void *arg)
 /* --- pictures --------------------------------------------------------------------------------------- */
 static void refresh_done(struct clu_pcmk *p, const struct cm_err *err)
 {
-	bool again = p->again;
-
+	p->ended = p->begun;
 	if (err) {
 		picture_free(p->next);
 		p->next = NULL;
@@ -82,8 +90,7 @@ static void refresh_done(struct clu_pcmk *p, const struct cm_err *err)
 		if (p->ops->picture)
 			p->ops->picture(p->pic, p->arg);
 	}
-	if (!again) /* a picture begun before a verb came does not count for it */
-		verbs_released(p);
+	verbs_released(p);
 	if (p->again) {
 		p->again = false;
 		clu_pcmk_refresh(p);
@@ -137,6 +144,7 @@ void clu_pcmk_refresh(struct clu_pcmk *p)
 		return;
 	}
 	cm_timer_disarm(&p->poll);
+	p->begun++;
 	p->next = calloc(1, sizeof(*p->next));
 	if (p->next)
 		p->query = clu_exec_start(p->loop, cib, QUERY_TIMEOUT_MS, cib_done, p, &err);
@@ -160,9 +168,65 @@ void clu_pcmk_poll(struct clu_pcmk *p, unsigned interval_ms)
 		cm_timer_arm_ms(&p->poll, interval_ms);
 }
 
+uint64_t clu_pcmk_next_number(const struct clu_pcmk *p)
+{
+	return p->begun + 1;
+}
+
+uint64_t clu_pcmk_last_number(const struct clu_pcmk *p)
+{
+	return p->ended;
+}
+
 const struct clu_pcmk_picture *clu_pcmk_picture(const struct clu_pcmk *p)
 {
 	return p->pic;
+}
+
+/* --- the configuration changed ---------------------------------------------------------------------- */
+/*
+ * Pacemaker writes its configuration to a file of every node soon after each change, whoever made it. That
+ * the file changed is taken as a hint and nothing more; where it cannot be watched, the poll has to do.
+ */
+static void on_config_file(struct cm_io *io, unsigned events, void *arg)
+{
+	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	struct clu_pcmk *p = arg;
+	uint64_t next = p->config_ns + CONFIG_GAP_MS * CM_NS_PER_MS, now = cm_now_ns();
+	bool changed = false;
+	ssize_t n;
+
+	(void)io;
+	(void)events;
+	while ((n = read(p->watch_fd, buf, sizeof(buf))) > 0) {
+		for (char *at = buf; at < buf + n;) {
+			const struct inotify_event *e = (const void *)at;
+
+			changed = changed || (e->len && strcmp(e->name, CIB_FILE) == 0);
+			at += sizeof(*e) + e->len;
+		}
+	}
+	if (changed && !p->config.armed)
+		cm_timer_arm_ns(&p->config, next > now ? next - now : 0);
+}
+
+static void on_config(struct cm_timer *t, void *arg)
+{
+	struct clu_pcmk *p = arg;
+
+	(void)t;
+	p->config_ns = cm_now_ns();
+	clu_pcmk_refresh(p);
+}
+
+static void watch_config(struct clu_pcmk *p)
+{
+	p->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (p->watch_fd < 0)
+		return;
+	cm_io_init(&p->watch, p->loop, p->watch_fd, on_config_file, p);
+	if (inotify_add_watch(p->watch_fd, CIB_DIR, IN_MOVED_TO | IN_CLOSE_WRITE) >= 0)
+		cm_io_want(&p->watch, CM_READ);
 }
 
 struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *ops, void *arg,
@@ -178,6 +242,8 @@ struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *o
 	p->ops = ops;
 	p->arg = arg;
 	cm_timer_init(&p->poll, loop, on_poll, p);
+	cm_timer_init(&p->config, loop, on_config, p);
+	watch_config(p);
 	return p;
 }
 
@@ -294,7 +360,7 @@ static void verb_run(struct verb *v, bool needs_quorum)
 	struct clu_pcmk *p = v->p;
 
 	if (!v->early.code && needs_quorum && p->pic && !p->pic->quorate) {
-		v->waits = true; /* that picture may be old */
+		v->waits = clu_pcmk_next_number(p); /* that picture may be old */
 		clu_pcmk_refresh(p);
 	} else if (v->early.code) {
 		cm_timer_arm_ns(&v->late, 0);
@@ -307,9 +373,9 @@ static void verb_run(struct verb *v, bool needs_quorum)
 static void verbs_released(struct clu_pcmk *p)
 {
 	for (struct verb *v = p->verbs; v; v = v->next) {
-		if (!v->waits)
+		if (!v->waits || v->waits > p->ended)
 			continue;
-		v->waits = false;
+		v->waits = 0;
 		if (p->pic && !p->pic->quorate) {
 			cm_err_set(&v->early, CM_E_NO_QUORUM, "%s: this partition has no quorum", v->what);
 			cm_timer_arm_ns(&v->late, 0);
@@ -482,6 +548,11 @@ void clu_pcmk_free(struct clu_pcmk *p)
 	}
 	clu_exec_kill(p->query);
 	cm_timer_fini(&p->poll);
+	cm_timer_fini(&p->config);
+	if (p->watch_fd >= 0) {
+		cm_io_fini(&p->watch);
+		close(p->watch_fd);
+	}
 	picture_free(p->pic);
 	picture_free(p->next);
 	free(p);

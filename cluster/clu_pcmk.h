@@ -150,7 +150,12 @@ struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *o
 void clu_pcmk_free(struct clu_pcmk *p);
 /* Takes a new picture soon; calls during one that is being taken cause exactly one more. */
 void clu_pcmk_refresh(struct clu_pcmk *p);
-/* Refresh every interval_ms (0 = not by itself). Every verb that succeeds refreshes, too. */
+/* For those who must not look at a picture older than themselves: the number of the first picture that begins
+ * from now on (ask for it with clu_pcmk_refresh), and of the last one that ended, taken or lost. */
+uint64_t clu_pcmk_next_number(const struct clu_pcmk *p);
+uint64_t clu_pcmk_last_number(const struct clu_pcmk *p);
+/* Refresh every interval_ms (0 = not by itself). Every verb that succeeds refreshes, too, and so does every
+ * change of the configuration by anybody. */
 void clu_pcmk_poll(struct clu_pcmk *p, unsigned interval_ms);
 /* The last picture, or NULL. Valid until the next turn of the loop. */
 const struct clu_pcmk_picture *clu_pcmk_picture(const struct clu_pcmk *p);

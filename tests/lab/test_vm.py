@@ -25,6 +25,7 @@ def vm(lab):
         verdict = v.beats.verdict()
         assert verdict["dual_active"] == 0, verdict
         assert all(run["broken"] == 0 for run in verdict["runs"]), verdict
+        assert "FAILED" not in v.console() and "TRAP" not in v.console(), v.console()
     finally:
         lab.restore()
         v.remove()
@@ -160,6 +161,80 @@ def test_killed_corosync_fences_and_moves(lab, vm):
     lab.run(node, "sh", "-c", "kill -9 $(cat /run/corosync.pid)")
     there = vm.wait_started(ask=others(lab, node)[0], not_on=(node,))
     wait_for("it beats there", lambda: vm.beats.count(there) > 20)
+
+
+@pytest.mark.parametrize("how", ["--live", "--quick"])
+def test_move(lab, vm, how):
+    node = start(vm)
+    there = others(lab, node)[0]
+    document = vm.move(there, how)
+    print(how, document)
+    assert vm.wait_started(not_on=(node,)) == there
+    fresh_beats(vm, there)
+    assert vm.agent(node, "monitor") == NOT_RUNNING and vm.agent(there, "monitor") == OK
+    verdict = vm.beats.verdict()
+    assert [m["same_boot"] for m in verdict["moves"]] == [True], verdict
+    assert vm.pid(node) is None
+    time.sleep(1)  # nothing that pacemaker does afterwards may disturb it
+    assert len(vm.beats.verdict()["runs"]) == 2 and vm.crm() == ("started", there)
+    pic = json.loads(lab.out("node1", vm.kernel.replace("guest/bare.elf", "lab/cluprobe"), "picture"))
+    assert pic["prefs"] == [] and pic["vms"][vm.name]["failure"] == "", pic
+
+
+def test_ping_pong(lab, vm):
+    node, moves = start(vm), 10
+    for i in range(moves):
+        there = others(lab, node)[i % 2]
+        vm.move(there, "--quick" if i % 3 == 2 else "--live")
+        node = there
+    fresh_beats(vm, node)
+    verdict = vm.beats.verdict()
+    assert [m["same_boot"] for m in verdict["moves"]] == [True] * moves, verdict
+    print("gaps in ms:", ["%.1f" % m["gap_ms"] for m in verdict["moves"]])
+
+
+def test_standby_moves_the_vm_away(lab, vm):
+    node = start(vm)
+    lab.run("node1", "crm_attribute", "--node", node, "--name", "standby", "--update", "on")
+    try:
+        there = vm.wait_started(not_on=(node,))
+        fresh_beats(vm, there)
+        assert [m["same_boot"] for m in vm.beats.verdict()["moves"]] == [True], vm.beats.verdict()
+    finally:
+        lab.run("node1", "crm_attribute", "--node", node, "--name", "standby", "--update", "off")
+
+
+def test_power_button_moves_the_vm_away(lab, vm):
+    node = start(vm)
+    lab.shutdown(node)
+    there = vm.wait_started(ask=others(lab, node)[0], not_on=(node,))
+    fresh_beats(vm, there)
+    assert [m["same_boot"] for m in vm.beats.verdict()["moves"]] == [True], vm.beats.verdict()
+
+
+def test_move_to_where_it_cannot_go(lab, vm):
+    node = start(vm)
+    for target, word in ((node, "MIG_SAME_NODE"), ("node9", "NO_NODE")):
+        r = vm.move(target, "--live", check=False)
+        assert r.returncode != 0 and word in r.stdout + r.stderr, r
+    gone = others(lab, node)[0]
+    lab.shutdown(gone)
+    r = vm.move(gone, "--live", check=False) if gone != "node1" else vm.hvctl(
+        "--json", "migrate", vm.name, gone, "--live", node=node, check=False)
+    assert r.returncode != 0 and "NODE_OFFLINE" in r.stdout + r.stderr, r
+    fresh_beats(vm, node)
+    assert len(vm.beats.verdict()["runs"]) == 1
+
+
+def test_target_loses_power_before_the_move(lab, vm):
+    """The cluster does not know yet that the target is dead: the move fails, the VM does not notice."""
+    node = start(vm)
+    there = others(lab, node)[0]
+    lab.kill(there)
+    r = vm.hvctl("--json", "migrate", vm.name, there, "--live", node=node, check=False)
+    assert r.returncode != 0
+    fresh_beats(vm, node)
+    assert len(vm.beats.verdict()["runs"]) == 1
 
 
 def test_status_says_what_pacemaker_says(lab, vm):

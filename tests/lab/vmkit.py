@@ -45,7 +45,7 @@ class Vm:
     """One VM, defined with hvctl. store: "file" (disk and ownership block are files all nodes see) or a
     volume of the cluster."""
 
-    def __init__(self, lab, name="web1", store="file", mode="beat,writer", extra="", memory="64M", engine="auto"):
+    def __init__(self, lab, name="web1", store="main", mode="beat,writer", extra="", memory="64M", engine="auto"):
         self.lab, self.name, self.store = lab, name, store
         build = lab.status()["build"]
         self.kernel = os.path.join(build, "tests/guest/bare.elf")
@@ -59,6 +59,8 @@ class Vm:
                 os.unlink(self.lease[5:])
         else:
             self.disk, self.lease = "%s/%s" % (store, name), None
+            if store not in self.hvctl("volume", "list").stdout.split():
+                self.hvctl("volume", "create", store, lab.status()["san"]["url"])
             self.hvctl("disk", "create", self.disk, "--size", "64M")
         args = ["create", name, "--memory", memory, "--kernel", self.kernel, "--disk", self.disk, "--engine", engine,
                 "--cmdline", "mode=%s rate=200 %s" % (mode, extra)]
@@ -86,6 +88,21 @@ class Vm:
 
     def wait_stopped(self, ask="node1", timeout=60):
         wait_for("%s is stopped" % self.name, lambda: self.crm(ask) == ("stopped", ""), timeout)
+
+    def move(self, node, *how, check=True):
+        """hvctl migrate; returns its document (or the CompletedProcess when it may fail)."""
+        r = self.hvctl("--json", "migrate", self.name, node, *how, check=check)
+        return json.loads(r.stdout) if check else r
+
+    def console(self):
+        """What the guest said on its serial line, on all nodes."""
+        text = ""
+        for n in self.lab.names():
+            path = "%s/nodes/%s/varlib/hvcluster/log/%s.console" % (self.lab.dir, n, self.name)
+            if os.path.exists(path):
+                with open(path, errors="replace") as f:
+                    text += f.read()
+        return text
 
     def agent(self, node, action, **params):
         """Runs the resource agent by hand; returns its exit code."""

@@ -402,12 +402,28 @@ static void test_migrate(void **state)
 
 	assert_int_equal(act(w, "migrate_to"), CLU_OCF_ARGS);
 	w->env[0] = "OCF_RESKEY_CRM_meta_migrate_target=node2";
+	w->env[1] = "OCF_RESKEY_CRM_meta_migrate_source=node1";
 	serve(w, "hvclusterd", daemon);
+	assert_int_equal(act(w, "migrate_to"), CLU_OCF_NOT_RUNNING);
+	assert_int_equal(act(w, "migrate_from"), CLU_OCF_GENERIC); /* "arrived", but nothing runs: not believed */
+	serve(w, "vm/web1", vm);
 	assert_int_equal(act(w, "migrate_to"), CLU_OCF_GENERIC);
 	assert_non_null(strstr(w->errs, "was not moved to node2: node2 went away"));
-	assert_int_equal(act(w, "migrate_from"), CLU_OCF_GENERIC);
-	serve(w, "vm/web1", vm);
 	assert_int_equal(act(w, "migrate_from"), CLU_OCF_OK);
+}
+
+/* hvclusterd cannot tell how it went, the VM has left all the same: migrate_from on the target will say. */
+static void test_migrate_to_of_a_vm_that_left(void **state)
+{
+	static const struct play daemon[] = {{.verb = "local-migrate-to", .code = CM_E_MIG_UNKNOWN, .doc = "unknown"},
+					     {0}};
+	static const struct play vm[] = {{.verb = "status", .doc = "{\"state\":\"running\"}", .end = true}, {0}};
+	struct world *w = *state;
+
+	w->env[0] = "OCF_RESKEY_CRM_meta_migrate_target=node2";
+	serve(w, "hvclusterd", daemon);
+	serve(w, "vm/web1", vm);
+	assert_int_equal(act(w, "migrate_to"), CLU_OCF_OK);
 }
 
 /* The VM arrived, hvclusterd is just restarting: the VM's own word is enough. */
@@ -465,7 +481,7 @@ int main(void)
 		T(test_monitor_states), T(test_monitor_hung), T(test_stop_of_stopped), T(test_stop_nicely),
 		T(test_stop_falls_back_to_force), T(test_stop_of_incoming_is_forced),
 		T(test_stop_of_hung_asks_everybody), T(test_stop_kills_a_hung_hvcore), T(test_kill), T(test_start), T(test_start_refused),
-		T(test_migrate), T(test_migrate_from_without_daemon), T(test_validate), T(test_meta_data),
+		T(test_migrate), T(test_migrate_to_of_a_vm_that_left), T(test_migrate_from_without_daemon), T(test_validate), T(test_meta_data),
 		T(test_exit_codes),
 	};
 
