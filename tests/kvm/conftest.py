@@ -6,13 +6,13 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-import vmkit  # noqa: E402
+import corekit  # noqa: E402
 
-NO_NETWORK = vmkit.own_network()
+NO_NETWORK = corekit.own_network()
 
 
 def pytest_collection_modifyitems(items):
-    reason = vmkit.why_not()
+    reason = corekit.why_not()
     for item in items:
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -29,7 +29,7 @@ def engine(request):
 def tap():
     if NO_NETWORK:
         pytest.skip(NO_NETWORK)
-    device = vmkit.Tap("tap0", "10.77.9.1/24")
+    device = corekit.Tap("tap0", "10.77.9.1/24")
     yield device
     device.close()
 

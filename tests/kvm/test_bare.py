@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 
-import vmkit
-from vmkit import Vm
+import corekit
+from corekit import Vm
 
-sys.path.insert(0, vmkit.ROOT + "/tests/guest")
+sys.path.insert(0, corekit.ROOT + "/tests/guest")
 import record_disk  # noqa: E402
 
 HOST, GUEST = "10.77.9.1", "10.77.9.50"
@@ -26,9 +26,9 @@ def test_beat(engine):
     with Vm(cmdline="mode=beat rate=100 seconds=2", engine=engine) as vm:
         ends_well(vm)
         values = vm.beats.values()
-        assert values[0] == vmkit.BEAT_START
+        assert values[0] == corekit.BEAT_START
         assert len(values) > 20
-        assert vmkit.beats_are_whole(values)
+        assert corekit.beats_are_whole(values)
 
 
 def test_page_stepper(engine):
@@ -91,7 +91,7 @@ def test_network(engine, tap, disk):
 
 
 def run_recordc(seconds, *args):
-    done = subprocess.run([vmkit.RECORDC, "-r", "100", "-s", str(seconds), *args, GUEST], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run([corekit.RECORDC, "-r", "100", "-s", str(seconds), *args, GUEST], stdout=subprocess.PIPE, check=False)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -105,7 +105,7 @@ def test_records(engine, tap, disk):
 def test_pause_keeps_the_connection(engine, tap, disk):
     with Vm(cmdline=f"mode=net,beat ip={GUEST}", engine=engine, tap=tap, disks=[disk]) as vm:
         vm.wait_serial("net up")
-        with subprocess.Popen([vmkit.RECORDC, "-r", "100", "-s", "3", GUEST], stdout=subprocess.PIPE) as client:
+        with subprocess.Popen([corekit.RECORDC, "-r", "100", "-s", "3", GUEST], stdout=subprocess.PIPE) as client:
             time.sleep(1)
             vm.request("pause")
             silent_from = len(vm.beats.seen)
@@ -114,7 +114,7 @@ def test_pause_keeps_the_connection(engine, tap, disk):
             vm.request("resume")
             report = json.loads(client.stdout.read())
         assert report["lost"] == 0 and report["tcp_kept"] and report["boots"] == 1
-        assert vmkit.beats_are_whole(vm.beats.values())
+        assert corekit.beats_are_whole(vm.beats.values())
 
 
 def test_power_button(engine):
@@ -129,6 +129,6 @@ def test_reset(engine):
         vm.wait_serial("guest: ready")
         vm.request("reset")
         end = time.monotonic() + 30
-        while vm.beats.values().count(bytes([vmkit.BEAT_START])) < 2 and time.monotonic() < end:
+        while vm.beats.values().count(bytes([corekit.BEAT_START])) < 2 and time.monotonic() < end:
             time.sleep(0.02)
-        assert vm.beats.values().count(bytes([vmkit.BEAT_START])) == 2
+        assert vm.beats.values().count(bytes([corekit.BEAT_START])) == 2

@@ -7,16 +7,16 @@ import subprocess
 
 import pytest
 
-import vmkit
-from vmkit import Vm
+import corekit
+from corekit import Vm
 
 GUEST = "10.77.9.50"
 
 
 @pytest.fixture(scope="module")
 def image():
-    done = subprocess.run([os.path.join(vmkit.ROOT, "scripts/guest-image"), "--json", "--programs",
-                           os.path.join(vmkit.BUILD, "tests/guest")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    done = subprocess.run([os.path.join(corekit.ROOT, "scripts/guest-image"), "--json", "--programs",
+                           os.path.join(corekit.BUILD, "tests/guest")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False)
     if done.returncode:
         pytest.skip("no guest image: " + done.stderr.decode().strip())
@@ -29,7 +29,7 @@ def linux(image, tap, disk, **more):
 
 
 def records(seconds):
-    done = subprocess.run([vmkit.RECORDC, "-r", "20", "-s", str(seconds), GUEST], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run([corekit.RECORDC, "-r", "20", "-s", str(seconds), GUEST], stdout=subprocess.PIPE, check=False)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -39,7 +39,7 @@ def test_boot_records_and_power_button(image, tap, disk):
         assert "recordd: ready records=" in said and "records=0 " not in said.split("recordd: ready ")[1]
         code, report = records(3)
         assert code == 0 and report["lost"] == 0 and report["acked"] > 10 and report["tcp_kept"]
-        assert vm.beats.values()[:1] == bytes([vmkit.BEAT_START]) and vmkit.beats_are_whole(vm.beats.values())
+        assert vm.beats.values()[:1] == bytes([corekit.BEAT_START]) and corekit.beats_are_whole(vm.beats.values())
         vm.request("power-button")
         vm.wait_serial("guest: power off")
         assert vm.wait_end(60) == 0
