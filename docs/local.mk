@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-EXTRA_DIST += docs/TESTING.md docs/SOFT-ENGINE.md
+dist_man_MANS += docs/man/hvctl.8 docs/man/hvclusterd.8 docs/man/hvcluster.conf.5
+completiondir = $(datadir)/bash-completion/completions
+dist_completion_DATA = scripts/completion/hvctl
+EXTRA_DIST += docs/ARCHITECTURE.md docs/DEVELOPING.md docs/DISK.md docs/SOFT-ENGINE.md docs/SPEC.md docs/TESTING.md \
+	docs/THREAT-MODEL.md docs/WIRE.md \
+	docs/adr/0001-extent-table-is-the-map.md docs/adr/0002-host-slot-is-the-node-id.md \
+	scripts/bootstrap scripts/check-layers scripts/demo scripts/test

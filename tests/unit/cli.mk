@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Unit tests of cli.
+# Tests of cli/.
+TESTS += tests/unit/check-man
+EXTRA_DIST += tests/unit/check-man
