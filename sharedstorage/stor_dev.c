@@ -35,7 +35,7 @@ static void dev_set_state(struct stor_dev *dev, enum stor_dev_state state, const
 		dev->since_ns = cm_now_ns();
 	}
 	dev->state = state;
-	snprintf(dev->why, sizeof dev->why, "%s", why);
+	snprintf(dev->why, sizeof dev->why, "%.*s", (int)sizeof dev->why - 1, why);
 }
 
 void stor__dev_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err)
