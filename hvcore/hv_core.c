@@ -142,9 +142,9 @@ void hv_core_start_failed(struct hv_core *core, int code, const char *doc, const
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	cm_error("start failed: %s (%s)", text, cm_err_name(code));
-	if (core->start->foreground)
-		fprintf(stderr, "hvcore: %s\n", text);
+	/* In the foreground whoever started us says it to the person. */
+	if (!core->start->foreground)
+		cm_error("start failed: %s (%s)", text, cm_err_name(code));
 	hv_core_set_state(core, HV_CORE_FAILED);
 	r.code = code;
 	r.error = text;
