@@ -181,6 +181,8 @@ static void vm_event(void *arg, struct hv_vm *vm, enum hv_vm_event ev, const cha
 			hv_core_end(core, 3, true);
 		break;
 	case HV_VM_EV_FENCED:
+		if (core->hooks.alive)
+			core->hooks.alive(core, 0);
 		hv_core_event(core, "stopped-by-lease", "error", "",
 			      "the vCPUs are stopped: no valid lease");
 		break;
@@ -409,7 +411,19 @@ static void owner_running(void *arg, bool runs)
 			   : "no renewal succeeded in time, the vCPUs are stopped");
 }
 
-static const struct hv_owner_ops owner_ops = {.gone = owner_gone, .running = owner_running};
+static void owner_renewed(void *arg, uint64_t valid_until_ns)
+{
+	struct hv_core *core = arg;
+
+	if (core->hooks.alive)
+		core->hooks.alive(core, valid_until_ns);
+}
+
+static const struct hv_owner_ops owner_ops = {
+	.gone = owner_gone,
+	.renewed = owner_renewed,
+	.running = owner_running,
+};
 
 static void stores_opened(void *arg, int rc, const struct cm_err *store_err)
 {

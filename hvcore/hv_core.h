@@ -57,6 +57,9 @@ struct hv_core_hooks {
 	/* The process ends: stop what is under way. True: it needs the VM still; hv_core_end_go
 	 * when it is over. */
 	bool (*end)(struct hv_core *core);
+	/* The VM may run until then; whoever watches over us may kill us later. 0: no vCPU runs any
+	 * more. */
+	void (*alive)(struct hv_core *core, uint64_t until_ns);
 	void (*vcpu_begins)(void);   /* as in hv_vm_config */
 	const struct px_verb *verbs; /* beside our own; their ctx is the hv_core */
 	size_t verb_count;

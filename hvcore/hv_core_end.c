@@ -74,6 +74,8 @@ static void free_all(struct hv_core *core)
 	struct hv_owner *owner = core->owner;
 
 	core->closing = true;
+	if (core->hooks.alive)
+		core->hooks.alive(core, 0);
 	core->owner = NULL;
 	if (core->vm)
 		hv_vm_halt(core->vm);

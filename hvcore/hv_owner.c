@@ -42,6 +42,8 @@ static void on_renewed(struct stor_lease *lease, uint64_t valid_until_ns, void *
 	struct cm_err err = CM_ERR_INIT;
 
 	(void)lease;
+	if (o->ops->renewed)
+		o->ops->renewed(o->arg, valid_until_ns);
 	if (!o->vm)
 		return;
 	hv_vm_set_run_until(o->vm, valid_until_ns);

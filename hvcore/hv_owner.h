@@ -21,6 +21,8 @@ struct hv_vm;
 struct hv_owner_ops {
 	/* Somebody else owns the VM, or the SAN shut us out: for good. End the process. */
 	void (*gone)(void *arg, enum stor_lost reason);
+	/* A renewal was won: the VM may run until then (cm_now_ns). May be NULL. */
+	void (*renewed)(void *arg, uint64_t valid_until_ns);
 	/* Renewals failed, the vCPUs are stopped (false); or they run again (true). */
 	void (*running)(void *arg, bool runs);
 };

@@ -7,13 +7,21 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "fencing/fen_proof.h"
+#include "fencing/fen_wd.h"
 #include "hvcore/hv_disks.h"
 #include "programs/hvcore_hooks.h"
 #include "programs/hvcore_migrate.h"
 #include "programs/hvcore_seccomp.h"
+#include "sharedstorage/stor_timing.h"
+
+/* Where hvwatchdogd listens unless the start message says otherwise (option "watchdog"). */
+#define HV_WATCHDOG_SOCKET "/run/hvcluster/watchdog.sock"
 
 struct takeover {
 	struct stor_lease *lease;
@@ -69,7 +77,48 @@ static void vcpu_begins(void)
 		cm_warning("vCPU thread: %s", err.text);
 }
 
+/* --- hvwatchdogd: whoever cannot stop its own vCPUs is killed
+ * ------------------------------------- */
+
+static int watchdog_fd = -1;
+
+void hvcore_watchdog_connect(const Hv__CoreStart *start)
+{
+	struct cm_err err = CM_ERR_INIT;
+	const char *path = HV_WATCHDOG_SOCKET;
+	bool asked = false;
+
+	for (size_t i = 0; i < start->n_options; i++)
+		if (strcmp(start->options[i]->key, "watchdog") == 0) {
+			path = start->options[i]->value;
+			asked = true;
+		}
+	if (!asked && access(path, F_OK) < 0)
+		return;
+	watchdog_fd = fen_wd_connect(path, &err);
+	if (watchdog_fd < 0)
+		cm_warning("%s", err.text);
+}
+
+static void alive(struct hv_core *core, uint64_t until_ns)
+{
+	uint32_t t = hv_core_start(core)->vm->io_timeout_ms;
+	int rc;
+
+	if (watchdog_fd < 0)
+		return;
+	if (!t)
+		t = STOR_IO_TIMEOUT_MS;
+	/* The vCPUs are out by STOR_STOPPED; who is not gone by STOR_KILL, hangs. */
+	rc = until_ns ? fen_wd_alive(watchdog_fd,
+				     until_ns + (STOR_KILL(t) - STOR_FAIL(t)) * CM_NS_PER_MS)
+		      : fen_wd_bye(watchdog_fd);
+	if (rc < 0)
+		cm_warning("hvwatchdogd: %s", cm_err_text(rc));
+}
+
 const struct hv_core_hooks hvcore_hooks = {
+	.alive = alive,
 	.vcpu_begins = vcpu_begins,
 	.take_over = take_over,
 	.incoming = hvcore_migrate_incoming,

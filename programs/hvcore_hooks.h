@@ -8,5 +8,7 @@
 #include "hvcore/hv_core.h"
 
 extern const struct hv_core_hooks hvcore_hooks;
+/* Before privileges are dropped. Without hvwatchdogd nothing happens. */
+void hvcore_watchdog_connect(const Hv__CoreStart *start);
 
 #endif

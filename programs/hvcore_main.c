@@ -150,6 +150,7 @@ static int run(const Hv__CoreStart *start, struct cm_err *err)
 
 	if (!loop)
 		return 1;
+	hvcore_watchdog_connect(start);
 	if (hv_core_new(&core, loop, start, START_FD, &hvcore_hooks, err) < 0 ||
 	    drop_privileges(start, err) < 0)
 		return 1;
