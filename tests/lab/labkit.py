@@ -45,6 +45,7 @@ class Lab:
         self.dir = "/var/tmp/hvlab-test-%d-%d" % (os.getpid(), int(time.monotonic() * 1000) % 1000000)
         self.leash = None
         self.inodes = set()
+        self.ended_at = float("inf")
 
     # --- life ---
     def up(self):
@@ -60,6 +61,7 @@ class Lab:
         return self
 
     def down(self, keep_logs=False):
+        self.ended_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         if keep_logs and self.logs and os.path.isdir(self.dir):
             self.save_logs()
         try:
@@ -181,6 +183,14 @@ class Lab:
         """Processes, mounts and files of this lab that still exist, as readable lines."""
         left = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
+            # The kernel gives a namespace's number to a new one: a process that began after the end is another lab's.
+            try:
+                with open("/proc/%s/stat" % pid) as f:
+                    began = int(f.read().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+            except OSError:
+                continue
+            if began > self.ended_at:
+                continue
             for kind in ("net", "mnt", "pid", "ipc", "uts"):
                 try:
                     ns = os.readlink("/proc/%s/ns/%s" % (pid, kind))
