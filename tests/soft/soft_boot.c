@@ -90,6 +90,8 @@ static void *copy_thread(void *arg)
 
 	while (!atomic_load(&b->stop)) {
 		copy_pass(b);
+		for (unsigned i = 0; i < hv_vm_config(b->vm)->cpus; i++)
+			hv_vm_engine_ops(b->vm)->vcpu_kick(hv_vm_engine(b->vm), i);
 		nanosleep(&pause, NULL);
 	}
 	return NULL;
