@@ -119,6 +119,30 @@ static void set_events(struct soft_cpu *cpu, const struct hv_vcpu_events *e)
 		cpu->pending = (struct soft_pending){.vector = SOFT_NMI, .hard = true};
 }
 
+/*
+ * The TSCs of a VM are read one after the other when it is saved, and set one after the other here.
+ * The guest must not see that: less than a second away from vCPU 0's they are the same.
+ */
+static void set_tsc(struct soft_cpu *cpu, uint64_t tsc)
+{
+	struct soft_vm *vm = cpu->vm;
+	uint64_t change = tsc - soft_clock_now(cpu).tsc;
+	int64_t apart;
+
+	if (cpu->index == 0) {
+		for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
+			if (vm->cpu[i])
+				vm->cpu[i]->tsc_offset += change;
+		return;
+	}
+	cpu->tsc_offset += change;
+	if (!vm->cpu[0])
+		return;
+	apart = (int64_t)(cpu->tsc_offset - vm->cpu[0]->tsc_offset);
+	if ((uint64_t)(apart < 0 ? -apart : apart) < vm->clock.tsc_khz * 1000)
+		cpu->tsc_offset = vm->cpu[0]->tsc_offset;
+}
+
 int soft_state_set(struct soft_cpu *cpu, const struct hv_vcpu_state *in, struct cm_err *err)
 {
 	struct soft_irqchip *chip = &cpu->vm->irqchip;
@@ -149,7 +173,7 @@ int soft_state_set(struct soft_cpu *cpu, const struct hv_vcpu_state *in, struct 
 	cpu->mp_state = in->mp_state;
 	if (in->tsc_khz)
 		cpu->vm->clock.tsc_khz = in->tsc_khz;
-	cpu->tsc_offset += in->tsc - soft_clock_now(cpu).tsc;
+	set_tsc(cpu, in->tsc);
 	soft_irqchip_set_base_msr(chip, cpu->index, in->apic_base);
 	soft_irqchip_set_apic(chip, cpu->index, in->lapic, soft_clock_now(cpu));
 	soft_irqchip_set_cr8(chip, cpu->index, (uint8_t)(in->cr8 & 15));
