@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""hvcore as a process: its verbs, its ownership block on a file, hvwatchdogd, moves between two processes. Runs on the soft engine, so anywhere."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+
+import pytest
+import corekit
+from corekit import hvwire
+
+WATCHDOGD = os.path.join(corekit.BUILD, "hvwatchdogd")
+
+
+class Host:
+    """Starts hvcore processes of one VM, each under a node name of its own, on one lease file and one disk."""
+
+    def __init__(self, cmdline="mode=beat,writer", **config):
+        self.dir = tempfile.mkdtemp(prefix="hvcore.")
+        self.lease = os.path.join(self.dir, "lease")
+        disk = os.path.join(self.dir, "disk")
+        with open(disk, "wb") as f:
+            f.truncate(64 << 20)
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+            self.boot_id = f.read().strip()
+        self.config = {"name": "core", "uuid": str(uuid.uuid4()), "memory_bytes": 64 << 20, "cpus": 1, "engine": "soft", "kernel": corekit.BARE,
+                       "cmdline": cmdline, "machine": "hv-1", "lease": "file:" + self.lease, "disks": [{"url": "file:" + disk}], **config}
+        self.processes = []
+
+    def start(self, node, **more):
+        message = {"vm": self.config, "node": node, "boot_id": self.boot_id, "control_fd": -1,
+                   "control_socket": os.path.join(self.dir, node), **more}
+        with open(os.path.join(self.dir, node + ".log"), "wb") as log:
+            process, reply = hvwire.start_hvcore(corekit.HVCORE, message, stderr=log, stdin=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process, reply
+
+    def ask(self, node, verb, args=None, **more):
+        channel = hvwire.Channel.connect(os.path.join(self.dir, node))
+        try:
+            reply = channel.request(verb, args, **more)
+            return json.loads(reply["doc"]) if reply["doc"] else {}
+        finally:
+            channel.close()
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        shutil.rmtree(self.dir)
+
+
+@pytest.fixture
+def make_host():
+    why = corekit.why_not()
+    if why:
+        pytest.skip(why)
+    hosts = []
+
+    def make(**config):
+        hosts.append(Host(**config))
+        return hosts[-1]
+    yield make
+    for host in hosts:
+        host.close()
+
+
+def refused(host, node, verb, args=None):
+    with pytest.raises(RuntimeError):
+        host.ask(node, verb, args)
+    return True
+
+
+def test_verbs(make_host):
+    host = make_host()
+    process, reply = host.start("a")
+    assert reply["code"] == 0
+    status = host.ask("a", "status")
+    assert (status["state"], status["engine"], status["pid"], status["epoch"]) == ("running", "soft", process.pid, 1)
+    assert host.ask("a", "pause") == {"state": "paused"}
+    assert refused(host, "a", "pause")
+    assert "vcpu0.rip" in host.ask("a", "dump")["dump"]
+    assert host.ask("a", "resume") == {"state": "running"}
+    assert refused(host, "a", "nonsense")
+    assert refused(host, "a", "stop", {"timeout_ms": "soon"})
+    assert refused(host, "a", "log-level", {"level": "loud"})
+    host.ask("a", "reset")
+    assert host.ask("a", "status")["state"] == "running"
+    assert host.ask("a", "stop", {"timeout_ms": "20000"})["state"] == "stopped"
+    assert process.wait(20) == 0
+    # The block was given back: the next start needs no proof.
+    assert host.start("b")[1]["code"] == 0
+
+
+def test_an_owner_that_did_not_release_is_named(make_host):
+    host = make_host()
+    process, _ = host.start("a")
+    process.kill()
+    process.wait()
+    second, reply = host.start("b")
+    assert reply["code"] == -2404 and second.wait(20) == 1
+    assert (json.loads(reply["doc"])["owner_node"], json.loads(reply["doc"])["epoch"]) == ("a", 1)
+
+
+def test_a_lost_block_stops_the_vm(make_host):
+    host = make_host(io_timeout_ms=300)
+    process, _ = host.start("a")
+    with open(host.lease, "r+b") as f:
+        f.write(bytes(4096))
+    assert process.wait(20) == 2
+
+
+def test_a_frozen_owner_is_killed_by_hvwatchdogd(make_host):
+    if not os.path.isfile(WATCHDOGD):
+        pytest.skip("hvwatchdogd is not built")
+    host = make_host(io_timeout_ms=300)
+    path = os.path.join(host.dir, "watchdog")
+    with subprocess.Popen([WATCHDOGD, "--socket", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
+        host.processes.append(daemon)
+        while not os.path.exists(path):
+            assert daemon.poll() is None
+            time.sleep(0.01)
+        process, _ = host.start("a", options=[{"key": "watchdog", "value": path}])
+        process.send_signal(signal.SIGSTOP)
+        assert process.wait(30) == -signal.SIGKILL
+        daemon.terminate()
+
+
+@pytest.mark.parametrize("mode", ["live", "quick"])
+def test_move(make_host, mode):
+    host = make_host(cmdline="mode=beat,dirty,writer set=8M dirty=1000")
+    source, _ = host.start("a")
+    for there, here in (("b", "a"), ("c", "b")):
+        ticket = {"vm_uuid": host.config["uuid"], "source": here, "destination": there, "epoch": host.ask(here, "status")["epoch"],
+                  "id": os.urandom(16), "psk": os.urandom(32), "expires_wall_ns": time.time_ns() + 10**11}
+        target, reply = host.start(there, incoming=True, incoming_address="127.0.0.1", ticket=ticket)
+        assert reply["code"] == 0 and host.ask(there, "status")["state"] == "incoming"
+        port = json.loads(reply["doc"])["port"]
+        result = host.ask(here, "migrate", {"address": "127.0.0.1", "port": str(port), "mode": mode}, ticket=ticket)
+        assert result["blackout_ms"] > 0
+        assert source.wait(20) == 0
+        assert host.ask(there, "status")["epoch"] == ticket["epoch"] + 1
+        source = target
+    assert host.ask("c", "stop", {"timeout_ms": "20000"})["state"] == "stopped"
+    assert source.wait(20) == 0
