@@ -79,6 +79,10 @@ struct stor_dev *stor_dev_open(struct cm_loop *loop, const char *text,
 	case STOR_URL_FILE:
 		return stor__file_open(loop, &url, opts, err);
 	case STOR_URL_ISCSI:
+		if (url.lock_lun >= 0) {
+			cm_err_set(err, CM_E_UNSUPPORTED, "%s: lock= is not in this build", text);
+			return NULL;
+		}
 		return stor__iscsi_open(loop, &url, opts, err);
 	case STOR_URL_VOLUME:
 	case STOR_URL_NONE:

@@ -137,6 +137,8 @@ static void probe_done(struct stor_iscsi *d)
 {
 	struct stor_dev_info *i = &d->dev.info;
 
+	if (d->url.no_unmap)
+		d->thin = d->unmap = d->ws_unmap = false;
 	i->can_discard = d->thin && (d->unmap || d->ws_unmap);
 	i->can_write_zeroes = d->thin && d->ws_unmap && i->discard_zeroes;
 	i->native_caw = !d->guarded && !d->no_caw;

@@ -126,6 +126,28 @@ static void io_build_caw(struct stor_io *io)
 	io->cmd.cdb = stor__cdb_caw(r->offset_bytes / s, 1);
 }
 
+/* Zeroes as plain writes, for targets where WRITE SAME leaks past a reservation. */
+#define IO_ZEROES 65536u
+static int io_build_plain_zeroes(struct stor_io *io)
+{
+	struct stor_req *r = io->req;
+	uint32_t s = io->dev->dev.info.sector_bytes;
+	uint64_t n = CM_MIN(r->length_bytes - io->done_bytes, (uint64_t)IO_ZEROES);
+
+	if (!io->buf)
+		io->buf = calloc(1, IO_ZEROES);
+	if (!io->buf)
+		return -ENOMEM;
+	io->own[0] = (struct iovec){io->buf, n};
+	io->cmd.iov = io->own;
+	io->cmd.niov = 1;
+	io->cmd.dir = STOR_DIR_OUT;
+	io->cmd.length_bytes = (uint32_t)n;
+	io->cmd.cdb = stor__cdb_rw(true, (r->offset_bytes + io->done_bytes) / s, (uint32_t)(n / s), false);
+	io->own[1].iov_len = n;
+	return 0;
+}
+
 /* Zeroes as WRITE SAME(16) of one block of zeroes; with UNMAP where asked and possible. */
 static int io_build_zeroes(struct stor_io *io)
 {
@@ -188,7 +210,7 @@ static int io_build(struct stor_io *io)
 		return 0;
 	case STOR_OP_WRITE_ZEROES:
 		io->cmd.timeout_ms = 10 * (uint64_t)io->dev->dev.opts.io_timeout_ms;
-		return io_build_zeroes(io);
+		return io->dev->url.no_unmap ? io_build_plain_zeroes(io) : io_build_zeroes(io);
 	case STOR_OP_DISCARD:
 		return io_build_discard(io);
 	case STOR_OP_NONE:

@@ -93,6 +93,14 @@ static bool option_iscsi(struct stor_url *u, const char *key, const char *v)
 		u->lock_lun = (int)n;
 		return true;
 	}
+	if (!strcmp(key, "unmap")) {
+		bool yes;
+
+		if (!yes_no(v, &yes))
+			return false;
+		u->no_unmap = !yes;
+		return true;
+	}
 	if (!strcmp(key, "header-digest"))
 		return yes_no(v, &u->header_digest);
 	if (!strcmp(key, "secret-file"))

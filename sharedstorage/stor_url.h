@@ -10,6 +10,8 @@
  * addresses ([..] around IPv6): looking up a name would block the event loop. Options:
  *   lock=LUN              iscsi: a small LUN of the same target that carries the shared metadata
  *                         where the target has no COMPARE AND WRITE of its own
+ *   unmap=yes|no          iscsi: may UNMAP and WRITE SAME be used (default yes); no where the self-test
+ *                         (stor_probe.h) finds that a shut-out host could still use them
  *   header-digest=yes|no  iscsi: CRC32C over headers (default yes)
  *   secret-file=PATH      iscsi: CHAP secret of user (mode 0400 or 0600)
  *   target-user=NAME, target-secret-file=PATH
@@ -42,7 +44,7 @@ struct stor_url {
 	char target[224]; /* iscsi: iqn */
 	unsigned lun;
 	int lock_lun; /* -1: none */
-	bool header_digest;
+	bool header_digest, no_unmap;
 	char user[64], target_user[64];
 	char secret_file[256], target_secret_file[256];
 	unsigned sector_bytes;	     /* file */

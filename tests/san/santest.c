@@ -89,7 +89,7 @@ static bool port_open(int port)
 static void labsan_exec(struct san_target *t)
 {
 	char portal[40], portal2[40], ctl[80], state[80], log[80];
-	char *argv[32];
+	char *argv[32], *specs[4] = {NULL}, *words = NULL;
 	const char *bin = getenv("LABSAN");
 	int n = 0;
 
@@ -106,20 +106,20 @@ static void labsan_exec(struct san_target *t)
 	for (unsigned i = 0; i < CM_ARRAY_LEN(fixed); i++)
 		argv[n++] = fixed[i];
 	for (unsigned i = 0; i < 4 && t->luns[i]; i++) {
-		char *spec;
-
-		assert_true(asprintf(&spec, "%s/%s", t->dir, t->luns[i]) > 0);
+		assert_true(asprintf(&specs[i], "%s/%s", t->dir, t->luns[i]) > 0);
 		argv[n++] = (char *)"--lun";
-		argv[n++] = spec;
+		argv[n++] = specs[i];
 	}
 	if (t->extra) {
-		char *copy = strdup(t->extra);
-
-		for (char *w = strtok(copy, " "); w && n < 31; w = strtok(NULL, " "))
+		words = strdup(t->extra);
+		for (char *w = strtok(words, " "); w && n < 31; w = strtok(NULL, " "))
 			argv[n++] = w;
 	}
 	argv[n] = NULL;
 	t->pid = spawn(t, argv, false);
+	for (unsigned i = 0; i < 4; i++)
+		free(specs[i]);
+	free(words);
 }
 
 #define TGTADM "TGT_IPC_SOCKET=%s/tgt.sock tgtadm -C %d --lld iscsi "
