@@ -34,3 +34,6 @@ hvwatchdogd_LDADD = libfencing.a libcommon.a $(LIBS)
 sbin_PROGRAMS += fence_hvsan
 fence_hvsan_SOURCES = programs/fence_hvsan_main.c
 fence_hvsan_LDADD = libfencing.a libsharedstorage.a libcommon.a $(HV_SYS_LIBS)
+
+unitdir = $(prefix)/lib/systemd/system
+dist_unit_DATA = programs/hvclusterd.service programs/hvwatchdogd.service
