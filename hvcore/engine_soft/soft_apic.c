@@ -114,7 +114,8 @@ static uint32_t timer_current(const struct soft_apic *apic, struct soft_time now
 
 	if (apic->expires_ns == SOFT_APIC_NEVER)
 		return 0;
-	left_ns = apic->expires_ns > now.ns ? apic->expires_ns - now.ns : 0;
+	/* Due, but its interrupt was not made yet: 0 would say that it was, and a saved VM would wait for ever. */
+	left_ns = apic->expires_ns > now.ns ? apic->expires_ns - now.ns : 1;
 	return (uint32_t)((left_ns + timer_divisor(apic) - 1) / timer_divisor(apic));
 }
 

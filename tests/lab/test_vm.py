@@ -182,7 +182,7 @@ def test_move(lab, vm, how):
 
 
 def test_ping_pong(lab, vm):
-    node, moves = start(vm), 10
+    node, moves = start(vm), 20
     for i in range(moves):
         there = others(lab, node)[i % 2]
         vm.move(there, "--quick" if i % 3 == 2 else "--live")

@@ -415,6 +415,26 @@ static void test_state_moves(void **state)
 	soft_irqchip_fini(&other.chip);
 }
 
+/* Saved between the timer's end and the moment the vCPU looked: the interrupt comes on the other side. */
+static void test_save_of_a_due_timer(void **state)
+{
+	struct bench *b = *state;
+	struct bench other = { .now = { .ns = 777000, .tsc = 42 } };
+	uint8_t page[HV_LAPIC_BYTES];
+
+	wr(b, 0, SOFT_APIC_TIMER_DIVIDE, 0xb);
+	wr(b, 0, SOFT_APIC_LVT_TIMER, 0xec);
+	wr(b, 0, SOFT_APIC_TIMER_INITIAL, 1000);
+	b->now.ns += 1500;
+	soft_irqchip_get_apic(&b->chip, 0, page, b->now);
+	assert_int_equal(soft_irqchip_init(&other.chip, CPUS, on_kick, &other), 0);
+	soft_irqchip_set_apic(&other.chip, 0, page, other.now);
+	assert_true(tick(&other, 1));
+	assert_int_equal(events(&other, 0), SOFT_EVENT_INTR);
+	assert_int_equal(soft_irqchip_acknowledge(&other.chip, 0), 0xec);
+	soft_irqchip_fini(&other.chip);
+}
+
 static void test_base_msr(void **state)
 {
 	struct bench *b = *state;
@@ -445,6 +465,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ioapic_edge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ioapic_level, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_state_moves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_save_of_a_due_timer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_base_msr, setup, teardown),
 	};
 
