@@ -59,6 +59,27 @@ class Tap:
         os.close(self.fd)
 
 
+class Bridge:
+    """A bridge in our namespace with an address; taps given to it are its ports. Learns and forgets addresses as any switch."""
+
+    def __init__(self, name, address):
+        self.name = name
+        subprocess.run(["ip", "link", "add", name, "type", "bridge", "stp_state", "0"], check=True)
+        subprocess.run(["ip", "addr", "add", address, "dev", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+
+    def tap(self, name):
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        subprocess.run(["ip", "link", "set", name, "master", self.name, "up"], check=True)
+        port = Tap.__new__(Tap)
+        port.fd = fd
+        return port
+
+    def close(self):
+        subprocess.run(["ip", "link", "del", self.name], check=True)
+
+
 class Beats(threading.Thread):
     """Listens where hvcore sends the debug port: keeps (ns, byte) of every beat and (ns, text) of every line of text."""
 
@@ -115,7 +136,7 @@ class Vm:
     """One hvcore. close() or a with statement ends it."""
 
     def __init__(self, kernel=BARE, cmdline="", memory_mib=64, cpus=1, engine="kvm", initrd="", disks=(), tap=None,
-                 mac="52:54:00:68:76:01", **start):
+                 mac="52:54:00:68:76:01", vm=None, **start):
         self.dir = tempfile.mkdtemp(prefix="hvvm.")
         self.log_path = os.path.join(self.dir, "serial")
         self.control = os.path.join(self.dir, "control")
@@ -125,13 +146,14 @@ class Vm:
         message = {
             "vm": {"name": "test", "uuid": str(uuid.uuid4()), "memory_bytes": memory_mib << 20, "cpus": cpus, "engine": engine,
                    "kernel": kernel, "initrd": initrd, "cmdline": cmdline, "machine": "hv-1",
-                   "disks": [{"url": "file:" + d} for d in disks]},
+                   "disks": [{"url": "file:" + d} for d in disks], **(vm or {})},
             "node": "test", "boot_id": boot_id, "control_socket": self.control, "control_fd": -1,
             "heartbeat_socket": os.path.join(self.dir, "beat"), "console_log": self.log_path, **start}
         keep = ()
         if tap:
             message["vm"]["nets"] = [{"mac": mac, "tap_fd": tap.fd}]
             keep = (tap.fd,)
+        self.config = message["vm"]
         self.errors = open(os.path.join(self.dir, "stderr"), "w+b")
         self.process = None
         try:
