@@ -463,14 +463,22 @@ void soft_apic_reset(struct soft_apic *apic)
 
 void soft_apic_save(struct soft_apic *apic, struct soft_time now)
 {
+	/* A count that ran out while nobody looked is an interrupt now, or it would be lost with the count. */
+	if (timer_mode(apic) != TIMER_DEADLINE)
+		(void)soft_apic_timer_poll(apic, now);
 	set(apic, SOFT_APIC_TIMER_CURRENT, timer_current(apic, now));
 	set(apic, SOFT_APIC_PPR, soft_apic_priority(apic));
 }
 
 void soft_apic_loaded(struct soft_apic *apic, struct soft_time now)
 {
+	uint32_t count = get(apic, SOFT_APIC_TIMER_CURRENT);
+
 	apic->expires_ns = SOFT_APIC_NEVER;
+	/* Another engine may have saved a periodic timer in the instant in which it reached zero. */
+	if (!count && timer_mode(apic) == TIMER_PERIODIC)
+		count = get(apic, SOFT_APIC_TIMER_INITIAL);
 	if (timer_mode(apic) != TIMER_DEADLINE)
-		timer_start(apic, get(apic, SOFT_APIC_TIMER_CURRENT), now);
+		timer_start(apic, count, now);
 	update_intr(apic);
 }

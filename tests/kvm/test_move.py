@@ -9,9 +9,9 @@ import uuid
 
 import pytest
 
-import vmkit
+import corekit
 from test_linux import image  # noqa: F401 (a fixture)
-from vmkit import Vm
+from corekit import Vm
 
 GUEST = "10.77.9.50"
 
@@ -80,7 +80,7 @@ class Fleet:
         """Nothing that the guest checks by itself was wrong; no beat is missing, doubled or out of order; never two at once."""
         said = getattr(self, "serial", "") + self.here.serial()
         assert "FAILED" not in said and "TRAP" not in said, said
-        assert vmkit.beats_are_whole(self.all_beats())
+        assert corekit.beats_are_whole(self.all_beats())
         last = 0
         for beats in self.history + [self.here.beats]:
             assert beats.seen[0][0] > last, "two processes ran the guest at the same time"
@@ -109,7 +109,7 @@ def bridge():
     from conftest import NO_NETWORK
     if NO_NETWORK:
         pytest.skip(NO_NETWORK)
-    device = vmkit.Bridge("br0", "10.77.9.1/24")
+    device = corekit.Bridge("br0", "10.77.9.1/24")
     yield device
     device.close()
 
@@ -143,7 +143,7 @@ def test_disk_records_over_moves(fleet, engine, disk):
 def test_connection_survives_moves(fleet, engine, bridge, disk):
     f = fleet(engine, bridge=bridge, disk=disk, cmdline=f"mode=net,beat ip={GUEST}")
     f.here.wait_serial("net up")
-    with subprocess.Popen([vmkit.RECORDC, "-r", "100", "-s", "6", GUEST], stdout=subprocess.PIPE) as client:
+    with subprocess.Popen([corekit.RECORDC, "-r", "100", "-s", "6", GUEST], stdout=subprocess.PIPE) as client:
         for mode in ("live", "live", "quick", "live"):
             time.sleep(1)
             f.move(mode, max_blackout_ms=5000)
@@ -186,7 +186,7 @@ def test_linux_moves_with_its_connections(fleet, bridge, disk, image):  # noqa: 
     f = fleet("auto", bridge=bridge, disk=disk, kernel=image["files"]["vmlinuz"]["path"],
               initrd=image["files"]["initramfs.cpio"]["path"], cmdline=f"{image['cmdline']} ip={GUEST} beat=100", memory_mib=256)
     f.here.wait_serial("guest: ready", 180)
-    with subprocess.Popen([vmkit.RECORDC, "-r", "20", "-s", "25", GUEST], stdout=subprocess.PIPE) as client:
+    with subprocess.Popen([corekit.RECORDC, "-r", "20", "-s", "25", GUEST], stdout=subprocess.PIPE) as client:
         for mode in ("live", "quick", "live"):
             time.sleep(3)
             result = f.move(mode, max_blackout_ms=5000)
