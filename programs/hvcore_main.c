@@ -96,7 +96,13 @@ static int drop_privileges(const Hv__CoreStart *s, struct cm_err *err)
 		return cm_err_set(err, -errno, "cannot become user %u: %s", s->uid,
 				  strerror(errno));
 	capng_clear(CAPNG_SELECT_BOTH);
-	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) < 0)
+	/* `sudo hvctl run` with a disk file of the person who typed it: files are opened later. */
+	if (s->foreground && geteuid() == 0)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
+	/* Without CAP_SETPCAP (in a container) the bounding set stays; no_new_privs makes it
+	 * harmless. */
+	if ((geteuid() != 0 || capng_apply(CAPNG_SELECT_BOTH) < 0) &&
+	    capng_apply(CAPNG_SELECT_CAPS) < 0)
 		return cm_err_set(err, -EPERM, "cannot drop capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return cm_err_set(err, -errno, "no_new_privs: %s", strerror(errno));
