@@ -63,6 +63,7 @@ struct server {
 	struct px_server *srv;
 	struct px_reqs reqs;
 	struct px_tls *tls;
+	struct px_chan *chan[16]; /* open ones */
 	char path[128];
 };
 
@@ -107,10 +108,22 @@ static void srv_closed(struct px_chan *c, int code, const char *text, void *arg)
 {
 	struct server *s = arg;
 
-	(void)c;
 	(void)code;
 	(void)text;
+	for (size_t i = 0; i < CM_ARRAY_LEN(s->chan); i++)
+		if (s->chan[i] == c)
+			s->chan[i] = NULL;
 	px_reqs_gone(&s->reqs);
+}
+
+static void srv_end(struct server *s)
+{
+	for (size_t i = 0; i < CM_ARRAY_LEN(s->chan); i++)
+		if (s->chan[i])
+			px_chan_close(s->chan[i]);
+	px_reqs_gone(&s->reqs);
+	px_server_close(s->srv);
+	cm_loop_free(s->loop);
 }
 
 static const struct px_chan_ops srv_ops = {.message = srv_message, .closed = srv_closed};
@@ -120,10 +133,13 @@ static void srv_accept(struct px_server *srv, int fd, void *arg)
 	struct server *s = arg;
 
 	(void)srv;
-	if (s->tls)
-		px_chan_new_tls(s->loop, fd, s->tls, true, NULL, &self, &srv_ops, s);
-	else
-		px_chan_new(s->loop, fd, &self, &srv_ops, s);
+	for (size_t i = 0; i < CM_ARRAY_LEN(s->chan); i++)
+		if (!s->chan[i]) {
+			s->chan[i] = s->tls ? px_chan_new_tls(s->loop, fd, s->tls, true, NULL, &self, &srv_ops, s)
+					    : px_chan_new(s->loop, fd, &self, &srv_ops, s);
+			return;
+		}
+	close(fd);
 }
 
 static void *srv_thread(void *arg)
@@ -187,8 +203,7 @@ static void test_call(void **state)
 
 	cm_loop_stop(s.loop, 0);
 	pthread_join(th, NULL);
-	px_server_close(s.srv);
-	cm_loop_free(s.loop);
+	srv_end(&s);
 	assert_int_not_equal(access(s.path, F_OK), 0);
 }
 
@@ -321,8 +336,7 @@ static void test_tls(void **state)
 
 	cm_loop_stop(s.loop, 0);
 	pthread_join(th, NULL);
-	px_server_close(s.srv);
-	cm_loop_free(s.loop);
+	srv_end(&s);
 	px_tls_free(s.tls);
 	px_tls_free(n2);
 	px_tls_free(evil);
