@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * check_works: the payload's works on every engine that can run here; each result must be what the same C code gives
- * natively. With --bench: how fast (instructions a second where the engine counts them).
+ * natively. With --bench: how fast (instructions a second where the engine counts them). With --log the dirty log is
+ * taken and re-armed all the time, as by a live migration.
  *
- *   check_works PAYLOAD [--engine soft|kvm] [--amount N] [--bench]
+ *   check_works PAYLOAD [--engine soft|kvm] [--work W] [--amount N] [--bench] [--log]
  *
  * Exit: 0 all agree, 1 not, 77 the engine asked for cannot run here.
  */
@@ -11,6 +12,8 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,20 @@
 #include "tests/engine/rig_work.h"
 
 #define HEAP_BYTES (2u << 20)
+#define PAGES (RIG_RAM_BYTES / 4096)
+#define LOG_PERIOD_NS 20000000
+
+struct options {
+	const char *engine, *work;
+	uint64_t amount;
+	bool bench, log;
+};
+
+struct logger {
+	struct rig *rig;
+	atomic_bool stop, failed;
+	uint64_t bitmap[PAGES / 64];
+};
 
 static const struct {
 	const char *name;
@@ -32,15 +49,6 @@ static const struct {
 	[RIG_USER] = { "user", 200, 300000 },		[RIG_SORT] = { "sort", 500, 200000 },
 };
 
-static uint64_t native(unsigned int work, uint64_t amount)
-{
-	void *heap = calloc(1, HEAP_BYTES);
-	uint64_t result = rig_work(work, amount, heap);
-
-	free(heap);
-	return result;
-}
-
 static double seconds(void)
 {
 	struct timespec t;
@@ -49,13 +57,63 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static bool run_one(const struct hv_engine_ops *ops, const char *payload, unsigned int work, uint64_t amount, bool bench)
+static uint64_t native(unsigned int work, uint64_t amount, double *took)
 {
+	void *heap = calloc(1, HEAP_BYTES);
+	double from = seconds();
+	uint64_t result = rig_work(work, amount, heap);
+
+	*took = seconds() - from;
+	free(heap);
+	return result;
+}
+
+/* Copies nothing, but takes and re-arms the dirty log as a live migration does. */
+static void *keep_log(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = LOG_PERIOD_NS };
+	struct logger *l = arg;
+
+	while (!atomic_load(&l->stop)) {
+		memset(l->bitmap, 0, sizeof(l->bitmap));
+		if (l->rig->ops->dirty_fetch(l->rig->engine, 0, l->bitmap) ||
+		    l->rig->ops->dirty_clear(l->rig->engine, 0, 0, PAGES, l->bitmap))
+			atomic_store(&l->failed, true);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static enum hv_run run_to_end(struct rig *r, struct logger *l)
+{
+	enum hv_run how = HV_RUN_KICKED;
+	struct cm_err err = CM_ERR_INIT;
+	pthread_t thread;
+
+	if (l) {
+		*l = (struct logger){ .rig = r };
+		if (r->ops->dirty_start(r->engine, 0, &err))
+			return HV_RUN_FAILED;
+		pthread_create(&thread, NULL, keep_log, l);
+	}
+	while (how == HV_RUN_KICKED && !r->done && r->panic_words < 3)
+		how = rig_run(r);
+	if (l) {
+		atomic_store(&l->stop, true);
+		pthread_join(thread, NULL);
+	}
+	return how;
+}
+
+static bool run_one(const struct hv_engine_ops *ops, const char *payload, unsigned int work, uint64_t amount,
+		    const struct options *o)
+{
+	static struct logger logger;
 	struct hv_engine_counters count = { 0 };
 	struct rig r;
-	uint64_t want = native(work, amount);
-	double from, took;
-	enum hv_run how = HV_RUN_KICKED;
+	double from, took, native_took;
+	uint64_t want = native(work, amount, &native_took);
+	enum hv_run how;
 	bool good;
 
 	if (rig_new(&r, ops, 0, NULL) || rig_load(&r, payload, work, amount)) {
@@ -63,18 +121,17 @@ static bool run_one(const struct hv_engine_ops *ops, const char *payload, unsign
 		return false;
 	}
 	from = seconds();
-	while (how == HV_RUN_KICKED && !r.done && r.panic_words < 3)
-		how = rig_run(&r);
+	how = run_to_end(&r, o->log ? &logger : NULL);
 	took = seconds() - from;
-	good = r.done && r.result == want;
+	good = r.done && r.result == want && !logger.failed;
 	if (!good)
 		printf("%s %s: WRONG: run %d (%s), done %d, result %016" PRIx64 ", native %016" PRIx64
 		       ", trap %u error %x rip %x\n", ops->name, works[work].name, how, ops->vcpu_error(r.engine, 0), r.done,
 		       r.result, want, r.panic[0], r.panic[1], r.panic[2]);
 	ops->counters(r.engine, 0, &count);
-	if (good && bench)
-		printf("%-5s %-8s %8.3f s %8.1f MIPS %6u timer interrupts\n", ops->name, works[work].name, took,
-		       (double)count.insns / took / 1e6, r.ticks);
+	if (good && o->bench)
+		printf("%-5s %-8s %8.3f s %8.1f MIPS %8.1f times native %6u timer interrupts\n", ops->name,
+		       works[work].name, took, (double)count.insns / took / 1e6, took / native_took, r.ticks);
 	rig_free(&r);
 	return good;
 }
@@ -95,39 +152,65 @@ static bool can_do(const struct hv_engine_caps *caps, unsigned int work)
 	return caps->runs_stock_linux || (work != RIG_FLOAT && work != RIG_X87 && work != RIG_USER);
 }
 
-int main(int argc, char **argv)
+static bool run_engine(const struct hv_engine_ops *ops, const struct hv_engine_caps *caps, const char *payload,
+		       const struct options *o)
+{
+	bool good = true;
+
+	for (unsigned int w = 0; w < RIG_WORKS; w++) {
+		if (o->work && strcmp(o->work, works[w].name))
+			continue;
+		if (can_do(caps, w))
+			good &= run_one(ops, payload, w,
+					o->amount ? o->amount : o->bench ? works[w].bench : works[w].check, o);
+		else
+			printf("SKIP: %s: this %s emulates guest kernels and lacks these instructions\n", works[w].name,
+			       ops->name);
+	}
+	return good;
+}
+
+static bool parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = { { "engine", required_argument, NULL, 'e' },
 					       { "amount", required_argument, NULL, 'a' },
 					       { "work", required_argument, NULL, 'w' },
 					       { "bench", no_argument, NULL, 'b' },
+					       { "log", no_argument, NULL, 'l' },
 					       { 0 } };
-	static const struct hv_engine_ops *const engines[] = { &hv_engine_soft, &hv_engine_kvm };
-	const char *engine = NULL, *only = NULL;
-	uint64_t amount = 0;
-	bool bench = false, good = true, any = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "e:a:w:b", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "e:a:w:bl", longs, NULL)) != -1) {
 		if (opt == 'e')
-			engine = optarg;
+			o->engine = optarg;
 		else if (opt == 'a')
-			amount = strtoull(optarg, NULL, 0);
+			o->amount = strtoull(optarg, NULL, 0);
 		else if (opt == 'w')
-			only = optarg;
+			o->work = optarg;
 		else if (opt == 'b')
-			bench = true;
+			o->bench = true;
+		else if (opt == 'l')
+			o->log = true;
 		else
-			return 2;
+			return false;
 	}
-	if (optind + 1 != argc) {
-		fprintf(stderr, "usage: check_works PAYLOAD [--engine E] [--work W] [--amount N] [--bench]\n");
+	return optind + 1 == argc;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct hv_engine_ops *const engines[] = { &hv_engine_soft, &hv_engine_kvm };
+	struct options o = { 0 };
+	bool good = true, any = false;
+
+	if (!parse(argc, argv, &o)) {
+		fprintf(stderr, "usage: check_works PAYLOAD [--engine E] [--work W] [--amount N] [--bench] [--log]\n");
 		return 2;
 	}
 	for (size_t e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
 		struct hv_engine_caps caps;
 
-		if (engine && strcmp(engine, engines[e]->name))
+		if (o.engine && strcmp(o.engine, engines[e]->name))
 			continue;
 		caps = probe(engines[e]);
 		if (!caps.usable) {
@@ -135,16 +218,7 @@ int main(int argc, char **argv)
 			continue;
 		}
 		any = true;
-		for (unsigned int w = 0; w < RIG_WORKS; w++) {
-			if (only && strcmp(only, works[w].name))
-				continue;
-			if (can_do(&caps, w))
-				good &= run_one(engines[e], argv[optind], w,
-						amount ? amount : bench ? works[w].bench : works[w].check, bench);
-			else
-				printf("SKIP: %s: this %s emulates guest kernels and lacks these instructions\n",
-				       works[w].name, engines[e]->name);
-		}
+		good &= run_engine(engines[e], &caps, argv[optind], &o);
 	}
 	if (!any)
 		return 77;
