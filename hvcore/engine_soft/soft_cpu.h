@@ -121,6 +121,7 @@ union soft_xmm {
 	int64_t s64[2];
 	float f32[4];
 	double f64[2];
+	uint64_t v __attribute__((vector_size(16))); /* whole, see soft_xmm_of() */
 } __attribute__((aligned(16)));
 
 /* x87: r[] goes by physical register; ST(i) is r[(top + i) & 7]. MMX register i is r[i].mant. */
@@ -228,6 +229,7 @@ struct soft_cpu {
 	/* vector and x87 state: soft_sse.c, soft_x87.c */
 	union soft_xmm xmm[16];
 	uint32_t mxcsr;
+	bool fp_live; /* more flags of mxcsr are in the host's, see soft_fp.h */
 	struct soft_x87 x87;
 
 	/* system registers */

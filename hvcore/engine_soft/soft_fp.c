@@ -12,10 +12,18 @@
 
 #define BEFORE 0x07u /* invalid, denormal, divide by zero */
 
-void soft_fp_flags(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags)
+void soft_fp_enter(struct soft_cpu *cpu)
+{
+	soft_fp_load_host((cpu->mxcsr | SOFT_MXCSR_MASKS) & ~SOFT_MXCSR_FLAGS);
+	cpu->fp_live = soft_fp_usual(cpu);
+}
+
+void soft_fp_leave(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags)
 {
 	uint32_t unmasked = ~(cpu->mxcsr >> 7) & SOFT_MXCSR_FLAGS;
 
+	flags |= soft_fp_store_host() & SOFT_MXCSR_FLAGS;
+	soft_fp_load_host(SOFT_MXCSR_DEFAULT);
 	if (flags & unmasked & BEFORE)
 		flags &= BEFORE;
 	cpu->mxcsr |= flags;

@@ -6,7 +6,13 @@
  *
  * Between the two the host computes with the guest's rounding, flush and denormal modes and all exceptions masked.
  * end() collects the exception flags into the guest's MXCSR and, if one of them is unmasked, raises #XM (#UD without
- * CR4.OSXMMEXCPT) and does not return. Hosts are x86-64; another host needs its own soft_fp_*.c and float kernels.
+ * CR4.OSXMMEXCPT) and does not return.
+ *
+ * Reading and writing MXCSR is slow. So while the guest has the usual modes, with everything masked, its flags are left
+ * to gather in the host's MXCSR ("live") until somebody wants to know them: soft_fp_sync() before the guest's MXCSR is
+ * read or replaced, before an x87 instruction, and before other code of this thread may compute or the vCPU stops.
+ *
+ * Hosts are x86-64; another host needs its own soft_fp_*.c and float kernels.
  */
 #ifndef SOFT_FP_H
 #define SOFT_FP_H
@@ -40,22 +46,35 @@ static inline uint32_t soft_fp_store_host(void)
 #error "the float kernels need this host's own soft_fp"
 #endif
 
-static inline void soft_fp_begin(const struct soft_cpu *cpu)
+static inline bool soft_fp_usual(const struct soft_cpu *cpu)
 {
-	soft_fp_load_host((cpu->mxcsr | SOFT_MXCSR_MASKS) & ~SOFT_MXCSR_FLAGS);
+	return (cpu->mxcsr & ~SOFT_MXCSR_FLAGS) == SOFT_MXCSR_DEFAULT;
 }
 
-/* Flags came up that the guest did not have, or that it does not mask. */
-void soft_fp_flags(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags);
+/* The guest's modes into the host, flags cleared. */
+void soft_fp_enter(struct soft_cpu *cpu);
+/* The flags out of it; raises. flags: more of them, found in another way. */
+void soft_fp_leave(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags);
 
-/* flags: more of them, found in another way */
+static inline void soft_fp_begin(struct soft_cpu *cpu)
+{
+	if (__builtin_expect(!cpu->fp_live, 0))
+		soft_fp_enter(cpu);
+}
+
 static inline void soft_fp_end(struct soft_cpu *cpu, const struct soft_op *op, uint32_t flags)
 {
-	flags |= soft_fp_store_host() & SOFT_MXCSR_FLAGS;
+	if (__builtin_expect(!cpu->fp_live, 0))
+		soft_fp_leave(cpu, op, flags);
+}
 
-	soft_fp_load_host(SOFT_MXCSR_DEFAULT);
-	if ((flags & ~cpu->mxcsr) | (~cpu->mxcsr & SOFT_MXCSR_MASKS))
-		soft_fp_flags(cpu, op, flags);
+/* Brings cpu->mxcsr up to date. */
+static inline void soft_fp_sync(struct soft_cpu *cpu)
+{
+	if (!cpu->fp_live)
+		return;
+	cpu->mxcsr |= soft_fp_store_host() & SOFT_MXCSR_FLAGS;
+	cpu->fp_live = false;
 }
 
 #endif

@@ -105,6 +105,7 @@ bool soft_fxrstor_image(struct soft_cpu *cpu, const uint8_t *image, bool wide)
 	}
 	soft_x87_update_summary(cpu);
 	cpu->mxcsr = mxcsr;
+	cpu->fp_live = false;
 	memcpy(cpu->xmm, image + XMM_AT, sizeof(cpu->xmm));
 	return true;
 }
@@ -137,6 +138,7 @@ void soft_fpu_reset(struct soft_cpu *cpu)
 	memset(cpu->xmm, 0, sizeof(cpu->xmm));
 	soft_x87_init(cpu);
 	cpu->mxcsr = SOFT_MXCSR_DEFAULT;
+	cpu->fp_live = false;
 }
 
 /* --- instructions ------------------------------------------------------------------ */
@@ -157,6 +159,7 @@ static void fxsave(struct soft_cpu *cpu, const struct soft_op *op, bool wide)
 	uint8_t image[SOFT_FXSAVE_USED];
 	uint64_t la = aligned_ea(cpu, op);
 
+	soft_fp_sync(cpu);
 	soft_fxsave_image(cpu, image, wide);
 	soft_st_bytes(cpu, op, la, image, sizeof(image));
 }
@@ -201,11 +204,13 @@ HANDLER(ldmxcsr)
 	if (mxcsr & ~SOFT_MXCSR_VALID)
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 	cpu->mxcsr = mxcsr;
+	cpu->fp_live = false;
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(stmxcsr)
 {
+	soft_fp_sync(cpu);
 	soft_st32(cpu, op, soft_ea(cpu, op), cpu->mxcsr);
 	SOFT_NEXT(cpu, op);
 }

@@ -8,7 +8,7 @@
 #define SOFT_FXSAVE_BYTES 512u
 #define SOFT_FXSAVE_USED  416u /* what FXSAVE writes; the rest is left as it is */
 
-/* Writes the first SOFT_FXSAVE_USED bytes. `wide`: 64-bit instruction pointers (REX.W). */
+/* Writes the first SOFT_FXSAVE_USED bytes; after soft_fp_sync(). `wide`: 64-bit instruction pointers (REX.W). */
 void soft_fxsave_image(const struct soft_cpu *cpu, uint8_t *image, bool wide);
 /* Loads it; false: MXCSR has reserved bits set, and nothing was changed. */
 bool soft_fxrstor_image(struct soft_cpu *cpu, const uint8_t *image, bool wide);

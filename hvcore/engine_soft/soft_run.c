@@ -13,6 +13,7 @@
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_exc.h"
+#include "hvcore/engine_soft/soft_fp.h"
 #include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mmu.h"
@@ -49,6 +50,7 @@ static void housekeeping(struct soft_cpu *cpu, uint32_t why)
 
 void soft_run_pause(struct soft_cpu *cpu)
 {
+	soft_fp_sync(cpu);
 	atomic_store(&cpu->busy, false);
 }
 

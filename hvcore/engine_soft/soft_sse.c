@@ -36,7 +36,7 @@ const struct soft_op *soft_sse_m128(struct soft_cpu *cpu, const struct soft_op *
 
 const struct soft_op *soft_sse_m64(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	const union soft_xmm s = { .u64 = { soft_ld64(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld64(cpu, op, soft_ea(cpu, op)), 0);
 
 	soft_sse_kernel(op)(&cpu->xmm[op->reg], &s, op->aux);
 	SOFT_NEXT(cpu, op);
@@ -44,7 +44,7 @@ const struct soft_op *soft_sse_m64(struct soft_cpu *cpu, const struct soft_op *o
 
 const struct soft_op *soft_sse_m32(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	const union soft_xmm s = { .u32 = { soft_ld32(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld32(cpu, op, soft_ea(cpu, op)), 0);
 
 	soft_sse_kernel(op)(&cpu->xmm[op->reg], &s, op->aux);
 	SOFT_NEXT(cpu, op);
@@ -52,7 +52,7 @@ const struct soft_op *soft_sse_m32(struct soft_cpu *cpu, const struct soft_op *o
 
 const struct soft_op *soft_sse_m16(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	const union soft_xmm s = { .u16 = { soft_ld16(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld16(cpu, op, soft_ea(cpu, op)), 0);
 
 	soft_sse_kernel(op)(&cpu->xmm[op->reg], &s, op->aux);
 	SOFT_NEXT(cpu, op);
@@ -70,8 +70,7 @@ static uint32_t tiny(struct soft_cpu *cpu, const struct soft_op *op, const union
 	soft_fp_load_host((cpu->mxcsr | SOFT_MXCSR_MASKS | SOFT_MXCSR_FTZ) & ~SOFT_MXCSR_FLAGS);
 	soft_sse_kernel(op)(&d, s, op->aux);
 	flags = soft_fp_store_host() & SOFT_MXCSR_UNDERFLOW;
-	soft_fp_load_host(SOFT_MXCSR_DEFAULT);
-	return flags;
+	return flags; /* soft_fp_begin() comes next and loads its own */
 }
 
 /* The destination is written only when no unmasked exception came up; soft_fp_end() does not return then. */
@@ -106,7 +105,7 @@ const struct soft_op *soft_sse_fp_m128(struct soft_cpu *cpu, const struct soft_o
 
 const struct soft_op *soft_sse_fp_m64(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	const union soft_xmm s = { .u64 = { soft_ld64(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld64(cpu, op, soft_ea(cpu, op)), 0);
 
 	fp(cpu, op, &s);
 	SOFT_NEXT(cpu, op);
@@ -114,7 +113,7 @@ const struct soft_op *soft_sse_fp_m64(struct soft_cpu *cpu, const struct soft_op
 
 const struct soft_op *soft_sse_fp_m32(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	const union soft_xmm s = { .u32 = { soft_ld32(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld32(cpu, op, soft_ea(cpu, op)), 0);
 
 	fp(cpu, op, &s);
 	SOFT_NEXT(cpu, op);
@@ -134,8 +133,8 @@ static uint64_t mmx_load(struct soft_cpu *cpu, const struct soft_op *op, bool me
 
 static void mmx_low(struct soft_cpu *cpu, const struct soft_op *op, uint64_t source)
 {
-	union soft_xmm d = { .u64 = { cpu->x87.r[op->reg & 7].mant } };
-	const union soft_xmm s = { .u64 = { source } };
+	union soft_xmm d = soft_xmm_of(cpu->x87.r[op->reg & 7].mant, 0);
+	const union soft_xmm s = soft_xmm_of(source, 0);
 
 	soft_sse_kernel(op)(&d, &s, op->aux);
 	soft_mmx_set(cpu, op->reg & 7, d.u64[0]);
@@ -143,8 +142,8 @@ static void mmx_low(struct soft_cpu *cpu, const struct soft_op *op, uint64_t sou
 
 static void mmx_high(struct soft_cpu *cpu, const struct soft_op *op, uint64_t source)
 {
-	union soft_xmm d = { .u64 = { cpu->x87.r[op->reg & 7].mant } };
-	const union soft_xmm s = { .u64 = { source } };
+	union soft_xmm d = soft_xmm_of(cpu->x87.r[op->reg & 7].mant, 0);
+	const union soft_xmm s = soft_xmm_of(source, 0);
 
 	soft_sse_kernel(op)(&d, &s, op->aux);
 	soft_mmx_set(cpu, op->reg & 7, d.u64[1]);

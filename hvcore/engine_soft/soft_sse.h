@@ -69,6 +69,17 @@ const struct soft_op *soft_mmx_low_r(struct soft_cpu *cpu, const struct soft_op 
 const struct soft_op *soft_mmx_low_m(struct soft_cpu *cpu, const struct soft_op *op);
 const struct soft_op *soft_mmx_low_m32(struct soft_cpu *cpu, const struct soft_op *op);
 
+/*
+ * A vector of two halves, made in one piece: a host that has just written two halves to memory must wait before it can
+ * read them as one vector. For the same reason handlers write whole vectors where they can.
+ */
+static inline union soft_xmm soft_xmm_of(uint64_t low, uint64_t high)
+{
+	union soft_xmm x = { .v = { low, high } };
+
+	return x;
+}
+
 static inline soft_sse_kernel_fn soft_sse_kernel(const struct soft_op *op)
 {
 	return (soft_sse_kernel_fn)(uintptr_t)op->imm;

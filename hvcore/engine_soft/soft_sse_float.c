@@ -241,7 +241,7 @@ HANDLER(to_gpr_r)
 
 HANDLER(to_gpr_m32)
 {
-	const union soft_xmm s = { .u32 = { soft_ld32(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld32(cpu, op, soft_ea(cpu, op)), 0);
 
 	cpu->gpr[op->reg] = scalar(cpu, op, &s);
 	SOFT_NEXT(cpu, op);
@@ -249,7 +249,7 @@ HANDLER(to_gpr_m32)
 
 HANDLER(to_gpr_m64)
 {
-	const union soft_xmm s = { .u64 = { soft_ld64(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld64(cpu, op, soft_ea(cpu, op)), 0);
 
 	cpu->gpr[op->reg] = scalar(cpu, op, &s);
 	SOFT_NEXT(cpu, op);
@@ -265,7 +265,7 @@ HANDLER(comi_r)
 
 HANDLER(comi_m32)
 {
-	const union soft_xmm s = { .u32 = { soft_ld32(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld32(cpu, op, soft_ea(cpu, op)), 0);
 
 	soft_flags_load(&cpu->flags, (uint32_t)scalar(cpu, op, &s));
 	SOFT_NEXT(cpu, op);
@@ -273,7 +273,7 @@ HANDLER(comi_m32)
 
 HANDLER(comi_m64)
 {
-	const union soft_xmm s = { .u64 = { soft_ld64(cpu, op, soft_ea(cpu, op)) } };
+	const union soft_xmm s = soft_xmm_of(soft_ld64(cpu, op, soft_ea(cpu, op)), 0);
 
 	soft_flags_load(&cpu->flags, (uint32_t)scalar(cpu, op, &s));
 	SOFT_NEXT(cpu, op);
@@ -281,7 +281,7 @@ HANDLER(comi_m64)
 
 HANDLER(from_gpr)
 {
-	const union soft_xmm s = { .u64 = { cpu->gpr[op->rm] } };
+	const union soft_xmm s = soft_xmm_of(cpu->gpr[op->rm], 0);
 	union soft_xmm d = cpu->xmm[op->reg];
 
 	soft_fp_begin(cpu);
@@ -294,7 +294,7 @@ HANDLER(from_gpr)
 /* MMX integers to and from float vectors: two lanes, the low halves. */
 static void mmx_to_xmm(struct soft_cpu *cpu, const struct soft_op *op, uint64_t source, bool whole)
 {
-	const union soft_xmm s = { .u64 = { source } };
+	const union soft_xmm s = soft_xmm_of(source, 0);
 	union soft_xmm d = { .u64 = { 0 } };
 
 	soft_fp_begin(cpu);
@@ -346,7 +346,7 @@ static void xmm_to_mmx(struct soft_cpu *cpu, const struct soft_op *op, const uni
 
 HANDLER(cvtps2pi_r)
 {
-	const union soft_xmm s = { .u64 = { cpu->xmm[op->rm].u64[0] } };
+	const union soft_xmm s = soft_xmm_of(cpu->xmm[op->rm].u64[0], 0);
 
 	soft_mmx_check(cpu, op);
 	xmm_to_mmx(cpu, op, &s);

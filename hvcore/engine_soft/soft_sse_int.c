@@ -166,7 +166,7 @@ static void pslldq(union soft_xmm *d, const union soft_xmm *s, unsigned int imm)
 /* Shift by immediate: the operand is the rm register. */
 static const struct soft_op *shift_imm(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	const union soft_xmm s = { .u64 = { op->aux } };
+	const union soft_xmm s = soft_xmm_of(op->aux, 0);
 
 	soft_sse_kernel(op)(&cpu->xmm[op->rm], &s, 0);
 	SOFT_NEXT(cpu, op);
@@ -174,8 +174,8 @@ static const struct soft_op *shift_imm(struct soft_cpu *cpu, const struct soft_o
 
 static const struct soft_op *mmx_shift_imm(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	union soft_xmm d = { .u64 = { cpu->x87.r[op->rm & 7].mant } };
-	const union soft_xmm s = { .u64 = { op->aux } };
+	union soft_xmm d = soft_xmm_of(cpu->x87.r[op->rm & 7].mant, 0);
+	const union soft_xmm s = soft_xmm_of(op->aux, 0);
 
 	soft_mmx_enter(cpu, op);
 	soft_sse_kernel(op)(&d, &s, 0);

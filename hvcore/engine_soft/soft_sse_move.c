@@ -51,42 +51,47 @@ HANDLER(store128_a)
 	SOFT_NEXT(cpu, op);
 }
 
+static inline void set_low32(union soft_xmm *d, const union soft_xmm *s)
+{
+	*d = soft_xmm_of((d->v[0] & ~0xffffffffull) | (uint32_t)s->v[0], d->v[1]);
+}
+
 /* --- parts of registers --------------------------------------------------------------- */
 
 HANDLER(movss_r)
 {
-	cpu->xmm[op->reg].u32[0] = cpu->xmm[op->rm].u32[0];
+	set_low32(&cpu->xmm[op->reg], &cpu->xmm[op->rm]);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(movss_r_back)
 {
-	cpu->xmm[op->rm].u32[0] = cpu->xmm[op->reg].u32[0];
+	set_low32(&cpu->xmm[op->rm], &cpu->xmm[op->reg]);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(movsd_r)
 {
-	cpu->xmm[op->reg].u64[0] = cpu->xmm[op->rm].u64[0];
+	cpu->xmm[op->reg] = soft_xmm_of(cpu->xmm[op->rm].v[0], cpu->xmm[op->reg].v[1]);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(movsd_r_back)
 {
-	cpu->xmm[op->rm].u64[0] = cpu->xmm[op->reg].u64[0];
+	cpu->xmm[op->rm] = soft_xmm_of(cpu->xmm[op->reg].v[0], cpu->xmm[op->rm].v[1]);
 	SOFT_NEXT(cpu, op);
 }
 
 /* movss, movd, movsd, movq from memory clear the rest */
 HANDLER(load32)
 {
-	cpu->xmm[op->reg] = (union soft_xmm){ .u32 = { soft_ld32(cpu, op, soft_ea(cpu, op)) } };
+	cpu->xmm[op->reg] = soft_xmm_of(soft_ld32(cpu, op, soft_ea(cpu, op)), 0);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(load64)
 {
-	cpu->xmm[op->reg] = (union soft_xmm){ .u64 = { soft_ld64(cpu, op, soft_ea(cpu, op)) } };
+	cpu->xmm[op->reg] = soft_xmm_of(soft_ld64(cpu, op, soft_ea(cpu, op)), 0);
 	SOFT_NEXT(cpu, op);
 }
 
@@ -104,13 +109,17 @@ HANDLER(store64)
 
 HANDLER(load_low)
 {
-	cpu->xmm[op->reg].u64[0] = soft_ld64(cpu, op, soft_ea(cpu, op));
+	uint64_t low = soft_ld64(cpu, op, soft_ea(cpu, op));
+
+	cpu->xmm[op->reg] = soft_xmm_of(low, cpu->xmm[op->reg].v[1]);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(load_high)
 {
-	cpu->xmm[op->reg].u64[1] = soft_ld64(cpu, op, soft_ea(cpu, op));
+	uint64_t high = soft_ld64(cpu, op, soft_ea(cpu, op));
+
+	cpu->xmm[op->reg] = soft_xmm_of(cpu->xmm[op->reg].v[0], high);
 	SOFT_NEXT(cpu, op);
 }
 
@@ -122,25 +131,25 @@ HANDLER(store_high)
 
 HANDLER(movhlps)
 {
-	cpu->xmm[op->reg].u64[0] = cpu->xmm[op->rm].u64[1];
+	cpu->xmm[op->reg] = soft_xmm_of(cpu->xmm[op->rm].v[1], cpu->xmm[op->reg].v[1]);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(movlhps)
 {
-	cpu->xmm[op->reg].u64[1] = cpu->xmm[op->rm].u64[0];
+	cpu->xmm[op->reg] = soft_xmm_of(cpu->xmm[op->reg].v[0], cpu->xmm[op->rm].v[0]);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(movq_r)
 {
-	cpu->xmm[op->reg] = (union soft_xmm){ .u64 = { cpu->xmm[op->rm].u64[0] } };
+	cpu->xmm[op->reg] = soft_xmm_of(cpu->xmm[op->rm].u64[0], 0);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(movq_r_back)
 {
-	cpu->xmm[op->rm] = (union soft_xmm){ .u64 = { cpu->xmm[op->reg].u64[0] } };
+	cpu->xmm[op->rm] = soft_xmm_of(cpu->xmm[op->reg].u64[0], 0);
 	SOFT_NEXT(cpu, op);
 }
 
@@ -148,13 +157,13 @@ HANDLER(movq_r_back)
 
 HANDLER(movd_from_gpr)
 {
-	cpu->xmm[op->reg] = (union soft_xmm){ .u32 = { (uint32_t)cpu->gpr[op->rm] } };
+	cpu->xmm[op->reg] = soft_xmm_of((uint32_t)cpu->gpr[op->rm], 0);
 	SOFT_NEXT(cpu, op);
 }
 
 HANDLER(movq_from_gpr)
 {
-	cpu->xmm[op->reg] = (union soft_xmm){ .u64 = { cpu->gpr[op->rm] } };
+	cpu->xmm[op->reg] = soft_xmm_of(cpu->gpr[op->rm], 0);
 	SOFT_NEXT(cpu, op);
 }
 
@@ -238,8 +247,8 @@ HANDLER(maskmovdqu)
 
 HANDLER(maskmovq)
 {
-	const union soft_xmm data = { .u64 = { cpu->x87.r[op->reg & 7].mant } };
-	const union soft_xmm mask = { .u64 = { cpu->x87.r[op->rm & 7].mant } };
+	const union soft_xmm data = soft_xmm_of(cpu->x87.r[op->reg & 7].mant, 0);
+	const union soft_xmm mask = soft_xmm_of(cpu->x87.r[op->rm & 7].mant, 0);
 
 	soft_mmx_check(cpu, op);
 	store_masked(cpu, op, data.u8, mask.u8, 8);
@@ -338,7 +347,7 @@ HANDLER(movdq2q)
 HANDLER(movq2dq)
 {
 	soft_mmx_enter(cpu, op);
-	cpu->xmm[op->reg] = (union soft_xmm){ .u64 = { cpu->x87.r[op->rm & 7].mant } };
+	cpu->xmm[op->reg] = soft_xmm_of(cpu->x87.r[op->rm & 7].mant, 0);
 	SOFT_NEXT(cpu, op);
 }
 

@@ -167,7 +167,7 @@ static const struct soft_op *pextrw(struct soft_cpu *cpu, const struct soft_op *
 
 static void mmx_insert(struct soft_cpu *cpu, const struct soft_op *op, unsigned int mmx, uint16_t word)
 {
-	union soft_xmm v = { .u64 = { cpu->x87.r[mmx].mant } };
+	union soft_xmm v = soft_xmm_of(cpu->x87.r[mmx].mant, 0);
 
 	soft_mmx_enter(cpu, op);
 	v.u16[op->aux & 3] = word;
@@ -189,7 +189,7 @@ static const struct soft_op *mmx_pinsrw_m(struct soft_cpu *cpu, const struct sof
 
 static const struct soft_op *mmx_pextrw(struct soft_cpu *cpu, const struct soft_op *op)
 {
-	const union soft_xmm v = { .u64 = { cpu->x87.r[op->rm & 7].mant } };
+	const union soft_xmm v = soft_xmm_of(cpu->x87.r[op->rm & 7].mant, 0);
 
 	soft_mmx_enter(cpu, op);
 	cpu->gpr[op->reg] = v.u16[op->aux & 3];

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "hvcore/engine_soft/soft_flags.h"
+#include "hvcore/engine_soft/soft_fp.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mem.h"
 #include "hvcore/engine_soft/soft_x87_host.h"
@@ -30,8 +31,9 @@ struct image {
 };
 
 /* The x87 part of the state as the host loads it; the vector part is neutral. */
-static void take_out(const struct soft_cpu *cpu, struct image *image)
+static void take_out(struct soft_cpu *cpu, struct image *image)
 {
+	soft_fp_sync(cpu); /* the host's MXCSR is lost */
 	soft_fxsave_image(cpu, image->bytes, true);
 	memset(image->bytes + 416, 0, 96);
 	memset(image->bytes + 8, 0, 16); /* the guest's instruction and data pointers stay with us */

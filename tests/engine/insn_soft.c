@@ -15,6 +15,7 @@
 #include "hvcore/engine_soft/soft_cpu.h"
 #include "hvcore/engine_soft/soft_decode.h"
 #include "hvcore/engine_soft/soft_flags.h"
+#include "hvcore/engine_soft/soft_fp.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mem.h"
 #include "hvcore/engine_soft/soft_mmu.h"
@@ -123,8 +124,9 @@ static void load(struct insn_soft *s, const struct insn_case *c)
 
 static void store(struct insn_soft *s, struct insn_result *r)
 {
-	const struct soft_cpu *cpu = s->cpu;
+	struct soft_cpu *cpu = s->cpu;
 
+	soft_fp_sync(cpu);
 	memcpy(r->regs.gpr, cpu->gpr, sizeof(r->regs.gpr));
 	r->regs.rip = cpu->rip;
 	r->regs.rflags = soft_rflags(cpu);
