@@ -29,7 +29,7 @@ libhvcore_a_SOURCES = \
 	hvcore/hv_vm_act.c hvcore/hv_vm_build.c hvcore/hv_vm_fsm.c hvcore/hv_vm_info.c \
 	hvcore/hv_vm_save.c
 libhvcore_a_CFLAGS = $(AM_CFLAGS) $(LZ4_CFLAGS) $(LZMA_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS) \
-	$(PROTOBUFC_CFLAGS)
+	$(PROTOBUFC_CFLAGS) -foptimize-sibling-calls
 HVCORE_LIBS = $(LZ4_LIBS) $(LZMA_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
 
 include hvcore/devices/local.mk

@@ -158,6 +158,31 @@ fragment wake_ap
 	finish
 done wake_ap
 
+/* Three million rounds through the usual kinds of instruction. */
+fragment rounds
+	movl $3000000, %ecx
+	movl $0x70000, %ebx
+	xorl %eax, %eax
+1:	addl $3, %eax
+	movl %eax, (%rbx)
+	xorl 8(%rbx,%rcx), %edx
+	pushq %rdx
+	imull %eax, %edx
+	popq %rdx
+	shll $3, %edx
+	btl $2, %edx
+	cmovcl %edx, %esi
+	movzbl (%rbx), %edi
+	setz 16(%rbx)
+	lock incl 24(%rbx)
+	call 2f
+	decl %ecx
+	jnz 1b
+	movl 24(%rbx), %eax
+	finish
+2:	ret
+done rounds
+
 /* Lives at 0x8000: real mode to 64-bit mode. The GDT pointer is at 0x8f00. */
 	.code16
 fragment ap

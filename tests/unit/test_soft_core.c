@@ -50,6 +50,7 @@ FRAGMENT(deadline);
 FRAGMENT(tick);
 FRAGMENT(wake_ap);
 FRAGMENT(ap);
+FRAGMENT(rounds);
 
 struct guest {
 	struct hv_engine *e;
@@ -307,6 +308,32 @@ static void test_halts_until_deadline(void **state)
 	guest_free(g);
 }
 
+static void *run_first(void *arg)
+{
+	struct guest *g = arg;
+
+	return (void *)(uintptr_t)ops->vcpu_run(g->e, 0);
+}
+
+/* Handlers hand over by tail calls: if one did not, this would run out of stack. */
+static void test_stack_stays_flat(void **state)
+{
+	struct guest *g = GUEST(1, rounds);
+	pthread_attr_t small;
+	pthread_t thread;
+	void *how;
+
+	(void)state;
+	pthread_attr_init(&small);
+	assert_int_equal(pthread_attr_setstacksize(&small, 256 << 10), 0);
+	assert_int_equal(pthread_create(&thread, &small, run_first, g), 0);
+	pthread_join(thread, &how);
+	pthread_attr_destroy(&small);
+	assert_int_equal((uintptr_t)how, HV_RUN_KICKED);
+	assert_int_equal(g->reports[0], 3000000);
+	guest_free(g);
+}
+
 static void *run_second(void *arg)
 {
 	struct guest *g = arg;
@@ -393,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_dirty_log),
 		cmocka_unit_test(test_halts_until_deadline),
+		cmocka_unit_test(test_stack_stays_flat),
 		cmocka_unit_test(test_second_processor),
 		cmocka_unit_test(test_decoder_reads_no_further),
 	};
