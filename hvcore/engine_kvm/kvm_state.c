@@ -16,7 +16,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/cm_buf.h"
+
 #define XSAVE_XSTATE_BV 512u
+
+#define LAPIC_IRR	 0x200u
+#define LAPIC_LVT_TIMER	 0x320u
+#define LAPIC_LVT_MASKED (1u << 16)
+#define LAPIC_LVT_MODE	 (3u << 17) /* 0: one-shot */
+#define LAPIC_TMICT	 0x380u
+#define LAPIC_TMCCT	 0x390u
 
 static void seg_out(struct hv_seg *out, const struct kvm_segment *in)
 {
@@ -293,6 +302,24 @@ static int mp_set(int fd, const struct hv_vcpu_state *in)
 	return kvm__ioctl(fd, KVM_SET_MP_STATE, &mp);
 }
 
+/*
+ * A one-shot timer that ran out may wait inside KVM for the next entry, and nothing in the register
+ * page tells it from one whose interrupt was made long ago. A timer interrupt too many does no
+ * harm, one that is lost lets a guest sleep for ever: so it is saved with one tick to go, unless
+ * its interrupt is there to see.
+ */
+static void keep_timer(uint8_t *lapic)
+{
+	uint32_t lvt = cm_le32(lapic + LAPIC_LVT_TIMER), vector = lvt & 0xff;
+	uint32_t irr = cm_le32(lapic + LAPIC_IRR + (vector / 32) * 16);
+
+	if ((lvt & LAPIC_LVT_MODE) || (lvt & LAPIC_LVT_MASKED))
+		return;
+	if (cm_le32(lapic + LAPIC_TMICT) && !cm_le32(lapic + LAPIC_TMCCT) &&
+	    !(irr >> vector % 32 & 1))
+		cm_put_le32(lapic + LAPIC_TMCCT, 1);
+}
+
 static int lapic_get(int fd, struct hv_vcpu_state *out)
 {
 	struct kvm_lapic_state l;
@@ -302,6 +329,7 @@ static int lapic_get(int fd, struct hv_vcpu_state *out)
 	if (rc < 0)
 		return rc;
 	memcpy(out->lapic, l.regs, sizeof(out->lapic));
+	keep_timer(out->lapic);
 	return 0;
 }
 
