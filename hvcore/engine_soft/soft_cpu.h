@@ -167,11 +167,8 @@ struct soft_tlb {
 };
 
 /* soft_cpu.stop: reasons to leave the blocks soon */
-#define SOFT_STOP_KICK	0x1u /* vcpu_run must return HV_RUN_KICKED */
-#define SOFT_STOP_IRQ	0x2u /* the LAPIC may have something */
-#define SOFT_STOP_NMI	0x4u
-#define SOFT_STOP_INIT	0x8u
-#define SOFT_STOP_SIPI	0x10u
+#define SOFT_STOP_KICK	0x1u  /* vcpu_run must return HV_RUN_KICKED */
+#define SOFT_STOP_IRQ	0x2u  /* the LAPIC may have something */
 #define SOFT_STOP_FLUSH 0x20u /* empty the write TLB (dirty log, code pages) */
 #define SOFT_STOP_CODE	0x40u /* another vCPU wrote to pages that this one has code of */
 
@@ -180,7 +177,6 @@ struct soft_msrs {
 	uint64_t pat, apic_base, misc_enable, mtrr_def_type;
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
 	uint64_t wall_clock, system_time; /* kvmclock */
-	uint64_t mtrr_fixed[11], mtrr_phys[16];
 	uint64_t mcg_status, debugctl, spec_ctrl;
 };
 

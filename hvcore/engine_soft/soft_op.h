@@ -83,7 +83,7 @@ enum { SOFT_ES, SOFT_CS, SOFT_SS, SOFT_DS, SOFT_FS, SOFT_GS, SOFT_SEG_NONE, SOFT
  * byte offsets into gpr[] (so that AH is 1 and SPL is 32); for vector operands plain xmm numbers.
  *  - base, index, scale, disp, seg: the memory operand; use soft_ea().
  *  - imm: immediate, sign-extended; or the branch target as an offset from the page base.
- * softb: `imm` and `aux` are free for a decode function of its own to use as it likes.
+ * SSE and x87 use `imm` and `aux` as they like.
  */
 struct soft_op {
 	soft_fn fn;
