@@ -26,6 +26,7 @@
 #define HEAP_BYTES (2u << 20)
 #define PAGES (RIG_RAM_BYTES / 4096)
 #define LOG_PERIOD_NS 20000000
+#define INSNS_PER_US 100
 
 struct options {
 	const char *engine, *work;
@@ -137,6 +138,30 @@ static bool run_one(const struct hv_engine_ops *ops, const char *payload, unsign
 	return good;
 }
 
+/* With time counted in instructions two runs are the same, down to the last timer interrupt. */
+static bool run_counted(const char *payload, unsigned int work)
+{
+	struct hv_engine_counters count[2] = { 0 };
+	uint32_t ticks[2] = { 0 };
+	bool good = true;
+
+	for (int i = 0; i < 2 && good; i++) {
+		struct rig r;
+
+		good = !rig_new(&r, &hv_engine_soft, INSNS_PER_US, NULL) && !rig_load(&r, payload, work, works[work].check) &&
+		       run_to_end(&r, NULL) == HV_RUN_KICKED && r.done;
+		if (good)
+			hv_engine_soft.counters(r.engine, 0, &count[i]);
+		ticks[i] = r.ticks;
+		rig_free(&r);
+	}
+	good &= ticks[0] == ticks[1] && count[0].insns == count[1].insns;
+	if (!good)
+		printf("soft %s: counted time is not repeatable: %u and %u interrupts, %" PRIu64 " and %" PRIu64
+		       " instructions\n", works[work].name, ticks[0], ticks[1], count[0].insns, count[1].insns);
+	return good;
+}
+
 static struct hv_engine_caps probe(const struct hv_engine_ops *ops)
 {
 	struct hv_engine_caps caps = { 0 };
@@ -161,6 +186,8 @@ static bool run_engine(const struct hv_engine_ops *ops, const struct hv_engine_c
 	for (unsigned int w = 0; w < RIG_WORKS; w++) {
 		if (o->work && strcmp(o->work, works[w].name))
 			continue;
+		if (ops == &hv_engine_soft && !o->bench)
+			good &= run_counted(payload, w);
 		if (can_do(caps, w))
 			good &= run_one(ops, payload, w,
 					o->amount ? o->amount : o->bench ? works[w].bench : works[w].check, o);
