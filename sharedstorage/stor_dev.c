@@ -79,10 +79,8 @@ struct stor_dev *stor_dev_open(struct cm_loop *loop, const char *text,
 	case STOR_URL_FILE:
 		return stor__file_open(loop, &url, opts, err);
 	case STOR_URL_ISCSI:
-		if (url.lock_lun >= 0) {
-			cm_err_set(err, CM_E_UNSUPPORTED, "%s: lock= is not in this build", text);
-			return NULL;
-		}
+		if (url.lock_lun >= 0)
+			return stor__locked_open(loop, &url, opts, err);
 		return stor__iscsi_open(loop, &url, opts, err);
 	case STOR_URL_VOLUME:
 	case STOR_URL_NONE:
@@ -311,6 +309,8 @@ static void dev_admit(struct stor_dev *dev)
 		return;
 	dev->admitted = true;
 	dev_set_state(dev, STOR_DEV_READY, "");
+	if (dev->ops->admitted)
+		dev->ops->admitted(dev);
 	if (dev->stalled_said) {
 		dev->stalled_said = false;
 		stor__dev_event(dev, STOR_EVENT_RESUMED, NULL);
@@ -346,7 +346,7 @@ void stor__dev_up(struct stor_dev *dev)
 	if (dev->incarnation)
 		dev->reconnects++;
 	dev->incarnation++;
-	dev->pr_key = 0;
+	dev->pr_key = dev->pr_key2 = 0;
 	dev->entered = dev->entering = dev->admitted = false;
 	dev->told = STOR_GATE_NONE;
 	dev_set_state(dev, STOR_DEV_GATED, "waits for its owner to check the ownership block");
@@ -383,7 +383,7 @@ void stor__dev_down(struct stor_dev *dev, enum stor_dev_state state, const struc
 	if (dev->state == STOR_DEV_CLOSING)
 		return;
 	dev->entered = dev->entering = dev->admitted = false;
-	dev->pr_key = 0;
+	dev->pr_key = dev->pr_key2 = 0;
 	dev_set_state(dev, dev->opened ? state : STOR_DEV_OPENING, err->text);
 	if (dev->opened && !dev->stalled_said) {
 		dev->stalled_said = true;

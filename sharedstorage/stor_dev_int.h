@@ -29,6 +29,8 @@ struct stor_dev_ops {
 	void (*read_keys)(struct stor_dev *dev, stor_keys_fn done, void *arg);
 	/* Register, abort what older sessions left, then stor__dev_entered. NULL: nothing to do. */
 	void (*enter)(struct stor_dev *dev);
+	/* Ordinary I/O of this incarnation may go. May be NULL. */
+	void (*admitted)(struct stor_dev *dev);
 	/* Ownership is gone: unregister, so that the key is not seen any more. May be NULL. */
 	void (*shut)(struct stor_dev *dev);
 	void (*status)(struct stor_dev *dev, struct stor_dev_status *status); /* may be NULL */
@@ -51,7 +53,7 @@ struct stor_dev {
 	enum stor_gate told; /* last stage that the gate was told */
 	bool entered, entering, admitted;
 	uint32_t incarnation;
-	uint64_t pr_key;
+	uint64_t pr_key, pr_key2; /* the second one: of a lock LUN */
 	struct stor_reqs waiting;
 	struct cm_timer stall_timer;
 	stor_gate_fn gate;
@@ -85,6 +87,8 @@ void stor__dev_closed(struct stor_dev *dev);
 
 struct stor_dev *stor__file_open(struct cm_loop *loop, const struct stor_url *url,
 				 const struct stor_dev_opts *opts, struct cm_err *err);
+struct stor_dev *stor__locked_open(struct cm_loop *loop, const struct stor_url *url,
+				   const struct stor_dev_opts *opts, struct cm_err *err);
 struct stor_dev *stor__iscsi_open(struct cm_loop *loop, const struct stor_url *url,
 				  const struct stor_dev_opts *opts, struct cm_err *err);
 

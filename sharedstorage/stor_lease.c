@@ -97,10 +97,20 @@ static void lease_caw(struct stor_lease *l, const uint8_t *from)
 	stor_dev_submit(l->devs[0].dev, &l->req);
 }
 
-static void lease_fill_keys(struct stor_lease *l)
+/* Keys of all sessions of now; a device on a lock LUN has two. What does not fit is refused by stor_lease_guard. */
+void stor__lease_fill_keys(struct stor_lease *l)
 {
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		l->self.keys[i] = i < l->ndevs ? stor_dev_pr_key(l->devs[i].dev) : 0;
+	unsigned n = 0;
+
+	memset(l->self.keys, 0, sizeof l->self.keys);
+	for (unsigned i = 0; i < l->ndevs; i++) {
+		const struct stor_dev *dev = l->devs[i].dev;
+
+		if (dev->pr_key && n < STOR_OWNER_KEYS)
+			l->self.keys[n++] = dev->pr_key;
+		if (dev->pr_key2 && n < STOR_OWNER_KEYS)
+			l->self.keys[n++] = dev->pr_key2;
+	}
 }
 
 static void lease_retry_soon(struct stor_lease *l)
@@ -201,7 +211,7 @@ static unsigned act_seen(void *ctx, void *arg)
 	int rc = stor_block_decode(l->seen_raw, l->sector_bytes, &l->seen);
 
 	(void)arg;
-	lease_fill_keys(l);
+	stor__lease_fill_keys(l);
 	p.self = l->self;
 	stor_uuid_random(&p.nonce);
 	switch (stor__lease_seek(&p, rc, &l->seen, &l->next, &err)) {
@@ -325,7 +335,7 @@ static unsigned act_write(void *ctx, void *arg)
 	if (l->op >= STOR_LEASE_INTENT)
 		l->writing = l->op;
 	stor_uuid_random(&nonce);
-	lease_fill_keys(l);
+	stor__lease_fill_keys(l);
 	if (stor__lease_next(&l->last, &l->self, l->writing, &l->peer, l->io_timeout_ms, &nonce,
 			     &l->next)) {
 		struct cm_err err = CM_ERR_INIT;

@@ -354,8 +354,7 @@ void stor_lease_cancel(struct stor_lease *l)
 
 void stor_lease_self(struct stor_lease *l, struct stor_owner *self)
 {
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		l->self.keys[i] = i < l->ndevs ? stor_dev_pr_key(l->devs[i].dev) : 0;
+	stor__lease_fill_keys(l);
 	*self = l->self;
 }
 

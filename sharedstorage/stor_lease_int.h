@@ -149,6 +149,7 @@ void stor__lease_answer(struct stor_lease *l, int rc, const struct cm_err *why);
 void stor__lease_no_more(struct stor_lease *l, const char *why);
 /* Lets guarded devices in that wait for it. */
 void stor__lease_guards(struct stor_lease *l);
+void stor__lease_fill_keys(struct stor_lease *l);
 void stor__lease_closed_check(struct stor_lease *l);
 
 #endif

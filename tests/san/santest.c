@@ -143,8 +143,13 @@ static int tgt_exec(struct san_target *t)
 		char file[64];
 		unsigned blocksize = strstr(t->luns[i], "blocksize=4096") ? 4096 : 512;
 
+		const char *size = strstr(t->luns[i], "size=");
+
+		while (size && size > t->luns[i] && size[-1] != ',') /* not blocksize= */
+			size = strstr(size + 1, "size=");
 		snprintf(file, sizeof file, "%.*s", (int)strcspn(t->luns[i], ","), t->luns[i]);
-		run(t, "test -e %s/%s || truncate -s 256M %s/%s", t->dir, file, t->dir, file);
+		run(t, "test -e %s/%s || truncate -s %.*s %s/%s", t->dir, file,
+		    size ? (int)strcspn(size + 5, ",") : 4, size ? size + 5 : "256M", t->dir, file);
 		if (run(t,
 			TGTADM "--mode logicalunit --op new --tid 1 --lun %d --backing-store %s/%s "
 			       "--bstype rdwr --blocksize %u",

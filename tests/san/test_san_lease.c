@@ -27,9 +27,10 @@
 
 #define T_MS  400u
 #define BLOCK 4096u
-#define DATA  1048576u
+#define DATA  (joined ? 33554432u : 1048576u)
 
 static enum san_kind kind = SAN_LABSAN;
+static bool joined; /* one device of data LUN and lock LUN instead of two devices */
 
 struct party {
 	struct san_host own;   /* has the block */
@@ -76,7 +77,14 @@ static void party_open(struct fix *f, struct party *p, const char *node, uint16_
 
 	snprintf(initiator, sizeof initiator, "iqn.2026-01.test.host:%s", node);
 	o.initiator = initiator;
-	if (kind == SAN_TGT) {
+	if (joined) {
+		char options[64];
+
+		snprintf(options, sizeof options, "?lock=%d&unmap=no", kind == SAN_TGT ? 2 : 1);
+		san_url(&f->t, 0, options, url, sizeof url);
+		assert_int_equal(san_open(&p->own, f->loop, url, &o), 0);
+		p->data = &p->own;
+	} else if (kind == SAN_TGT) {
 		o.guarded = true;
 		san_url(&f->t, 1, NULL, url, sizeof url);
 		assert_int_equal(san_open(&p->own, f->loop, url, &o), 0);
@@ -689,6 +697,11 @@ int main(int argc, char **argv)
 	cm_log_set_level(getenv("SANTEST_VERBOSE") ? CM_LOG_DEBUG : CM_LOG_NONE);
 	if (argc > 1 && !strcmp(argv[1], "tgt"))
 		kind = SAN_TGT;
+	if (argc > 2 && !strcmp(argv[2], "joined")) {
+		joined = true;
+		argv++;
+		argc--;
+	}
 	if (argc > 2)
 		cmocka_set_test_filter(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
