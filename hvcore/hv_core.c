@@ -290,7 +290,7 @@ static void disks_opened(void *arg, int rc, const struct cm_err *disk_err)
 	if (rc == 0)
 		rc = build_vm(core, &err);
 	if (rc == 0 && core->start->incoming)
-		rc = hv_vm_prepare(core->vm, &err);
+		rc = hv_vm_prepare(core->vm, NULL, &err);
 	if (rc == 0 && core->start->incoming)
 		rc = core->hooks.incoming ? core->hooks.incoming(core, &err) : CM_E_UNSUPPORTED;
 	else if (rc == 0 && core->start->restore_image[0])

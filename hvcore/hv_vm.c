@@ -127,11 +127,11 @@ int hv_vm_boot(struct hv_vm *vm, struct cm_err *err)
 	return rc;
 }
 
-int hv_vm_prepare(struct hv_vm *vm, struct cm_err *err)
+int hv_vm_prepare(struct hv_vm *vm, const struct hv_cpuid *contract, struct cm_err *err)
 {
 	if (hv_vm_state(vm) != HV_VM_EMPTY)
 		return wrong_state(vm, err, "prepare");
-	return hv__vm_vcpus_make(vm, err);
+	return contract ? hv__vm_vcpus_create(vm, contract, err) : hv__vm_vcpus_make(vm, err);
 }
 
 int hv_vm_run(struct hv_vm *vm, struct cm_err *err)

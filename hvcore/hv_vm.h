@@ -118,9 +118,11 @@ void hv_vm_free(struct hv_vm *vm);
 
 /* EMPTY -> PAUSED: loads the kernel, builds the devices from their defaults. */
 int hv_vm_boot(struct hv_vm *vm, struct cm_err *err) cm_must_check;
-/* EMPTY: does what hv_vm_load can do ahead of the state (vCPUs), so that landing is quick.
- * Optional. */
-int hv_vm_prepare(struct hv_vm *vm, struct cm_err *err) cm_must_check;
+/* EMPTY: does what hv_vm_load can do ahead of the state, so that landing is quick: makes the vCPUs,
+ * and gives them their contract if it is known (else NULL); a state with another one is then
+ * refused. Optional, may be called again when the contract is known. */
+int hv_vm_prepare(struct hv_vm *vm, const struct hv_cpuid *contract,
+		  struct cm_err *err) cm_must_check;
 /* EMPTY -> PAUSED: builds engine state and devices from what hv_vm_save wrote. Guest memory is the
  * caller's part, before or after. All is verified before anything is applied; on error the VM is
  * still EMPTY. */

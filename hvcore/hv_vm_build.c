@@ -74,12 +74,20 @@ int hv__vm_vcpus_make(struct hv_vm *vm, struct cm_err *err)
 	return rc;
 }
 
+static bool same_contract(const struct hv_cpuid *a, const struct hv_cpuid *b)
+{
+	return a->count == b->count && memcmp(a->leaf, b->leaf, a->count * sizeof(a->leaf[0])) == 0;
+}
+
 /* contract NULL: the first boot makes it. A VM's contract never changes afterwards. */
 int hv__vm_vcpus_create(struct hv_vm *vm, const struct hv_cpuid *contract, struct cm_err *err)
 {
 	struct hv_cpuid supported, cpuid;
 	int rc;
 
+	if (vm->contracted && contract && !same_contract(&vm->cpuid, contract))
+		return cm_err_set(err, CM_E_INCOMPATIBLE,
+				  "the state has another CPUID than was agreed on");
 	if (vm->contracted)
 		return 0;
 	rc = vm->eops->cpuid_supported(vm->engine, &supported);

@@ -69,7 +69,10 @@ static int dst_check(struct mig_dst *m, struct cm_err *err)
 	rc = mig_compat_ticket(&m->hello, m->cfg.epoch, m->source[0] ? m->source : NULL, err);
 	if (rc == 0 && hv_vm_engine_ops(m->cfg.vm)->cpuid_supported(hv_vm_engine(m->cfg.vm), &supported) < 0)
 		rc = cm_err_set(err, CM_E_NO_ENGINE, "the engine here does not tell what it offers");
-	return rc < 0 ? rc : mig_compat_check(&m->hello, &m->contract, &host, err);
+	if (rc == 0)
+		rc = mig_compat_check(&m->hello, &m->contract, &host, err);
+	/* Now, while the guest still runs there: it takes time. */
+	return rc < 0 ? rc : hv_vm_prepare(m->cfg.vm, &m->contract, err);
 }
 
 static unsigned act_greet(void *ctx, void *arg)

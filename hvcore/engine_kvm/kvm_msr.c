@@ -74,22 +74,58 @@ static const uint32_t saved_msrs[] = {
 
 _Static_assert(CM_ARRAY_LEN(saved_msrs) <= HV_MSR_MAX, "the state has room for all");
 
+struct msr_batch {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry[HV_MSR_MAX];
+};
+
+/* One call for all: each call loads and puts the vCPU, and that is what costs. KVM stops at the
+ * first register that it refuses; *done says how many went through. */
+static int msr_call(struct hv_engine *e, unsigned index, unsigned long request,
+		    const struct kvm_msr_entry *from, uint32_t n, struct msr_batch *b,
+		    uint32_t *done)
+{
+	int rc;
+
+	b->head = (struct kvm_msrs){.nmsrs = n};
+	memcpy(b->entry, from, n * sizeof(b->entry[0]));
+	rc = kvm__ioctl(e->cpu[index].fd, request, b);
+	*done = rc > 0 ? CM_MIN((uint32_t)rc, n) : 0;
+	return rc < 0 ? rc : 0;
+}
+
 int kvm__msrs_get(struct hv_engine *e, unsigned index, struct hv_vcpu_state *out,
 		  struct cm_err *err)
 {
-	(void)err;
-	out->msr_count = 0;
-	for (size_t i = 0; i < CM_ARRAY_LEN(saved_msrs); i++) {
-		struct {
-			struct kvm_msrs head;
-			struct kvm_msr_entry entry;
-		} m = {.head.nmsrs = 1, .entry.index = saved_msrs[i]};
+	const uint32_t all = CM_ARRAY_LEN(saved_msrs);
+	struct kvm_msr_entry want[CM_ARRAY_LEN(saved_msrs)] = {0};
+	struct msr_batch b;
 
-		/* 1: read; else this guest does not have it. */
-		if (kvm__ioctl(e->cpu[index].fd, KVM_GET_MSRS, &m) != 1)
-			continue;
-		out->msr[out->msr_count++] =
-			(struct hv_msr){.index = saved_msrs[i], .value = m.entry.data};
+	(void)err;
+	for (uint32_t i = 0; i < all; i++)
+		want[i].index = saved_msrs[i];
+	out->msr_count = 0;
+	for (uint32_t at = 0, done; at < all; at += done + 1) { /* + 1: this guest lacks that one */
+		(void)msr_call(e, index, KVM_GET_MSRS, want + at, all - at, &b, &done);
+		for (uint32_t i = 0; i < done; i++)
+			out->msr[out->msr_count++] = (struct hv_msr){.index = b.entry[i].index,
+								     .value = b.entry[i].data};
+	}
+	return 0;
+}
+
+static int msrs_set(struct hv_engine *e, unsigned index, const struct kvm_msr_entry *m, uint32_t n,
+		    struct cm_err *err)
+{
+	struct msr_batch b;
+
+	for (uint32_t at = 0, done; at < n; at += done + 1) {
+		(void)msr_call(e, index, KVM_SET_MSRS, m + at, n - at, &b, &done);
+		if (at + done < n && m[at + done].data)
+			return cm_err_set(err, CM_E_INCOMPATIBLE,
+					  "vCPU %u: KVM refuses MSR 0x%x = 0x%llx", index,
+					  m[at + done].index,
+					  (unsigned long long)m[at + done].data);
 	}
 	return 0;
 }
@@ -97,21 +133,18 @@ int kvm__msrs_get(struct hv_engine *e, unsigned index, struct hv_vcpu_state *out
 int kvm__msrs_set(struct hv_engine *e, unsigned index, const struct hv_vcpu_state *in,
 		  struct cm_err *err)
 {
-	for (int deadline = 0; deadline < 2; deadline++)
-		for (uint32_t i = 0; i < in->msr_count; i++) {
-			struct {
-				struct kvm_msrs head;
-				struct kvm_msr_entry entry;
-			} m = {.head.nmsrs = 1,
-			       .entry = {.index = in->msr[i].index, .data = in->msr[i].value}};
+	struct kvm_msr_entry m[HV_MSR_MAX];
+	int rc = 0;
 
-			if ((in->msr[i].index == MSR_TSC_DEADLINE) != deadline)
-				continue;
-			if (kvm__ioctl(e->cpu[index].fd, KVM_SET_MSRS, &m) == 1 || !m.entry.data)
-				continue;
-			return cm_err_set(err, CM_E_INCOMPATIBLE,
-					  "vCPU %u: KVM refuses MSR 0x%x = 0x%llx", index,
-					  in->msr[i].index, (unsigned long long)in->msr[i].value);
-		}
-	return 0;
+	CM_ASSERT(in->msr_count <= HV_MSR_MAX);
+	for (int deadline = 0; rc == 0 && deadline < 2; deadline++) {
+		uint32_t n = 0;
+
+		for (uint32_t i = 0; i < in->msr_count; i++)
+			if ((in->msr[i].index == MSR_TSC_DEADLINE) == deadline)
+				m[n++] = (struct kvm_msr_entry){.index = in->msr[i].index,
+								.data = in->msr[i].value};
+		rc = msrs_set(e, index, m, n, err);
+	}
+	return rc;
 }
