@@ -23,11 +23,17 @@
 #include "common/cm_fault.h"
 #include "hvcore/hv_vm.h"
 #include "migration/mig_src_int.h"
+#include "sharedstorage/stor_lease.h"
 
 #define IO_TIMEOUT_DEFAULT_MS 10000u
 #define SOCKET_BUFFER (4 << 20)
 #define IDLE_ROUND_MS 20
-#define FIXED_NS      (20 * CM_NS_PER_MS) /* pause, drain, state, commit and resume, before anything was measured */
+/* The part of a blackout that cannot be measured while the guest runs: out of the guest, drained, saved, loaded. */
+#define STOP_NS       CM_NS_PER_MS
+#define STOP_VCPU_NS  (CM_NS_PER_MS / 5)
+#define TRIPS         4 /* STATE and VERIFIED, COMMITTED and RESUMED, each with loop and worker at both ends */
+#define LEASE_WRITES  3 /* commit; the destination's look and its renewal */
+#define SYNCS         3
 
 static unsigned io_timeout_ms(const struct mig_src *m)
 {
@@ -230,6 +236,13 @@ static int src_round(struct mig_src *m, struct cm_err *err)
 	return 0;
 }
 
+/* What of the blackout does not depend on memory: measured where it can be. */
+static uint64_t src_fixed_ns(const struct mig_src *m)
+{
+	return STOP_NS + STOP_VCPU_NS * hv_vm_config(m->cfg.vm)->cpus + TRIPS * m->rtt_ns +
+	       LEASE_WRITES * stor_lease_write_ns(m->cfg.lease);
+}
+
 static int src_copy(struct mig_src *m, struct cm_err *err)
 {
 	uint32_t ms = m->cfg.max_blackout_ms ? m->cfg.max_blackout_ms : MIG_BLACKOUT_DEFAULT_MS;
@@ -243,7 +256,7 @@ static int src_copy(struct mig_src *m, struct cm_err *err)
 	m->ram_on = true;
 	m->ram.stop = &m->stop_pass;
 	m->converge.max_blackout_ns = ms * CM_NS_PER_MS;
-	m->converge.fixed_ns = FIXED_NS + 2 * m->rtt_ns;
+	m->converge.fixed_ns = src_fixed_ns(m);
 	rc = mig_ram_out_fetch(&m->ram, &remaining, err);
 	while (rc == 0 && src_cmd(m) == SRC_CMD_COPY) {
 		enum mig_verdict v;
@@ -254,10 +267,11 @@ static int src_copy(struct mig_src *m, struct cm_err *err)
 		v = mig_converge_judge(&m->converge);
 		if (v == MIG_GIVE_UP && !fits)
 			rc = cm_err_set(err, CM_E_MIG_NO_CONVERGE,
-					"after %u rounds %llu MiB are dirty; at %llu MiB/s the blackout would be %llu ms, allowed are %u",
+					"after %u rounds %llu MiB are dirty; at %llu MiB/s the blackout would be %llu ms (%llu ms of it whatever is dirty), allowed are %u",
 					m->converge.round, (unsigned long long)m->converge.remaining_bytes >> 20,
 					(unsigned long long)m->converge.bandwidth_bytes_s >> 20,
-					(unsigned long long)(m->converge.forecast_ns / CM_NS_PER_MS), ms);
+					(unsigned long long)(m->converge.forecast_ns / CM_NS_PER_MS),
+					(unsigned long long)(m->converge.fixed_ns / CM_NS_PER_MS), ms);
 		src_report(m);
 		if (v == MIG_SWITCH) {
 			if (!fits)
@@ -348,7 +362,14 @@ static int src_begin(struct mig_src *m, struct cm_err *err)
 
 	if (rc == 0)
 		rc = src_hello(m, err);
-	return rc < 0 ? rc : src_sync(m, 0, &m->rtt_ns, err);
+	/* The quickest of a few: the first one also wakes everything up. */
+	for (unsigned i = 0; rc == 0 && i < SYNCS; i++) {
+		uint64_t ns = 0;
+
+		rc = src_sync(m, 0, &ns, err);
+		m->rtt_ns = i ? CM_MIN(ns, m->rtt_ns) : ns;
+	}
+	return rc;
 }
 
 static void src_bye(struct mig_src *m, const struct cm_err *why)

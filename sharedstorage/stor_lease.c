@@ -66,11 +66,21 @@ static unsigned act_read(void *ctx, void *arg)
 	return 0;
 }
 
+/* Up at once, down slowly: who plans with it shall not hope. */
+static void lease_measure(struct stor_lease *l)
+{
+	uint64_t took = cm_now_ns() - l->write_start_ns, last = stor_lease_write_ns(l);
+
+	atomic_store(&l->write_ns, CM_MAX(took, (3 * last + took) / 4));
+}
+
 static void lease_caw_done(struct stor_req *req, int rc)
 {
 	struct stor_lease *l = req->arg;
 
 	l->req_busy = false;
+	if (!rc)
+		lease_measure(l);
 	if (!rc)
 		rc = cm_fault("lease_written");
 	l->in_doubt = rc && rc != CM_E_LEASE_MISCOMPARE;

@@ -31,7 +31,7 @@
  * One operation at a time; a second one gets -EBUSY. While the SAN is away an operation waits;
  * stor_lease_cancel or close end it. done comes from the loop, never from inside the call.
  *
- * Thread: [loop], except stor_lease_valid_until [any].
+ * Thread: [loop], except stor_lease_valid_until and stor_lease_write_ns [any].
  */
 #ifndef STOR_LEASE_H
 #define STOR_LEASE_H
@@ -116,6 +116,8 @@ void stor_block_read(struct stor_dev *dev, uint64_t offset_bytes, stor_block_fn 
 
 /* cm_now_ns() time until which vCPUs may run; 0: not at all. [any] */
 uint64_t stor_lease_valid_until(const struct stor_lease *lease);
+/* What a COMPARE AND WRITE of this lease takes lately, on the slow side; 0: none was won yet. [any] */
+uint64_t stor_lease_write_ns(const struct stor_lease *lease);
 /* "HELD", "RENEWING", ... */
 const char *stor_lease_state_name(const struct stor_lease *lease);
 uint64_t stor_lease_epoch(const struct stor_lease *lease);

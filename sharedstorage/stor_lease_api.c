@@ -358,6 +358,11 @@ void stor_lease_self(struct stor_lease *l, struct stor_owner *self)
 	*self = l->self;
 }
 
+uint64_t stor_lease_write_ns(const struct stor_lease *l)
+{
+	return atomic_load_explicit(&l->write_ns, memory_order_relaxed);
+}
+
 uint64_t stor_lease_valid_until(const struct stor_lease *l)
 {
 	return atomic_load_explicit(&l->valid_until_ns, memory_order_relaxed);

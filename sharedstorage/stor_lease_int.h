@@ -137,6 +137,7 @@ struct stor_lease {
 	unsigned fence_nkeys, fence_dev;
 	struct cm_timer tick, expire;
 	_Atomic uint64_t valid_until_ns;
+	_Atomic uint64_t write_ns; /* what a COMPARE AND WRITE takes lately */
 	bool kick, cancelled, closing, closed;
 	cm_close_fn close_fn;
 	void *close_arg;
