@@ -429,7 +429,7 @@ static void test_save_of_a_due_timer(void **state)
 	soft_irqchip_get_apic(&b->chip, 0, page, b->now);
 	assert_int_equal(soft_irqchip_init(&other.chip, CPUS, on_kick, &other), 0);
 	soft_irqchip_set_apic(&other.chip, 0, page, other.now);
-	assert_true(tick(&other, 1));
+	(void)tick(&other, 1); /* made at the save already, or now */
 	assert_int_equal(events(&other, 0), SOFT_EVENT_INTR);
 	assert_int_equal(soft_irqchip_acknowledge(&other.chip, 0), 0xec);
 	soft_irqchip_fini(&other.chip);
