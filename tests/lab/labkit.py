@@ -45,6 +45,7 @@ class Lab:
         self.dir = "/var/tmp/hvlab-test-%d-%d" % (os.getpid(), int(time.monotonic() * 1000) % 1000000)
         self.leash = None
         self.inodes = set()
+        self.ended = None
         self.ended_at = float("inf")
 
     # --- life ---
@@ -66,6 +67,11 @@ class Lab:
             self.save_logs()
         try:
             if os.path.isdir(self.dir):
+                try:  # machines were switched off and on since: the kernel gives numbers of namespaces again
+                    self.inodes = self.namespaces()
+                except (CommandFailed, OSError):
+                    pass
+                self.ended = time.clock_gettime(time.CLOCK_BOOTTIME)
                 self.lab("down", timeout=60)
         finally:
             if self.leash is not None:
@@ -175,14 +181,26 @@ class Lab:
             for kind in ("net", "mnt", "pid", "ipc", "uts"):
                 found.add(os.readlink("/proc/%s/ns/%s" % (pid, kind)))
         for node in self.names() + ["san"]:
-            text = self.out(node, "/bin/sh", "-c", "for k in net mnt pid ipc uts; do readlink /proc/1/ns/$k; done")
+            text = self.run(node, "/bin/sh", "-c", "for k in net mnt pid ipc uts; do readlink /proc/1/ns/$k; done",
+                            check=False).stdout
             found.update(text.split())
         return found
+
+    def is_younger(self, pid):
+        """Started after the lab ended: another lab that was given the same namespace numbers."""
+        try:
+            with open("/proc/%s/stat" % pid) as f:
+                ticks = int(f.read().rpartition(")")[2].split()[19])
+        except (OSError, ValueError):
+            return True  # gone meanwhile
+        return self.ended is not None and ticks / os.sysconf("SC_CLK_TCK") > self.ended
 
     def leftovers(self):
         """Processes, mounts and files of this lab that still exist, as readable lines."""
         left = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
+            if self.is_younger(pid):
+                continue
             # The kernel gives a namespace's number to a new one: a process that began after the end is another lab's.
             try:
                 with open("/proc/%s/stat" % pid) as f:
