@@ -194,6 +194,8 @@ static void locked_event(struct stor_dev *child, enum stor_dev_event event, cons
 		stor__dev_open_failed(&l->dev, err);
 		break;
 	case STOR_EVENT_STALLED:
+		if (child->state == STOR_DEV_GATED) /* only shut off, by us: it can be read still */
+			break;
 		l->looking[i] = l->entered[i] = l->up = false;
 		stor__dev_down(&l->dev, STOR_DEV_STALLED, err);
 		break;
