@@ -60,11 +60,12 @@ class Tap:
 
 
 class Bridge:
-    """A bridge in our namespace with an address; taps given to it are its ports. Learns and forgets addresses as any switch."""
+    """A bridge in our namespace with an address; taps given to it are its ports. Learns and forgets addresses as any switch.
+    Its own address is fixed: else it would change with its ports, and guests would send to one that is gone."""
 
     def __init__(self, name, address):
         self.name = name
-        subprocess.run(["ip", "link", "add", name, "type", "bridge", "stp_state", "0"], check=True)
+        subprocess.run(["ip", "link", "add", name, "address", "02:00:00:00:b4:01", "type", "bridge", "stp_state", "0"], check=True)
         subprocess.run(["ip", "addr", "add", address, "dev", name], check=True)
         subprocess.run(["ip", "link", "set", name, "up"], check=True)
 
