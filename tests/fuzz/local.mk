@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Fuzz targets. Each is one file with LLVMFuzzerTestOneInput and fuzz_seed; list it in FUZZ_TARGETS.
 FUZZ_TARGETS = tests/fuzz/fuzz_boot tests/fuzz/fuzz_state tests/fuzz/fuzz_virtq tests/fuzz/fuzz_virtio \
-	tests/fuzz/fuzz_mig
+	tests/fuzz/fuzz_mig tests/fuzz/fuzz_stor
 EXTRA_PROGRAMS += $(FUZZ_TARGETS)
 CLEANFILES += $(FUZZ_TARGETS)
 if FUZZING
@@ -30,6 +30,9 @@ tests_fuzz_fuzz_virtio_LDADD = $(FUZZ_HVCORE_LIBS)
 tests_fuzz_fuzz_mig_SOURCES = tests/fuzz/fuzz_mig.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_mig_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_FLAGS)
 tests_fuzz_fuzz_mig_LDADD = libmigration.a $(FUZZ_HVCORE_LIBS)
+tests_fuzz_fuzz_stor_SOURCES = tests/fuzz/fuzz_stor.c tests/fuzz/fuzz.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_stor_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_FLAGS)
+tests_fuzz_fuzz_stor_LDADD = libsharedstorage.a libcommon.a $(HV_SYS_LIBS)
 
 # A short run of each target: FUZZ_RUNS inputs, from a printed seed. Best in a tree configured with
 # --with-sanitizers=asan,ubsan.
