@@ -23,6 +23,12 @@ struct clu__lost {
 	uint64_t wall_s;
 };
 
+/* When a VM began to land here. */
+struct clu__landing {
+	char vm[64];
+	uint64_t at_ns;
+};
+
 struct clu__conn; /* a connected operator, OCF agent or peer */
 struct clu__move;
 
@@ -45,6 +51,7 @@ struct clu_agent {
 	struct cm_timer peers_timer;
 	struct clu__lost lost[64];
 	unsigned n_lost;
+	struct clu__landing landing[32]; /* the latest ones */
 	char member_name[CLU_COROSYNC_NODES][64];
 	unsigned n_member;
 	bool quorate;
@@ -128,6 +135,7 @@ void clu__verb_peer_incoming(struct px_req *q, void *agent);
 void clu__verb_peer_incoming_cancel(struct px_req *q, void *agent);
 void clu__move_picture(struct clu_agent *a); /* pacemaker's picture changed */
 void clu__move_vm_gone(struct clu_agent *a, const char *vm);
+bool clu__land_recent(struct clu_agent *a, const char *vm);
 void clu__move_node_lost(struct clu_agent *a, const char *node);
 struct json_object *clu__move_doc(struct clu_agent *a, const char *vm); /* NULL: none under way */
 const struct cm_fsm_def *clu__move_fsm(void);

@@ -14,6 +14,40 @@
 #include "common/cm_log.h"
 #include "proto/px_tls.h"
 
+#define LAND_RECENT_NS (15 * CM_NS_PER_S)
+
+/* Did a landing of that VM begin here a moment ago? */
+bool clu__land_recent(struct clu_agent *a, const char *vm)
+{
+	for (size_t i = 0; i < CM_ARRAY_LEN(a->landing); i++)
+		if (strcmp(a->landing[i].vm, vm) == 0)
+			return cm_now_ns() - a->landing[i].at_ns < LAND_RECENT_NS;
+	return false;
+}
+
+static void land_forget(struct clu_agent *a, const char *vm)
+{
+	for (size_t i = 0; i < CM_ARRAY_LEN(a->landing); i++)
+		if (strcmp(a->landing[i].vm, vm) == 0)
+			a->landing[i].vm[0] = '\0';
+}
+
+static void land_note(struct clu_agent *a, const char *vm)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < CM_ARRAY_LEN(a->landing); i++) {
+		if (strcmp(a->landing[i].vm, vm) == 0) {
+			at = i;
+			break;
+		}
+		if (a->landing[i].at_ns < a->landing[at].at_ns)
+			at = i;
+	}
+	snprintf(a->landing[at].vm, sizeof a->landing[at].vm, "%s", vm);
+	a->landing[at].at_ns = cm_now_ns();
+}
+
 struct landed {
 	struct clu_agent *agent;
 	struct px_req *q;
@@ -35,6 +69,7 @@ static void landed_look(struct cm_timer *t, void *arg)
 	struct clu_vm *vm = clu_super_find(l->agent->super, l->q->msg->vm);
 
 	if (vm && strcmp(clu_vm_state(vm), "running") == 0) {
+		land_forget(l->agent, l->q->msg->vm);
 		px_req_ok(l->q, "{\"state\":\"running\"}");
 	} else if (!vm || cm_now_ns() > l->deadline_ns) {
 		px_req_failf(l->q, CM_E_VM_STATE, "VM %s did not land on node %s (%s)", l->q->msg->vm, l->agent->node,
@@ -117,6 +152,7 @@ void clu__verb_peer_incoming(struct px_req *q, void *agent)
 		return;
 	}
 	q->work = a;
+	land_note(a, q->msg->vm);
 	clu__start_vm(a, CLU__START_INCOMING, q->msg->config, t, NULL, NULL, 20000, NULL, incoming_ready, q);
 }
 

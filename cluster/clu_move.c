@@ -336,6 +336,14 @@ static void core_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	m = ref_take(arg);
 	if (!m)
 		return;
+	if (!r) {
+		struct cm_err ended = CM_ERR_INIT;
+
+		cm_err_set(&ended, CM_E_MIG_PEER, "the process of VM %s on node %s ended during the migration (%s)", m->vm,
+			   m->agent->node, err->text);
+		move_unclear(m, &ended);
+		return;
+	}
 	if (err->code) {
 		move_unclear(m, err);
 		return;

@@ -333,8 +333,14 @@ static int do_stop(struct call *k)
 		return CLU_OCF_OK;
 	}
 	/* One that waits for its migration, has failed, or does not answer, has no guest to ask nicely. */
-	if (rc != 0 || strcmp(state, "incoming") == 0 || strcmp(state, "failed") == 0)
-		return stop_by_force(k);
+	if (rc != 0 || strcmp(state, "incoming") == 0 || strcmp(state, "failed") == 0) {
+		rc = stop_by_force(k);
+		if (strcmp(state, "incoming") == 0) { /* hvclusterd says when pacemaker will believe it */
+			set_stop(&ask, "local-stop", k->vm, NULL);
+			clu__ocf_ask(k->daemon_sock, &ask.req, k->answer_ms, NULL, NULL);
+		}
+		return rc;
+	}
 	snprintf(timeout, sizeof(timeout), "%llu", (unsigned long long)grace);
 	set_stop(&ask, "stop", k->vm, timeout);
 	rc = clu__ocf_ask(k->vm_sock, &ask.req, (unsigned)grace + k->answer_ms, NULL, NULL);

@@ -19,6 +19,7 @@
 #define VM_STOP_MS  90000u
 #define VM_ASK_MS   30000u
 #define VM_LOOK_MS  150u
+#define STOP_LANDING_MS 1100u
 
 const char *clu__vm_node(struct clu_agent *a, const char *name)
 {
@@ -495,7 +496,7 @@ static void local_stop(struct clu_agent *a, struct px_req *q)
 		px_req_fail(q, &err);
 		return;
 	}
-	if (!vm) {
+	if (!vm && !clu__land_recent(a, q->msg->vm)) {
 		px_req_ok(q, "{\"state\":\"stopped\"}");
 		return;
 	}
@@ -504,9 +505,15 @@ static void local_stop(struct clu_agent *a, struct px_req *q)
 	k->agent = a;
 	k->q = q;
 	snprintf(k->vm, sizeof k->vm, "%s", q->msg->vm);
+	cm_timer_init(&k->timer, a->loop, local_stop_look, k);
+	if (!vm) {
+		/* Pacemaker orders what happened on two nodes by whole seconds: a stop in the same second as the failed migrate_to
+		 * counts for nothing, and it would take the VM to be active here, too. */
+		cm_timer_arm_ms(&k->timer, STOP_LANDING_MS);
+		return;
+	}
 	/* hvcore gets most of the time for the guest's own shutdown; the rest is for the forced end. */
 	k->deadline_ns = cm_now_ns() + (ms + 5000) * CM_NS_PER_MS;
-	cm_timer_init(&k->timer, a->loop, local_stop_look, k);
 	cm_timer_arm_ms(&k->timer, 5);
 	px_ask_init(&ask, "stop", k->vm);
 	snprintf(ms_text, sizeof ms_text, "%llu", (unsigned long long)ms);
