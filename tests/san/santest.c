@@ -174,6 +174,28 @@ static int target_exec(struct san_target *t)
 	return -1;
 }
 
+/* Removes the folder when this process is gone, however it went: the pipe ends with it. */
+static void janitor(const char *dir)
+{
+	int fd[2];
+	char c;
+
+	assert_int_equal(pipe(fd), 0);
+	if (fork()) {
+		close(fd[0]); /* the other end stays open until we end */
+		return;
+	}
+	close(fd[1]);
+	setsid();
+	for (int i = 1; i < 3; i++) /* do not hold the pipes of whoever reads our output */
+		dup2(fd[0], i);
+	while (read(fd[0], &c, 1) < 0)
+		;
+	usleep(200000); /* what dies with the test is dying now */
+	execlp("rm", "rm", "-rf", dir, NULL);
+	_exit(1);
+}
+
 int san_start(struct san_target *t)
 {
 	if (t->kind == SAN_TGT && system("command -v tgtd >/dev/null && command -v tgtadm >/dev/null")) {
@@ -182,6 +204,7 @@ int san_start(struct san_target *t)
 	}
 	snprintf(t->dir, sizeof t->dir, "/tmp/hv-san-XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
+	janitor(t->dir);
 	t->port = free_port();
 	t->ctl = t->port % 32000 + 100;
 	if (target_exec(t)) {
