@@ -22,8 +22,9 @@ programs_hvcore_SOURCES = programs/hvcore_main.c \
 	programs/hvcore_migrate.c programs/hvcore_migrate.h \
 	programs/hvcore_seccomp.c programs/hvcore_seccomp.h
 programs_hvcore_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(SECCOMP_CFLAGS) $(CAPNG_CFLAGS)
+# libcrypto has most of the symbols that are bound at the start, and they are looked for in this order: it comes first.
 programs_hvcore_LDADD = libmigration.a libfencing.a libhvcore.a libsharedstorage.a libproto.a libcommon.a \
-	$(HVCORE_LIBS) $(SECCOMP_LIBS) $(CAPNG_LIBS) $(HV_SYS_LIBS) -lm
+	-lcrypto $(OPENSSL_LIBS) $(HVCORE_LIBS) $(SECCOMP_LIBS) $(CAPNG_LIBS) $(HV_SYS_LIBS) -lm
 
 # Kills who outlives his lease; feeds the hardware watchdog. libc, cm_clock and the message format only.
 sbin_PROGRAMS += hvwatchdogd
