@@ -42,17 +42,23 @@ static int parse_mac(const char *text, uint8_t mac[6], struct cm_err *err)
 	return 0;
 }
 
-static int choose_engine(const char *word, const struct hv_engine_ops **out, struct cm_err *err)
+/* While we may still open /dev/kvm: the VM's own user may not. */
+static int choose_engine(struct hv_core *core, const char *word, struct cm_err *err)
 {
-	*out = NULL;
+	struct hv_vm_config *v = &core->vmcfg;
+	const struct hv_engine_ops **out = &v->engine;
+
 	if (!word[0] || strcmp(word, "auto") == 0)
-		return 0;
-	if (strcmp(word, "kvm") == 0)
+		*out = hv_vm_choose_engine(v->engine_why);
+	else if (strcmp(word, "kvm") == 0)
 		*out = &hv_engine_kvm;
 	else if (strcmp(word, "soft") == 0)
 		*out = &hv_engine_soft;
 	else
 		return cm_err_set(err, CM_E_BAD_VALUE, "engine '%s': auto, kvm or soft", word);
+	if (*out == &hv_engine_kvm)
+		core->kvm_fd = cm_sys.open("/dev/kvm", O_RDWR | O_CLOEXEC, 0); /* -1: the engine says why */
+	v->kvm_fd = core->kvm_fd;
 	return 0;
 }
 
@@ -140,10 +146,9 @@ int hv__core_configure(struct hv_core *core, struct cm_err *err)
 	memcpy(v->uuid, core->uuid.b, sizeof(v->uuid));
 	v->memory_bytes = c->memory_bytes;
 	v->cpus = c->cpus ? c->cpus : 1;
-	v->kvm_fd = core->kvm_fd;
 	v->vcpu_begins = core->hooks.vcpu_begins;
 	v->console = v->rng = v->balloon = true;
-	rc = choose_engine(c->engine, &v->engine, err);
+	rc = choose_engine(core, c->engine, err);
 	if (rc == 0)
 		rc = set_nets(v, c, err);
 	if (rc == 0)

@@ -36,6 +36,7 @@ struct hv_vm;
 struct stor_dev;
 
 #define HV_NAME_MAX 64u
+#define HV_WHY_MAX  256u
 #define HV_RUN_FOREVER                                                                             \
 	UINT64_MAX /* run-until of a VM that needs no lease (foreground, no disk shared) */
 
@@ -58,6 +59,7 @@ struct hv_vm_config {
 	uint64_t memory_bytes;
 	unsigned cpus;
 	const struct hv_engine_ops *engine; /* NULL: kvm where it can run stock guests, else soft */
+	char engine_why[HV_WHY_MAX]; /* words of a choice that was made before, or "" */
 	int kvm_fd;			    /* or -1 */
 	bool cpu_base; /* only what every host and engine has (hv_cpuid_reduce); decided at the
 			  first boot */
@@ -107,6 +109,10 @@ struct hv_vm_owner {
 	void (*event)(void *arg, struct hv_vm *vm, enum hv_vm_event ev, const char *text);
 	void *arg;
 };
+
+/* What `auto` means on this host: kvm where it runs stock guests (tried, not assumed), else soft; and why. Needs
+ * /dev/kvm, so it is asked before privileges are dropped. [any] */
+const struct hv_engine_ops *hv_vm_choose_engine(char why[HV_WHY_MAX]);
 
 typedef void (*hv_vm_done_fn)(void *arg, int error);
 

@@ -17,18 +17,24 @@
 #include "hvcore/hv_mem.h"
 #include "hvcore/hv_vm_int.h"
 
-static const struct hv_engine_ops *choose_engine(struct hv_vm *vm)
+const struct hv_engine_ops *hv_vm_choose_engine(char why[HV_WHY_MAX])
 {
 	const struct hv_engine_ops *best = &hv_engine_soft;
 	struct hv_engine_caps caps;
 
-	if (vm->cfg->engine)
-		return vm->cfg->engine;
 	if (hv_engine_kvm.probe(&caps, NULL) == 0 && caps.usable && caps.runs_stock_linux)
 		best = &hv_engine_kvm;
-	snprintf(vm->engine_why, sizeof(vm->engine_why), "%s", caps.words);
+	snprintf(why, HV_WHY_MAX, "%s", caps.words);
 	cm_notice("engine auto: %s: %s", best->name, caps.words);
 	return best;
+}
+
+static const struct hv_engine_ops *engine_of(struct hv_vm *vm)
+{
+	if (!vm->cfg->engine)
+		return hv_vm_choose_engine(vm->engine_why);
+	snprintf(vm->engine_why, sizeof(vm->engine_why), "%s", vm->cfg->engine_why);
+	return vm->cfg->engine;
 }
 
 static void up_pio(void *arg, uint16_t port, void *data, unsigned len, bool write)
@@ -51,7 +57,7 @@ int hv__vm_engine_open(struct hv_vm *vm, struct cm_err *err)
 	};
 	int rc;
 
-	vm->eops = choose_engine(vm);
+	vm->eops = engine_of(vm);
 	rc = vm->eops->create(&vm->engine, &ec, err);
 	if (rc < 0)
 		return rc;

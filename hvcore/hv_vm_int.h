@@ -61,7 +61,7 @@ struct hv_vm {
 	bool reset_pending; /* the guest asked for it while it was being paused; saved */
 	bool dead;
 	unsigned resets;
-	char engine_why[256]; /* of the automatic choice */
+	char engine_why[HV_WHY_MAX]; /* of the automatic choice */
 	char why[256];	      /* of FAILED */
 };
 

@@ -57,7 +57,9 @@ static const char *const env_node[] = {
 /* Start order; the power button stops them in the order of stop_order. */
 static struct service services[] = {
 	{.name = "corosync", .argv = {"/usr/sbin/corosync", "-f"}, .policy = POLICY_ONCE},
-	{.name = "hvwatchdogd", .argv = {"/usr/sbin/hvwatchdogd"}, .policy = POLICY_ALWAYS},
+	{.name = "hvwatchdogd",
+	 .argv = {"/usr/sbin/hvwatchdogd", "--socket", "/run/hvcluster/watchdog.sock"},
+	 .policy = POLICY_ALWAYS},
 	{.name = "hvclusterd", .argv = {"/usr/sbin/hvclusterd"}, .policy = POLICY_ALWAYS},
 	{.name = "pacemakerd",
 	 .argv = {"/usr/sbin/pacemakerd", "-f"},
