@@ -190,6 +190,8 @@ void hvctl_show_volume(struct json_object *doc)
 	struct json_object *list = array(doc, "disks", &n);
 
 	printf("volume %s on %s\n", str(doc, "name"), str(doc, "url"));
+	if (*str(doc, "protection"))
+		printf("protection: %s\n", str(doc, "protection"));
 	printf("%s, %s free, extents of %s\n", size_text(u64(doc, "size_bytes"), a), size_text(u64(doc, "free_bytes"), b),
 	       size_text(u64(doc, "extent_bytes"), (char[24]){0}));
 	for (size_t i = 0; i < n; i++) {
@@ -260,7 +262,7 @@ void hvctl_show_migrated(struct json_object *doc)
 		return;
 	}
 	printf("moved in %.0f ms, blackout %.1f ms, %s sent", number(doc, "total_ms"), number(doc, "blackout_ms"),
-	       size_text(u64(doc, "sent_bytes"), size));
+	       size_text(u64(doc, "bytes"), size));
 	if (u64(doc, "rounds"))
 		printf(", %" PRIu64 " rounds", u64(doc, "rounds"));
 	putchar('\n');

@@ -14,8 +14,10 @@
 
 #include "cluster/clu_agent_int.h"
 #include "sharedstorage/stor_disk.h"
+#include "sharedstorage/stor_probe.h"
 #include "sharedstorage/stor_volume.h"
 
+#define PROBE_OFFSET   (1u << 20) /* everything on the device is lost anyway */
 #define DISK_MIN_BYTES (1ull << 20)
 #define DISK_MAX_BYTES (1ull << 50)
 
@@ -220,6 +222,39 @@ static void job_event(struct stor_dev *dev, enum stor_dev_event ev, const struct
 	j->threaded = true;
 }
 
+static void job_open(struct job *j)
+{
+	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL, .fail_after_ms = 10000,
+				     .io_timeout_ms = j->agent->conf->io_timeout_ms, .event = job_event,
+				     .event_arg = j};
+
+	j->dev = stor_dev_open(j->agent->loop, j->url, &opts, &j->err);
+	if (!j->dev)
+		job_end(j);
+}
+
+/* A target that cannot keep a shut-out host from the disks must not carry HA VMs: say so before formatting it. */
+static void job_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err, void *arg)
+{
+	struct job *j = arg;
+	struct stor_url u;
+
+	if (rc) {
+		cm_err_set(&j->err, rc, "%s", err->text);
+	} else if (!r->safe) {
+		cm_err_set(&j->err, CM_E_SAN_UNSAFE, "%s", r->refused);
+	} else if (r->iscsi && r->needs_lock && stor_url_parse(j->url, &u, &j->err) == 0 && u.lock_lun < 0) {
+		cm_err_set(&j->err, CM_E_SAN_UNSAFE,
+			   "the target has no COMPARE AND WRITE: give it a small LUN for locks (URL?lock=LUN)");
+	}
+	if (j->err.code) {
+		job_end(j);
+		return;
+	}
+	clu__add_str(j->doc, "protection", r->iscsi ? r->mode : "a file of this host: locks");
+	job_open(j);
+}
+
 static void list_volume(const char *name, const char *url, void *arg)
 {
 	struct json_object *o = json_object_new_object();
@@ -286,8 +321,6 @@ static int job_args(struct job *j, struct cm_err *err)
 void clu__verb_volume(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
-	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL, .fail_after_ms = 10000,
-				     .io_timeout_ms = a->conf->io_timeout_ms, .event = job_event};
 	struct cm_err err = CM_ERR_INIT;
 	struct json_object *doc, *list;
 	struct job *j;
@@ -306,15 +339,16 @@ void clu__verb_volume(struct px_req *q, void *agent)
 	j->q = q;
 	j->verb = q->msg->verb;
 	j->doc = json_object_new_object();
-	opts.event_arg = j;
-	if (clu__agent_need_quorum(a, &err) == 0 && job_args(j, &err) == 0 &&
-	    strcmp(j->verb, "volume-forget") != 0)
-		j->dev = stor_dev_open(a->loop, j->url, &opts, &err);
-	if (j->dev)
-		return;
-	if (err.code)
+	if (clu__agent_need_quorum(a, &err) || job_args(j, &err)) {
 		px_req_fail(q, &err);
-	else
+		job_free(j);
+	} else if (strcmp(j->verb, "volume-forget") == 0) {
 		clu__store_set_volume(a, j->volume, NULL, forgotten, q);
-	job_free(j);
+		job_free(j);
+	} else if (strcmp(j->verb, "volume-create") != 0) {
+		job_open(j);
+	} else if (stor_probe_run(a->loop, j->url, NULL, PROBE_OFFSET, a->conf->io_timeout_ms, job_probed, j, &err)) {
+		px_req_fail(q, &err);
+		job_free(j);
+	}
 }
