@@ -348,8 +348,15 @@ static void core_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 		move_unclear(m, err);
 		return;
 	}
-	clu__move_result(m, r->doc);
-	clu__move_feed(m, MOVE_EV_MOVED, "hvcore says so");
+	if (clu__move_result(m, r->doc)) {
+		clu__move_feed(m, MOVE_EV_MOVED, "hvcore says so");
+	} else {
+		struct cm_err untold = CM_ERR_INIT;
+
+		/* Committed, but the destination was not heard any more: it may have died with the VM. */
+		cm_err_set(&untold, CM_E_MIG_PEER, "VM %s was handed over to node %s, but it does not run there", m->vm, m->node);
+		move_unclear(m, &untold);
+	}
 }
 
 static unsigned act_copy(void *ctx, void *arg)

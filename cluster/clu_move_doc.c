@@ -28,7 +28,7 @@ struct json_object *clu__move_doc(struct clu_agent *a, const char *vm)
 }
 
 /* hvcore's result, or what is known without it, as the operator sees it. */
-void clu__move_result(struct clu__move *m, const char *core_doc)
+bool clu__move_result(struct clu__move *m, const char *core_doc)
 {
 	static const char *const keys[][2] = {
 		{"total_ms", "total_ms"}, {"blackout_ms", "blackout_ms"}, {"sent_bytes", "bytes"}, {"rounds", "rounds"},
@@ -36,6 +36,7 @@ void clu__move_result(struct clu__move *m, const char *core_doc)
 		{"phases", "phases"},
 	};
 	struct json_object *o = json_object_new_object(), *core = core_doc ? json_tokener_parse(core_doc) : NULL, *v;
+	bool told = core && json_object_object_get_ex(core, "blackout_ms", &v) && json_object_get_double(v) > 0;
 
 	clu__add_str(o, "vm", m->vm);
 	clu__add_str(o, "mode", m->mode);
@@ -52,6 +53,7 @@ void clu__move_result(struct clu__move *m, const char *core_doc)
 	CM_ASSERT(m->result);
 	json_object_put(core);
 	json_object_put(o);
+	return told;
 }
 
 void clu__move_state(const Hv__Reply *r, char *state, size_t cap, uint64_t *epoch)

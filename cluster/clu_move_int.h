@@ -73,8 +73,8 @@ void clu__move_fail(struct clu__move *m, const struct cm_err *err);
 /* Asks pacemaker to forget the preference; then the held move ends, unless pacemaker was faster. */
 void clu__move_cancel_held(struct clu__move *m, struct px_req *q);
 
-/* Makes m->result of hvcore's result, or (NULL) of what is known without it. */
-void clu__move_result(struct clu__move *m, const char *core_doc);
+/* Makes m->result of hvcore's result, or (NULL) of what is known without it. True: the destination said that it runs. */
+bool clu__move_result(struct clu__move *m, const char *core_doc);
 /* The state word of a reply to "status", "" if there is none; and the epoch, if epoch is not NULL. */
 void clu__move_state(const Hv__Reply *r, char *state, size_t cap, uint64_t *epoch);
 bool clu__move_state_runs(const char *state);

@@ -157,6 +157,8 @@ def test_destination_hvcore_is_killed(vm, point):
     print("%s: %s, then on %s, %d restarts" % (point, (out or errs).strip()[:100], there, again))
     if point == "mig.dst.P14":
         assert again == 1  # it was the owner already
+    elif point == "mig.dst.P12":
+        assert again <= 1  # "verified" is said: the source may have committed before it could know
     else:
         assert again == 0
 
@@ -175,7 +177,8 @@ def test_cancel(vm):
     assert vm.settled() == node and vm.boots() == boots
     said = vm.hvctl("migrate", "--cancel", vm.name, check=False)
     assert said.returncode != 0 and "not being moved" in said.stderr
-    vm.migrate(other(vm, node))  # nothing is in the way of the next one
+    # Nothing is in the way of the next one, once the delayed worker has ended.
+    wait_for("it can be moved", lambda: vm.hvctl("migrate", vm.name, other(vm, node), check=False).returncode == 0)
 
 
 def test_operator_who_goes_away_does_not_stop_it(vm):
