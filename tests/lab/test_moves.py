@@ -2,7 +2,6 @@
 """Migrations in the real cluster: that they work, and that whatever breaks during one, the VM runs on exactly
 one side afterwards, nothing acknowledged is lost and nothing is left behind."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -13,9 +12,6 @@ import labkit
 import movekit
 from labkit import wait_for
 from movekit import Move
-
-names = itertools.count(1)
-
 
 @pytest.fixture(scope="module")
 def volume(module_lab):
@@ -263,8 +259,7 @@ def test_source_node_loses_power_during_a_move(vm, point):
     move.communicate(timeout=60)
     vm.settled(not_on=(node,))
     assert vm.boots() == boots + 1
-    vm.lab.boot(node)
-    vm.lab.wait()
+    vm.lab.restore()
     assert vm.hvcores()[node] == 0 and vm.agent(node, "monitor") == 7  # it comes back clean
 
 
@@ -284,8 +279,7 @@ def test_destination_node_loses_power_during_a_move(vm, point):
         assert there == node and again == 0
     else:
         assert again <= 1
-    vm.lab.boot(to)
-    vm.lab.wait()
+    vm.lab.restore()  # it may be fenced only now
     assert vm.hvcores()[to] == 0
 
 
