@@ -108,12 +108,6 @@ class Peer:
         self.lab.run("node1", "cibadmin", "-D", "-o", "resources", "-X", f'<primitive id="{self.name}"/>')
 
 
-def place(lab, name, node):
-    """A preference that decides the first placement; the stickiness of both sides is higher."""
-    lab.run("node1", "cibadmin", "-C", "-o", "constraints", "-X",
-            f'<rsc_location id="bench-place" rsc="{name}" node="{node}" score="100"/>')
-
-
 def one(lab, ears, side, number):
     """Milliseconds from the power cut to the first byte elsewhere."""
     guest = (Ours if side == "ours" else Peer)(lab, number)
@@ -121,14 +115,13 @@ def one(lab, ears, side, number):
     begun = time.monotonic_ns()
     guest.start()
     node, _ = ears.first(begun)
-    if node == dc:  # moved aside, so that both sides lose a node that is not the DC
-        target = next(n for n in lab.names() if n != dc)
-        place(lab, guest.name, target)
-        lab.run("node1", "crm_resource", "--ban", "-r", guest.name, "--node", dc)
-        node, _ = ears.first(time.monotonic_ns(), not_on=dc)
-        lab.run("node1", "crm_resource", "--clear", "-r", guest.name)
-        lab.run("node1", "cibadmin", "-D", "-o", "constraints", "-X", '<rsc_location id="bench-place"/>')
     lab.run("node1", "crm_resource", "--wait", timeout=60)
+    if node == dc:  # moved aside, so that both sides lose a node that is not the DC; its stickiness keeps it there
+        moved = time.monotonic_ns()
+        lab.run("node1", "crm_resource", "--ban", "-r", guest.name, "--node", dc)
+        node, _ = ears.first(moved, not_on=dc)
+        lab.run("node1", "crm_resource", "--wait", timeout=60)
+        lab.run("node1", "crm_resource", "--clear", "-r", guest.name)
     time.sleep(1)  # whatever pacemaker still notes about the start
     cut = time.monotonic_ns()
     lab.kill(node)
