@@ -170,6 +170,23 @@ static void reclaim_done(const Hv__Reply *r, const struct cm_err *err, void *arg
 	(void)a;
 }
 
+static void failed_reported(int code, const struct cm_err *err, void *arg)
+{
+	(void)arg;
+	if (code) /* the next monitor finds it */
+		cm_info("pacemaker was not told of a dead VM: %s", err->text);
+}
+
+/* Pacemaker would notice at its next monitor only. */
+static void agent_report_failed(struct clu_agent *a, const char *name)
+{
+	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
+	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, name) : NULL;
+
+	if (v && v->active && v->role == CLU_PCMK_ROLE_STARTED && strcmp(v->node, a->node) == 0)
+		clu_pcmk_report_failed(a->pcmk, name, a->node, failed_reported, NULL);
+}
+
 static void agent_vm_gone(struct clu_vm *vm, bool clean, void *arg)
 {
 	struct clu_agent *a = arg;
@@ -185,6 +202,8 @@ static void agent_vm_gone(struct clu_vm *vm, bool clean, void *arg)
 			clu__start_vm(a, CLU__START_RELEASE, c, NULL, NULL, NULL, 10000, NULL, reclaim_done, a);
 		hv__vm_config__free_unpacked(c, NULL);
 	}
+	if (!clean)
+		agent_report_failed(a, clu_vm_name(vm));
 	if (a->pcmk)
 		clu_pcmk_refresh(a->pcmk);
 }

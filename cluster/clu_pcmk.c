@@ -488,6 +488,15 @@ void clu_pcmk_cleanup(struct clu_pcmk *p, const char *vm, const char *node, clu_
 	verb_run(v, true);
 }
 
+void clu_pcmk_report_failed(struct clu_pcmk *p, const char *vm, const char *node, clu_pcmk_done_fn done, void *arg)
+{
+	struct verb *v = verb_new(p, done, arg, "cannot report the failure of VM %.64s", vm);
+
+	if (clu__pcmk_check_name("VM", vm, &v->early) == 0 && clu__pcmk_check_name("node", node, &v->early) == 0)
+		verb_tool(v, "crm_resource", "--fail", "--resource", vm, "--node", node, "--output-as=xml", NULL);
+	verb_run(v, true);
+}
+
 void clu_pcmk_set_property(struct clu_pcmk *p, const char *name, const char *value, clu_pcmk_done_fn done,
 			   void *arg)
 {

@@ -178,6 +178,8 @@ void clu_pcmk_standby(struct clu_pcmk *p, const char *node, bool on, clu_pcmk_do
 /* Forgets failures of vm (on node, or everywhere if node is NULL), so that pacemaker tries again. */
 void clu_pcmk_cleanup(struct clu_pcmk *p, const char *vm, const char *node, clu_pcmk_done_fn done,
 		      void *arg);
+/* vm has died on node: pacemaker recovers it at once instead of at its next monitor. */
+void clu_pcmk_report_failed(struct clu_pcmk *p, const char *vm, const char *node, clu_pcmk_done_fn done, void *arg);
 /* A cluster-wide property; name must begin with "hvcluster-"; value NULL deletes it. */
 void clu_pcmk_set_property(struct clu_pcmk *p, const char *name, const char *value, clu_pcmk_done_fn done,
 			   void *arg);

@@ -237,7 +237,9 @@ static void start_try(struct clu__start *s)
 		/* A process that just ended (or was killed for this) is still being collected: a moment. */
 		bool ending = s->mode == CLU__START_INCOMING ? s->ending : s->ending || s->tries > 0;
 
-		if (cm_now_ns() < s->deadline_ns && (ending || strcmp(clu_vm_state(old), "stopped") == 0)) {
+		/* "starting": a process that only lets the block of a dead one go, or an earlier start. */
+		if (cm_now_ns() < s->deadline_ns && (ending || strcmp(clu_vm_state(old), "stopped") == 0 ||
+						     strcmp(clu_vm_state(old), "starting") == 0)) {
 			cm_timer_arm_ms(&s->again, 50);
 			return;
 		}
