@@ -134,15 +134,16 @@ SOFT_HX(soft_op_cmpxchg8b)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("cx16"))) static bool cas128(void *p, uint64_t want[2], const uint64_t put[2])
+/* By hand: compilers disagree on whether their built-in needs -mcx16 or a library. */
+static bool cas128(void *p, uint64_t want[2], const uint64_t put[2])
 {
-	unsigned __int128 w = (unsigned __int128)want[1] << 64 | want[0];
-	unsigned __int128 v = (unsigned __int128)put[1] << 64 | put[0];
-	unsigned __int128 was = __sync_val_compare_and_swap((unsigned __int128 *)p, w, v);
+	bool same;
 
-	want[0] = (uint64_t)was;
-	want[1] = (uint64_t)(was >> 64);
-	return was == w;
+	__asm__ volatile("lock cmpxchg16b %1"
+			 : "=@ccz"(same), "+m"(*(unsigned __int128 *)p), "+a"(want[0]), "+d"(want[1])
+			 : "b"(put[0]), "c"(put[1])
+			 : "memory");
+	return same;
 }
 #else
 #error "a 128-bit compare and swap for this host is needed here"
