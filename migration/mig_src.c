@@ -294,8 +294,11 @@ static void src_blackout(struct mig_src *m)
 
 	m->result.phase_ns[MIG_PHASE_ACCEPT] = m->rtt_ns / 2 + m->resumed.ns[0];
 	m->result.phase_ns[MIG_PHASE_RESUME] = m->resumed.ns[1];
+	/* It runs there by now. The sum can say more: a destination that did not hear us looks at the block on its own,
+	 * and may have begun to before we knew of our commit. */
 	if (m->was_running && there)
-		m->result.blackout_ns = m->committed_ns - m->stop_ns + m->rtt_ns / 2 + there;
+		m->result.blackout_ns = CM_MIN(m->committed_ns - m->stop_ns + m->rtt_ns / 2 + there,
+					       cm_now_ns() - m->stop_ns);
 }
 
 static unsigned act_told(void *ctx, void *arg)
