@@ -2,9 +2,9 @@
 /*
  * hvctl.h - the operator's command: verbs, their arguments, and how answers are shown.
  *
- * Exit codes are stable (hvctl(8)): 0 done, 1 failed, 2 wrong usage or value, 3 no such thing, 4 not in a
- * state that allows it, 5 daemon, cluster or quorum missing, 6 storage, 7 denied, 8 timed out, 9 migration
- * failed and the VM runs on the source.
+ * Exit codes are stable (hvctl(8)): 0 done, 1 failed, 2 wrong usage or value, 3 no such thing, 4
+ * not in a state that allows it, 5 daemon, cluster or quorum missing, 6 storage, 7 denied, 8 timed
+ * out, 9 migration failed and the VM runs on the source.
  *
  * Thread: main only.
  */
@@ -24,13 +24,13 @@ struct hvctl {
 	bool json;
 	const char *socket;
 	const char *program; /* argv[0], to find hvcore beside it */
-	bool tty;            /* progress is shown */
+	bool tty;	     /* progress is shown */
 };
 
 /* One option of a verb: --NAME VALUE, or a flag. It becomes the request's argument of that name. */
 struct hvctl_opt {
 	const char *name, *value; /* value NULL: a flag */
-	const char *arg;          /* request argument, NULL: as name */
+	const char *arg;	  /* request argument, NULL: as name */
 	const char *text;
 };
 
@@ -40,10 +40,11 @@ struct hvctl_verb {
 	const char *operands; /* for usage: "VM NODE" */
 	unsigned min, max;    /* operands */
 	const char *request;  /* verb of the daemon; NULL: fn does all */
-	const char *where;    /* how operands are sent, letter by letter: v VM, n node, or u volume, d disk, r url */
+	const char *where; /* how operands are sent, letter by letter: v VM, n node, or u volume, d
+			      disk, r url */
 	int (*fn)(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask);
 	void (*show)(struct json_object *doc); /* text for people; NULL: nothing or generic */
-	const char *text;     /* one line of help */
+	const char *text;		       /* one line of help */
 	struct hvctl_opt opt[HVCTL_OPTS];
 };
 

@@ -19,16 +19,34 @@ int hvctl_exit_code(int code)
 	switch (code) {
 	case 0:
 		return 0;
-	case CM_E_USAGE: case CM_E_BAD_VALUE: case CM_E_BAD_URL: case CM_E_BAD_KERNEL:
+	case CM_E_USAGE:
+	case CM_E_BAD_VALUE:
+	case CM_E_BAD_URL:
+	case CM_E_BAD_KERNEL:
 		return 2;
-	case CM_E_NO_VM: case CM_E_NO_NODE: case CM_E_NO_DISK: case CM_E_NO_FILE:
+	case CM_E_NO_VM:
+	case CM_E_NO_NODE:
+	case CM_E_NO_DISK:
+	case CM_E_NO_FILE:
 		return 3;
-	case CM_E_VM_STATE: case CM_E_VM_EXISTS: case CM_E_DISK_EXISTS: case CM_E_DISK_BUSY: case CM_E_MIG_BUSY:
-	case CM_E_MIG_SAME_NODE: case CM_E_LEASE_HELD: case CM_E_LEASE_NO_PROOF: case CM_E_TARGET_FULL:
+	case CM_E_VM_STATE:
+	case CM_E_VM_EXISTS:
+	case CM_E_DISK_EXISTS:
+	case CM_E_DISK_BUSY:
+	case CM_E_MIG_BUSY:
+	case CM_E_MIG_SAME_NODE:
+	case CM_E_LEASE_HELD:
+	case CM_E_LEASE_NO_PROOF:
+	case CM_E_TARGET_FULL:
 	case CM_E_NO_MEMORY:
 		return 4;
-	case CM_E_NO_DAEMON: case CM_E_NO_QUORUM: case CM_E_NO_CLUSTER: case CM_E_PACEMAKER: case CM_E_NODE_OFFLINE:
-	case CM_E_FENCING: case CM_E_NO_FENCING:
+	case CM_E_NO_DAEMON:
+	case CM_E_NO_QUORUM:
+	case CM_E_NO_CLUSTER:
+	case CM_E_PACEMAKER:
+	case CM_E_NODE_OFFLINE:
+	case CM_E_FENCING:
+	case CM_E_NO_FENCING:
 		return 5;
 	case CM_E_DENIED:
 		return 7;
@@ -53,7 +71,8 @@ int hvctl_fail(const struct hvctl *h, const struct cm_err *err)
 		json_object_object_add(o, "code", json_object_new_int(err->code));
 		json_object_object_add(o, "text", json_object_new_string(err->text));
 		json_object_object_add(o, "fix", json_object_new_string(fix));
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(o);
 	} else {
 		fprintf(stderr, "hvctl: %s [%s]\n", err->text, cm_err_name(err->code));
@@ -107,17 +126,18 @@ int hvctl_call(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask)
 	return 0;
 }
 
-/* --- the command line ------------------------------------------------------------------------------------ */
+/* --- the command line ---------------------------------------------------- */
 
 static void verb_usage(const struct hvctl_verb *v, FILE *to)
 {
-	fprintf(to, "usage: hvctl %s%s%s%s\n  %s\n", v->name, v->operands[0] ? " " : "", v->operands,
-		v->opt[0].name ? " [options]" : "", v->text);
+	fprintf(to, "usage: hvctl %s%s%s%s\n  %s\n", v->name, v->operands[0] ? " " : "",
+		v->operands, v->opt[0].name ? " [options]" : "", v->text);
 	for (unsigned i = 0; i < HVCTL_OPTS && v->opt[i].name; i++)
 		fprintf(to, "  --%s%s%s%*s%s\n", v->opt[i].name, v->opt[i].value ? " " : "",
 			v->opt[i].value ? v->opt[i].value : "",
 			(int)CM_MAX(2, 34 - (int)strlen(v->opt[i].name) -
-					       (v->opt[i].value ? (int)strlen(v->opt[i].value) + 1 : 0)),
+					       (v->opt[i].value ? (int)strlen(v->opt[i].value) + 1
+								: 0)),
 			"", v->opt[i].text);
 }
 
@@ -125,8 +145,10 @@ void hvctl_usage(FILE *to)
 {
 	fputs("usage: hvctl [--json] [--socket PATH] VERB ...\n\n", to);
 	for (size_t i = 0; i < hvctl_n_verbs; i++)
-		fprintf(to, "  %-16s %-14s %s\n", hvctl_verbs[i].name, hvctl_verbs[i].operands, hvctl_verbs[i].text);
-	fputs("\nhvctl help VERB tells a verb's options; hvctl error CODE explains an error.\n", to);
+		fprintf(to, "  %-16s %-14s %s\n", hvctl_verbs[i].name, hvctl_verbs[i].operands,
+			hvctl_verbs[i].text);
+	fputs("\nhvctl help VERB tells a verb's options; hvctl error CODE explains an error.\n",
+	      to);
 }
 
 /* Finds the verb of the first one or two words; *used: how many. */
@@ -178,8 +200,8 @@ int hvctl_help(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask)
 	return used ? 0 : 2;
 }
 
-static int take_option(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask, int argc, char **argv, int *at,
-		       struct cm_err *err)
+static int take_option(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask, int argc,
+		       char **argv, int *at, struct cm_err *err)
 {
 	const char *word = argv[*at] + 2, *eq = strchr(word, '=');
 	size_t n = eq ? (size_t)(eq - word) : strlen(word);
@@ -214,11 +236,13 @@ static int take_option(struct hvctl *h, const struct hvctl_verb *v, struct px_as
 			return 0;
 		}
 		if (!eq && *at + 1 >= argc)
-			return cm_err_set(err, CM_E_USAGE, "--%s needs a value: %s", o->name, o->value);
+			return cm_err_set(err, CM_E_USAGE, "--%s needs a value: %s", o->name,
+					  o->value);
 		px_ask_arg(ask, arg, eq ? eq + 1 : argv[++*at]);
 		return 0;
 	}
-	return cm_err_set(err, CM_E_USAGE, "hvctl %s knows no option '--%.*s'", v->name, (int)n, word);
+	return cm_err_set(err, CM_E_USAGE, "hvctl %s knows no option '--%.*s'", v->name, (int)n,
+			  word);
 }
 
 static void take_operand(const struct hvctl_verb *v, struct px_ask *ask, unsigned i, char *word)
@@ -248,8 +272,8 @@ static void take_operand(const struct hvctl_verb *v, struct px_ask *ask, unsigne
 	}
 }
 
-static int parse(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask, int argc, char **argv,
-		 struct cm_err *err)
+static int parse(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask, int argc,
+		 char **argv, struct cm_err *err)
 {
 	unsigned operands = 0;
 	bool only_operands = false;
@@ -267,8 +291,9 @@ static int parse(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask
 			if (take_option(h, v, ask, argc, argv, &i, err))
 				return err->code;
 		} else if (operands >= v->max) {
-			return cm_err_set(err, CM_E_USAGE, "hvctl %s: unexpected '%s' (usage: hvctl %s %s)", v->name, argv[i],
-					  v->name, v->operands);
+			return cm_err_set(err, CM_E_USAGE,
+					  "hvctl %s: unexpected '%s' (usage: hvctl %s %s)", v->name,
+					  argv[i], v->name, v->operands);
 		} else {
 			take_operand(v, ask, operands++, argv[i]);
 		}
@@ -291,8 +316,8 @@ int hvctl_main(struct hvctl *h, int argc, char **argv)
 	}
 	v = verb_find(argc, argv, &used);
 	if (!v) {
-		cm_err_set(&err, CM_E_USAGE, "there is no verb '%s%s%s' (hvctl help lists them)", argv[0], argc > 1 ? " " : "",
-			   argc > 1 ? argv[1] : "");
+		cm_err_set(&err, CM_E_USAGE, "there is no verb '%s%s%s' (hvctl help lists them)",
+			   argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
 		return hvctl_fail(h, &err);
 	}
 	px_ask_init(&ask, v->request ? v->request : v->name, NULL);
@@ -301,7 +326,7 @@ int hvctl_main(struct hvctl *h, int argc, char **argv)
 	return v->fn ? v->fn(h, v, &ask) : hvctl_call(h, v, &ask);
 }
 
-/* --- error CODE ----------------------------------------------------------------------------------------------- */
+/* --- error CODE ---------------------------------------------------------- */
 
 static void error_row(int code, void *arg)
 {
@@ -335,7 +360,8 @@ int hvctl_error(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask)
 		code = cm_err_find(ask->args[0]->value);
 		if (!code) {
 			json_object_put(list);
-			cm_err_set(&err, CM_E_BAD_VALUE, "'%s' is no error code or name that hvcluster knows",
+			cm_err_set(&err, CM_E_BAD_VALUE,
+				   "'%s' is no error code or name that hvcluster knows",
 				   ask->args[0]->value);
 			return hvctl_fail(h, &err);
 		}
@@ -348,8 +374,8 @@ int hvctl_error(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask)
 	else if (h->json)
 		puts(json_object_to_json_string(list));
 	else if (code)
-		printf("%s (%d): %s\n  %s\n  exit code %d\n", cm_err_name(code), code, cm_err_text(code), cm_err_fix(code),
-		       hvctl_exit_code(code));
+		printf("%s (%d): %s\n  %s\n  exit code %d\n", cm_err_name(code), code,
+		       cm_err_text(code), cm_err_fix(code), hvctl_exit_code(code));
 	else
 		cm_err_each(error_row, h);
 	json_object_put(list);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvctl_run.c - one VM in the foreground: starts hvcore with the terminal as its serial console and waits.
+ * hvctl_run.c - one VM in the foreground: starts hvcore with the terminal as its serial console and
+ * waits.
  *
- * No daemon, no cluster, no ownership block: disks must not be shared. Exit code: 0 powered off by the
- * guest, 3 panic, 1 failed; 2 wrong usage. Parses data of the operator.
+ * No daemon, no cluster, no ownership block: disks must not be shared. Exit code: 0 powered off by
+ * the guest, 3 panic, 1 failed; 2 wrong usage. Parses data of the operator.
  */
 #include "config.h"
 
@@ -37,7 +38,8 @@ struct run {
 static int run_file(const char *what, const char *path, char out[PATH_MAX], struct cm_err *err)
 {
 	if (!realpath(path, out) || access(out, R_OK) < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "%s %s cannot be read: %s", what, path, strerror(errno));
+		return cm_err_set(err, CM_E_NO_FILE, "%s %s cannot be read: %s", what, path,
+				  strerror(errno));
 	return 0;
 }
 
@@ -84,7 +86,8 @@ static int run_arg(struct run *r, const char *key, const char *v, struct cm_err 
 		return run_disks(r, v, err);
 	if (strcmp(key, "memory") == 0) {
 		if (px_parse_size(v, &n) || n < (32u << 20) || n > (1ull << 40) || n % (2u << 20))
-			return cm_err_set(err, CM_E_BAD_VALUE, "--memory: '%s' is not 32M to 1T in steps of 2M", v);
+			return cm_err_set(err, CM_E_BAD_VALUE,
+					  "--memory: '%s' is not 32M to 1T in steps of 2M", v);
 		r->vm.memory_bytes = n;
 	} else if (strcmp(key, "cpus") == 0) {
 		if (px_parse_size(v, &n) || n < 1 || n > 64)
@@ -92,7 +95,8 @@ static int run_arg(struct run *r, const char *key, const char *v, struct cm_err 
 		r->vm.cpus = (uint32_t)n;
 	} else if (strcmp(key, "engine") == 0) {
 		if (strcmp(v, "auto") && strcmp(v, "kvm") && strcmp(v, "soft"))
-			return cm_err_set(err, CM_E_BAD_VALUE, "--engine: '%s' is not auto, kvm or soft", v);
+			return cm_err_set(err, CM_E_BAD_VALUE,
+					  "--engine: '%s' is not auto, kvm or soft", v);
 		r->vm.engine = (char *)(uintptr_t)v;
 	} else if (strcmp(key, "cmdline") == 0) {
 		r->vm.cmdline = (char *)(uintptr_t)v;
@@ -144,7 +148,8 @@ static int run_config(struct run *r, struct px_ask *ask, struct cm_err *err)
 			return err->code;
 	}
 	if (!r->vm.kernel[0])
-		return cm_err_set(err, CM_E_USAGE, "hvctl run needs --kernel FILE (a bzImage or an x86-64 ELF)");
+		return cm_err_set(err, CM_E_USAGE,
+				  "hvctl run needs --kernel FILE (a bzImage or an x86-64 ELF)");
 	return 0;
 }
 
@@ -194,9 +199,12 @@ static int run_wait(struct run *r, pid_t pid, int fd)
 	if (err.code)
 		return hvctl_fail(r->h, &err);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		cm_err_set(&err, CM_E_NO_FILE, "hvcore could not be started (make install, or run from the build tree)");
+		cm_err_set(
+			&err, CM_E_NO_FILE,
+			"hvcore could not be started (make install, or run from the build tree)");
 	else if (WIFSIGNALED(status))
-		cm_err_set(&err, CM_E_GUEST_FAILED, "hvcore was ended by signal %d", WTERMSIG(status));
+		cm_err_set(&err, CM_E_GUEST_FAILED, "hvcore was ended by signal %d",
+			   WTERMSIG(status));
 	if (err.code)
 		return hvctl_fail(r->h, &err);
 	return WEXITSTATUS(status);
@@ -229,7 +237,8 @@ int hvctl_run(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask)
 	r.h = h;
 	if (run_config(&r, ask, &err))
 		return hvctl_fail(h, &err);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 || send_frame(sv[0], &r.start)) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 ||
+	    send_frame(sv[0], &r.start)) {
 		cm_err_set(&err, -EIO, "cannot hand the configuration to hvcore");
 		return hvctl_fail(h, &err);
 	}

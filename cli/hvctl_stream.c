@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvctl_stream.c - the verbs that last: console and events --follow. Run an event loop until they end.
+ * hvctl_stream.c - the verbs that last: console and events --follow. Run an event loop until they
+ * end.
  */
 #include "config.h"
 
@@ -57,7 +58,8 @@ static void stream_event(struct px_client *c, const Hv__Event *e, void *arg)
 	if (e->doc[0])
 		json_object_object_add(o, "details", json_tokener_parse(e->doc));
 	if (s->h->json)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		hvctl_show_event(o);
 	fflush(stdout);

@@ -18,7 +18,8 @@ static bool progress_shown;
 static const char *str(struct json_object *o, const char *key)
 {
 	struct json_object *v;
-	const char *s = json_object_object_get_ex(o, key, &v) && v ? json_object_get_string(v) : NULL;
+	const char *s =
+		json_object_object_get_ex(o, key, &v) && v ? json_object_get_string(v) : NULL;
 
 	return s ? s : "";
 }
@@ -75,7 +76,8 @@ void hvctl_show_list(struct json_object *doc)
 		struct json_object *v = json_object_array_get_idx(vms, i);
 
 		printf("%-20s %-12s %-12s %10s %5" PRIu64 "%s%s\n", str(v, "name"), str(v, "state"),
-		       *str(v, "node") ? str(v, "node") : "-", size_text(u64(v, "memory_bytes"), size), u64(v, "cpus"),
+		       *str(v, "node") ? str(v, "node") : "-",
+		       size_text(u64(v, "memory_bytes"), size), u64(v, "cpus"),
 		       *str(v, "failure") ? "  ! " : "", str(v, "failure"));
 	}
 }
@@ -130,7 +132,8 @@ void hvctl_show_why(struct json_object *doc)
 	size_t n;
 	struct json_object *list = array(doc, "reasons", &n);
 
-	printf("%s is %s%s%s\n", str(doc, "name"), str(doc, "state"), *str(doc, "node") ? " on " : "", str(doc, "node"));
+	printf("%s is %s%s%s\n", str(doc, "name"), str(doc, "state"),
+	       *str(doc, "node") ? " on " : "", str(doc, "node"));
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *r = json_object_array_get_idx(list, i);
 
@@ -148,8 +151,11 @@ void hvctl_show_nodes(struct json_object *doc)
 		struct json_object *v = json_object_array_get_idx(list, i);
 		struct json_object *dc;
 
-		printf("%-16s %-12s %5" PRIu64 "  %s%s\n", str(v, "name"), str(v, "state"), u64(v, "vms"), str(v, "address"),
-		       json_object_object_get_ex(v, "dc", &dc) && json_object_get_boolean(dc) ? "  (DC)" : "");
+		printf("%-16s %-12s %5" PRIu64 "  %s%s\n", str(v, "name"), str(v, "state"),
+		       u64(v, "vms"), str(v, "address"),
+		       json_object_object_get_ex(v, "dc", &dc) && json_object_get_boolean(dc)
+			       ? "  (DC)"
+			       : "");
 	}
 }
 
@@ -157,15 +163,21 @@ void hvctl_show_status(struct json_object *doc)
 {
 	struct json_object *v;
 
-	printf("mode: %s, asked node: %s, release %s\n", str(doc, "mode"), str(doc, "node"), str(doc, "release"));
+	printf("mode: %s, asked node: %s, release %s\n", str(doc, "mode"), str(doc, "node"),
+	       str(doc, "release"));
 	if (strcmp(str(doc, "mode"), "cluster") != 0)
 		return;
-	printf("quorum: %s\n", json_object_object_get_ex(doc, "quorate", &v) && json_object_get_boolean(v) ? "yes" : "NO");
+	printf("quorum: %s\n",
+	       json_object_object_get_ex(doc, "quorate", &v) && json_object_get_boolean(v) ? "yes"
+											   : "NO");
 	printf("pacemaker: %s\n", *str(doc, "dc") ? str(doc, "dc") : "does not answer");
 	if (json_object_object_get_ex(doc, "fencing", &v))
-		printf("fencing: %s\n", json_object_get_boolean(v) ? "on" : "OFF: a lost node's VMs cannot be started elsewhere");
-	printf("VMs: %" PRIu64 " defined, %" PRIu64 " wanted, %" PRIu64 " running\n", u64(doc, "vms"), u64(doc, "vms_wanted"),
-	       u64(doc, "vms_running"));
+		printf("fencing: %s\n",
+		       json_object_get_boolean(v)
+			       ? "on"
+			       : "OFF: a lost node's VMs cannot be started elsewhere");
+	printf("VMs: %" PRIu64 " defined, %" PRIu64 " wanted, %" PRIu64 " running\n",
+	       u64(doc, "vms"), u64(doc, "vms_wanted"), u64(doc, "vms_running"));
 	hvctl_show_nodes(doc);
 }
 
@@ -192,13 +204,14 @@ void hvctl_show_volume(struct json_object *doc)
 	printf("volume %s on %s\n", str(doc, "name"), str(doc, "url"));
 	if (*str(doc, "protection"))
 		printf("protection: %s\n", str(doc, "protection"));
-	printf("%s, %s free, extents of %s\n", size_text(u64(doc, "size_bytes"), a), size_text(u64(doc, "free_bytes"), b),
+	printf("%s, %s free, extents of %s\n", size_text(u64(doc, "size_bytes"), a),
+	       size_text(u64(doc, "free_bytes"), b),
 	       size_text(u64(doc, "extent_bytes"), (char[24]){0}));
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *v = json_object_array_get_idx(list, i);
 
-		printf("  %-20s %10s, %s allocated\n", str(v, "name"), size_text(u64(v, "size_bytes"), a),
-		       size_text(u64(v, "allocated_bytes"), b));
+		printf("  %-20s %10s, %s allocated\n", str(v, "name"),
+		       size_text(u64(v, "size_bytes"), a), size_text(u64(v, "allocated_bytes"), b));
 	}
 }
 
@@ -211,8 +224,10 @@ void hvctl_show_checks(struct json_object *doc)
 		struct json_object *v = json_object_array_get_idx(list, i);
 
 		printf("%-4s %-12s %s\n",
-		       json_object_object_get_ex(v, "ok", &ok) && json_object_get_boolean(ok) ? "ok" : "!!", str(v, "check"),
-		       str(v, "text"));
+		       json_object_object_get_ex(v, "ok", &ok) && json_object_get_boolean(ok)
+			       ? "ok"
+			       : "!!",
+		       str(v, "check"), str(v, "text"));
 	}
 }
 
@@ -225,8 +240,9 @@ void hvctl_show_event(struct json_object *e)
 
 	localtime_r(&s, &tm);
 	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s.%03u %-8s %-8s %-18s %s%s%s\n", when, (unsigned)(ns / 1000000u % 1000u), str(e, "node"), str(e, "severity"),
-	       str(e, "kind"), str(e, "vm"), *str(e, "vm") ? ": " : "", str(e, "text"));
+	printf("%s.%03u %-8s %-8s %-18s %s%s%s\n", when, (unsigned)(ns / 1000000u % 1000u),
+	       str(e, "node"), str(e, "severity"), str(e, "kind"), str(e, "vm"),
+	       *str(e, "vm") ? ": " : "", str(e, "text"));
 }
 
 void hvctl_show_events(struct json_object *doc)
@@ -241,7 +257,8 @@ void hvctl_show_events(struct json_object *doc)
 void hvctl_show_started(struct json_object *doc)
 {
 	if (*str(doc, "name"))
-		printf("%s is %s%s%s\n", str(doc, "name"), str(doc, "state"), *str(doc, "node") ? " on " : "", str(doc, "node"));
+		printf("%s is %s%s%s\n", str(doc, "name"), str(doc, "state"),
+		       *str(doc, "node") ? " on " : "", str(doc, "node"));
 	else
 		printf("%s\n", str(doc, "state"));
 }
@@ -261,12 +278,13 @@ void hvctl_show_migrated(struct json_object *doc)
 			hvctl_show_tree(doc);
 		return;
 	}
-	printf("moved in %.0f ms, blackout %.1f ms, %s sent", number(doc, "total_ms"), number(doc, "blackout_ms"),
-	       size_text(u64(doc, "bytes"), size));
+	printf("moved in %.0f ms, blackout %.1f ms, %s sent", number(doc, "total_ms"),
+	       number(doc, "blackout_ms"), size_text(u64(doc, "bytes"), size));
 	if (u64(doc, "rounds"))
 		printf(", %" PRIu64 " rounds", u64(doc, "rounds"));
 	putchar('\n');
-	if (json_object_object_get_ex(doc, "phases", &phases) && json_object_is_type(phases, json_type_object)) {
+	if (json_object_object_get_ex(doc, "phases", &phases) &&
+	    json_object_is_type(phases, json_type_object)) {
 		json_object_object_foreach(phases, key, v)
 		{
 			printf("  %-24s %8.2f ms\n", key, json_object_get_double(v));
@@ -283,8 +301,10 @@ void hvctl_show_progress(struct json_object *doc)
 	if (*str(doc, "waiting"))
 		fprintf(stderr, "waiting: %s", str(doc, "waiting"));
 	else if (*str(doc, "phase"))
-		fprintf(stderr, "%s: round %" PRIu64 ", %s sent, %s left, forecast blackout %.0f ms", str(doc, "phase"),
-			u64(doc, "round"), size_text(u64(doc, "sent_bytes"), a), size_text(u64(doc, "remaining_bytes"), b),
+		fprintf(stderr,
+			"%s: round %" PRIu64 ", %s sent, %s left, forecast blackout %.0f ms",
+			str(doc, "phase"), u64(doc, "round"), size_text(u64(doc, "sent_bytes"), a),
+			size_text(u64(doc, "remaining_bytes"), b),
 			number(doc, "forecast_blackout_ms"));
 	else
 		fprintf(stderr, "%s", json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN));

@@ -21,9 +21,9 @@
 #include "common/cm_log.h"
 
 #define AGENT_PICTURE_MS 2000u
-#define AGENT_PEERS_MS   1000u
+#define AGENT_PEERS_MS	 1000u
 
-/* --- membership ---------------------------------------------------------------------------------------- */
+/* --- membership ---------------------------------------------------------- */
 
 const char *clu__agent_address(const char *node, void *arg)
 {
@@ -57,11 +57,14 @@ int clu__agent_need_quorum(struct clu_agent *a, struct cm_err *err)
 	if (!a->pcmk)
 		return 0;
 	if (!clu_corosync_is_up(a->corosync))
-		return cm_err_set(err, CM_E_NO_CLUSTER, "corosync does not run on node %s", a->node);
+		return cm_err_set(err, CM_E_NO_CLUSTER, "corosync does not run on node %s",
+				  a->node);
 	if (!clu_corosync_is_quorate(a->corosync))
-		return cm_err_set(err, CM_E_NO_QUORUM, "node %s is in a partition without quorum", a->node);
+		return cm_err_set(err, CM_E_NO_QUORUM, "node %s is in a partition without quorum",
+				  a->node);
 	if (!clu_pcmk_picture(a->pcmk))
-		return cm_err_set(err, CM_E_NO_CLUSTER, "pacemaker does not answer on node %s (yet)", a->node);
+		return cm_err_set(err, CM_E_NO_CLUSTER,
+				  "pacemaker does not answer on node %s (yet)", a->node);
 	return 0;
 }
 
@@ -70,7 +73,8 @@ static void agent_note_lost(struct clu_agent *a, const char *name)
 	char node[64];
 	unsigned i;
 
-	snprintf(node, sizeof node, "%s", name); /* name lies in the table that is about to change */
+	snprintf(node, sizeof node, "%s",
+		 name); /* name lies in the table that is about to change */
 	for (i = 0; i < a->n_lost; i++)
 		if (strcmp(a->lost[i].node, node) == 0)
 			break;
@@ -80,7 +84,8 @@ static void agent_note_lost(struct clu_agent *a, const char *name)
 		a->n_lost++;
 	memcpy(a->lost[i].node, node, sizeof node);
 	a->lost[i].wall_s = cm_wall_ns() / CM_NS_PER_S;
-	clu_event(a->events, "warning", "node-lost", NULL, NULL, "node %s left the membership", node);
+	clu_event(a->events, "warning", "node-lost", NULL, NULL, "node %s left the membership",
+		  node);
 	if (a->peers)
 		clu_peers_lost(a->peers, node);
 	clu__move_node_lost(a, node);
@@ -109,7 +114,8 @@ static void agent_quorum(bool quorate, const uint32_t *ids, size_t n, void *arg)
 	}
 	for (unsigned j = 0; j < n_now; j++)
 		if (!clu__agent_is_member(a, now[j]))
-			clu_event(a->events, "notice", "node-joined", NULL, NULL, "node %s is a member", now[j]);
+			clu_event(a->events, "notice", "node-joined", NULL, NULL,
+				  "node %s is a member", now[j]);
 	memcpy(a->member_name, now, sizeof now);
 	a->n_member = n_now;
 	if (quorate != a->quorate)
@@ -121,7 +127,8 @@ static void agent_quorum(bool quorate, const uint32_t *ids, size_t n, void *arg)
 static void agent_corosync_up(void *arg)
 {
 	struct clu_agent *a = arg;
-	const struct clu_corosync_node *n = clu_corosync_find_id(a->corosync, clu_corosync_local_id(a->corosync));
+	const struct clu_corosync_node *n =
+		clu_corosync_find_id(a->corosync, clu_corosync_local_id(a->corosync));
 
 	if (n && !a->conf->node[0] && strcmp(n->name, a->node) != 0) {
 		snprintf(a->node, sizeof a->node, "%s", n->name);
@@ -158,7 +165,7 @@ static void agent_pcmk_lost(const struct cm_err *err, void *arg)
 
 static const struct clu_pcmk_ops pcmk_ops = {.picture = agent_picture, .lost = agent_pcmk_lost};
 
-/* --- VMs of this node ----------------------------------------------------------------------------------- */
+/* --- VMs of this node ---------------------------------------------------- */
 
 static void reclaim_done(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
@@ -192,14 +199,17 @@ static void agent_vm_gone(struct clu_vm *vm, bool clean, void *arg)
 	struct clu_agent *a = arg;
 	Hv__VmConfig *c;
 
-	clu_event(a->events, clean ? "notice" : "error", clean ? "vm-stopped" : "vm-died", clu_vm_name(vm), NULL,
-		  clean ? "hvcore (pid %d) ended" : "hvcore (pid %d) died without letting go of the VM",
+	clu_event(a->events, clean ? "notice" : "error", clean ? "vm-stopped" : "vm-died",
+		  clu_vm_name(vm), NULL,
+		  clean ? "hvcore (pid %d) ended"
+			: "hvcore (pid %d) died without letting go of the VM",
 		  (int)clu_vm_pid(vm));
 	clu__move_vm_gone(a, clu_vm_name(vm));
 	/* Let go of what a dead process held, so that any node can start the VM at once. */
 	if (!clean && clu__store_vm(a, clu_vm_name(vm), &c, NULL) == 0) {
 		if (c->lease[0])
-			clu__start_vm(a, CLU__START_RELEASE, c, NULL, NULL, NULL, 10000, NULL, reclaim_done, a);
+			clu__start_vm(a, CLU__START_RELEASE, c, NULL, NULL, NULL, 10000, NULL,
+				      reclaim_done, a);
 		hv__vm_config__free_unpacked(c, NULL);
 	}
 	if (!clean)
@@ -215,26 +225,29 @@ static void agent_vm_event(struct clu_vm *vm, const Hv__Event *e, void *arg)
 	if (strcmp(e->kind, "state") == 0)
 		cm_info("vm=%s: %s", clu_vm_name(vm), e->text);
 	else
-		clu_event(a->events, e->severity[0] ? e->severity : "notice", e->kind, clu_vm_name(vm), e->doc, "%s",
-			  e->text);
+		clu_event(a->events, e->severity[0] ? e->severity : "notice", e->kind,
+			  clu_vm_name(vm), e->doc, "%s", e->text);
 }
 
 static const struct clu_super_ops super_ops = {.gone = agent_vm_gone, .event = agent_vm_event};
 
-/* --- peers ------------------------------------------------------------------------------------------------- */
+/* --- peers --------------------------------------------------------------- */
 
 /* Our address is known once corosync told the node list: until then try again. */
 static void agent_peers_try(struct cm_timer *t, void *arg)
 {
 	struct clu_agent *a = arg;
-	const char *address = a->conf->peer_address[0] ? a->conf->peer_address : clu__agent_address(a->node, a);
+	const char *address =
+		a->conf->peer_address[0] ? a->conf->peer_address : clu__agent_address(a->node, a);
 	struct cm_err err = CM_ERR_INIT;
 
 	if (address)
-		a->peers = clu_peers_new(a->loop, a->tls, &a->self, address, (uint16_t)a->conf->peer_port,
-					 clu__conn_accept_peer, clu__agent_address, a, &err);
+		a->peers = clu_peers_new(a->loop, a->tls, &a->self, address,
+					 (uint16_t)a->conf->peer_port, clu__conn_accept_peer,
+					 clu__agent_address, a, &err);
 	if (a->peers) {
-		cm_notice("agents of other nodes reach us at %s port %u", address, a->conf->peer_port);
+		cm_notice("agents of other nodes reach us at %s port %u", address,
+			  a->conf->peer_port);
 		return;
 	}
 	if (err.code)
@@ -242,7 +255,7 @@ static void agent_peers_try(struct cm_timer *t, void *arg)
 	cm_timer_arm_ms(t, AGENT_PEERS_MS);
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------- */
 
 static int agent_dir(const char *base, const char *sub, struct cm_err *err)
 {
@@ -277,7 +290,8 @@ static int agent_identity(struct clu_agent *a, struct cm_err *err)
 	if (a->conf->node[0])
 		snprintf(a->node, sizeof a->node, "%s", a->conf->node);
 	else if (gethostname(a->node, sizeof a->node) < 0 || !a->node[0])
-		return cm_err_set(err, CM_E_BAD_VALUE, "this host has no name: set node = NAME in hvcluster.conf");
+		return cm_err_set(err, CM_E_BAD_VALUE,
+				  "this host has no name: set node = NAME in hvcluster.conf");
 	a->node[sizeof a->node - 1] = '\0';
 	a->self = (struct px_self){.program = "hvclusterd", .node = a->node};
 	a->started_wall_s = cm_wall_ns() / CM_NS_PER_S;
@@ -321,7 +335,8 @@ static void agent_adopted(void *arg)
 	cm_notice("ready on %s", path);
 }
 
-struct clu_agent *clu_agent_new(struct cm_loop *loop, const struct clu_conf *conf, struct cm_err *err)
+struct clu_agent *clu_agent_new(struct cm_loop *loop, const struct clu_conf *conf,
+				struct cm_err *err)
 {
 	struct clu_agent *a = calloc(1, sizeof *a);
 

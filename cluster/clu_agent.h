@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_agent.h - hvclusterd: one agent per node. Ties supervisor, adapters, peers and verbs together.
+ * clu_agent.h - hvclusterd: one agent per node. Ties supervisor, adapters, peers and verbs
+ * together.
  *
  * Thread: [loop]. Standalone (no corosync, no pacemaker) runs the same code without the adapters.
  */
@@ -13,7 +14,8 @@
 struct clu_agent;
 
 /* conf is borrowed. Starts listening; adapters connect in the background. */
-struct clu_agent *clu_agent_new(struct cm_loop *loop, const struct clu_conf *conf, struct cm_err *err);
+struct clu_agent *clu_agent_new(struct cm_loop *loop, const struct clu_conf *conf,
+				struct cm_err *err);
 void clu_agent_free(struct clu_agent *a); /* VMs live on */
 
 #endif

@@ -57,38 +57,42 @@ struct clu_agent {
 	bool quorate;
 };
 
-/* --- clu_agent.c -------------------------------------------------------------------------------------- */
+/* --- clu_agent.c --------------------------------------------------------- */
 /* The node list's address of a node; NULL. */
 const char *clu__agent_address(const char *node, void *agent);
 bool clu__agent_is_member(struct clu_agent *a, const char *node);
-/* Wall clock second at which node was seen to leave; the agent's own start if it was never a member since. */
+/* Wall clock second at which node was seen to leave; the agent's own start if it was never a member
+ * since. */
 uint64_t clu__agent_lost_wall_s(struct clu_agent *a, const char *node);
 /* Refuses work that needs quorum: CM_E_NO_QUORUM or CM_E_NO_CLUSTER; 0 when standalone. */
 int clu__agent_need_quorum(struct clu_agent *a, struct cm_err *err);
 
-/* --- clu_conn.c: connections and the tables of verbs ---------------------------------------------------- */
+/* --- clu_conn.c: connections and the tables of verbs --------------------- */
 void clu__conn_accept(struct px_server *s, int fd, void *agent);
 void clu__conn_accept_peer(struct px_server *s, int fd, void *agent);
 void clu__conns_free(struct clu_agent *a);
 /* A new picture came (or none can be had): questions that waited for it are answered. */
 void clu__conns_fresh(struct clu_agent *a);
 
-/* --- clu_store.c: configurations and volumes, in pacemaker or (standalone) in files ---------------------- */
+/* --- clu_store.c: configurations and volumes, in pacemaker or (standalone) in files --- */
 /* The VM's configuration as the administrator gave it (new object), or CM_E_NO_VM. */
 int clu__store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struct cm_err *err);
 /* URL of a volume, CM_E_NO_DISK. */
-int clu__store_volume(struct clu_agent *a, const char *volume, char *url, size_t cap, struct cm_err *err);
-void clu__store_each_volume(struct clu_agent *a, void (*fn)(const char *name, const char *url, void *arg),
-			    void *arg);
-void clu__store_set_volume(struct clu_agent *a, const char *volume, const char *url, clu_pcmk_done_fn done,
-			   void *arg);
-int clu__store_save_vm(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err); /* standalone */
-int clu__store_drop_vm(struct clu_agent *a, const char *vm, struct cm_err *err);        /* standalone */
-void clu__store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg); /* standalone */
+int clu__store_volume(struct clu_agent *a, const char *volume, char *url, size_t cap,
+		      struct cm_err *err);
+void clu__store_each_volume(struct clu_agent *a,
+			    void (*fn)(const char *name, const char *url, void *arg), void *arg);
+void clu__store_set_volume(struct clu_agent *a, const char *volume, const char *url,
+			   clu_pcmk_done_fn done, void *arg);
+int clu__store_save_vm(struct clu_agent *a, const Hv__VmConfig *c,
+		       struct cm_err *err);					 /* standalone */
+int clu__store_drop_vm(struct clu_agent *a, const char *vm, struct cm_err *err); /* standalone */
+void clu__store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
+			void *arg); /* standalone */
 /* VOLUME/DISK and volume names become URLs that hvcore can open (in place). */
 int clu__store_resolve(struct clu_agent *a, Hv__VmConfig *c, struct cm_err *err);
 
-/* --- clu_proof.c: why the last owner is surely gone ------------------------------------------------------ */
+/* --- clu_proof.c: why the last owner is surely gone ---------------------- */
 /* What hvcore told about the block that it may not take. */
 struct clu__owner {
 	char vm[64], vm_uuid[37];
@@ -98,18 +102,21 @@ struct clu__owner {
 };
 int clu__owner_parse(const char *vm, const char *vm_uuid, const char *doc, struct clu__owner *out);
 struct clu__proof_search;
-/* proof: borrowed, NULL if none was found (err). released: the block was let go instead: just start again. */
-typedef void (*clu__proof_fn)(const Hv__Proof *proof, bool released, const struct cm_err *err, void *arg);
+/* proof: borrowed, NULL if none was found (err). released: the block was let go instead: just start
+ * again. */
+typedef void (*clu__proof_fn)(const Hv__Proof *proof, bool released, const struct cm_err *err,
+			      void *arg);
 /* Looks again and again until deadline_ns; waiting(text) is told what it waits for. */
 struct clu__proof_search *clu__proof_find(struct clu_agent *a, const struct clu__owner *owner,
 					  const Hv__VmConfig *config, uint64_t deadline_ns,
-					  void (*waiting)(const char *text, void *arg), clu__proof_fn done, void *arg);
+					  void (*waiting)(const char *text, void *arg),
+					  clu__proof_fn done, void *arg);
 void clu__proof_cancel(struct clu__proof_search *s);
 
-/* --- clu_start.c: starting a VM on this node ------------------------------------------------------------- */
+/* --- clu_start.c: starting a VM on this node ----------------------------- */
 enum clu__start_mode {
 	CLU__START_NONE = 0,
-	CLU__START_RUN,      /* cold boot */
+	CLU__START_RUN,	     /* cold boot */
 	CLU__START_INCOMING, /* land a migration */
 	CLU__START_RELEASE,  /* take the block from a process that is proven gone, and free it */
 };
@@ -117,16 +124,17 @@ struct clu__start;
 /* r: hvcore's own word (may be NULL on errors). */
 typedef void (*clu__start_fn)(const Hv__Reply *r, const struct cm_err *err, void *arg);
 /* ticket: for INCOMING. config is copied. progress (may be NULL): what it waits for. */
-struct clu__start *clu__start_vm(struct clu_agent *a, enum clu__start_mode mode, const Hv__VmConfig *config,
-				 const Hv__Ticket *ticket, const Hv__Proof *proof, const char *image,
-				 unsigned timeout_ms, void (*progress)(const char *text, void *arg),
-				 clu__start_fn done, void *arg);
+struct clu__start *clu__start_vm(struct clu_agent *a, enum clu__start_mode mode,
+				 const Hv__VmConfig *config, const Hv__Ticket *ticket,
+				 const Hv__Proof *proof, const char *image, unsigned timeout_ms,
+				 void (*progress)(const char *text, void *arg), clu__start_fn done,
+				 void *arg);
 void clu__start_forget(struct clu__start *s); /* its callbacks will not come any more; it goes on */
 /* Memory that a new VM may take here. */
 uint64_t clu__host_free_bytes(struct clu_agent *a);
 uint64_t clu__host_total_bytes(void);
 
-/* --- clu_move.c, clu_move_verb.c, clu_land.c: migrations ------------------------------------------------------ */
+/* --- clu_move.c, clu_move_verb.c, clu_land.c: migrations ----------------- */
 void clu__verb_migrate(struct px_req *q, void *agent);
 void clu__verb_migrate_cancel(struct px_req *q, void *agent);
 void clu__verb_local_migrate_to(struct px_req *q, void *agent);
@@ -140,8 +148,9 @@ void clu__move_node_lost(struct clu_agent *a, const char *node);
 struct json_object *clu__move_doc(struct clu_agent *a, const char *vm); /* NULL: none under way */
 const struct cm_fsm_def *clu__move_fsm(void);
 
-/* --- clu_verb_vm.c ------------------------------------------------------------------------------------------- */
-/* Where a VM is active, as far as we know: our own table first, then pacemaker's picture. "" nowhere. */
+/* --- clu_verb_vm.c ------------------------------------------------------- */
+/* Where a VM is active, as far as we know: our own table first, then pacemaker's picture. ""
+ * nowhere. */
 const char *clu__vm_node(struct clu_agent *a, const char *vm);
 void clu__verb_list(struct px_req *q, void *agent);
 void clu__verb_show(struct px_req *q, void *agent);
@@ -150,7 +159,8 @@ void clu__verb_create(struct px_req *q, void *agent);
 void clu__verb_delete(struct px_req *q, void *agent);
 void clu__verb_start(struct px_req *q, void *agent);
 void clu__verb_stop(struct px_req *q, void *agent);
-void clu__verb_core(struct px_req *q, void *agent); /* pause, resume, reset, ...: handed to the VM's hvcore */
+void clu__verb_core(struct px_req *q,
+		    void *agent); /* pause, resume, reset, ...: handed to the VM's hvcore */
 void clu__verb_console(struct px_req *q, void *agent);
 void clu__console_input(struct px_chan *from, const Hv__Data *d); /* typed by an operator */
 void clu__verb_local_start(struct px_req *q, void *agent);
@@ -161,7 +171,7 @@ void clu__verb_peer_reclaim(struct px_req *q, void *agent);
 /* Sends the request on to the agent of node and relays its replies. */
 void clu__forward(struct clu_agent *a, const char *node, struct px_req *q);
 
-/* --- clu_verb_cluster.c ---------------------------------------------------------------------------------------- */
+/* --- clu_verb_cluster.c -------------------------------------------------- */
 void clu__verb_node_list(struct px_req *q, void *agent);
 void clu__verb_node_show(struct px_req *q, void *agent);
 void clu__verb_node_drain(struct px_req *q, void *agent);
@@ -170,13 +180,15 @@ void clu__verb_cluster_status(struct px_req *q, void *agent);
 void clu__verb_events(struct px_req *q, void *agent);
 void clu__verb_host_check(struct px_req *q, void *agent);
 
-/* --- clu_verb_volume.c ------------------------------------------------------------------------------------------ */
-void clu__verb_volume(struct px_req *q, void *agent); /* volume-create, -list, -show, -check; disk-* */
+/* --- clu_verb_volume.c --------------------------------------------------- */
+void clu__verb_volume(struct px_req *q,
+		      void *agent); /* volume-create, -list, -show, -check; disk-* */
 
 /* A finished JSON object as the request's answer; takes o. */
 static inline void clu__answer(struct px_req *q, struct json_object *o)
 {
-	px_req_ok(q, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	px_req_ok(q, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 }
 static inline void clu__add_str(struct json_object *o, const char *key, const char *value)

@@ -14,6 +14,7 @@
 
 enum conf_kind { CONF_NONE, CONF_STRING, CONF_NUMBER, CONF_BOOL };
 
+// clang-format off
 static const struct conf_key {
 	const char *name;
 	enum conf_kind kind;
@@ -29,6 +30,7 @@ static const struct conf_key {
 #undef N
 #undef B
 };
+// clang-format on
 
 void clu_conf_default(struct clu_conf *c)
 {
@@ -44,7 +46,8 @@ void clu_conf_default(struct clu_conf *c)
 	c->reserve_mb = 256;
 }
 
-static int conf_value(struct clu_conf *c, const struct conf_key *k, const char *v, struct cm_err *err)
+static int conf_value(struct clu_conf *c, const struct conf_key *k, const char *v,
+		      struct cm_err *err)
 {
 	char *field = (char *)c + k->offset, *end;
 	unsigned long n;
@@ -52,7 +55,8 @@ static int conf_value(struct clu_conf *c, const struct conf_key *k, const char *
 	switch (k->kind) {
 	case CONF_STRING:
 		if (strlen(v) >= k->size)
-			return cm_err_set(err, CM_E_BAD_VALUE, "%s: longer than %zu characters", k->name, k->size - 1);
+			return cm_err_set(err, CM_E_BAD_VALUE, "%s: longer than %zu characters",
+					  k->name, k->size - 1);
 		strcpy(field, v);
 		return 0;
 	case CONF_NUMBER:
@@ -63,7 +67,8 @@ static int conf_value(struct clu_conf *c, const struct conf_key *k, const char *
 		return 0;
 	case CONF_BOOL:
 		if (strcmp(v, "yes") && strcmp(v, "no"))
-			return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not yes or no", k->name, v);
+			return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not yes or no", k->name,
+					  v);
 		*(bool *)field = v[0] == 'y';
 		return 0;
 	case CONF_NONE:
@@ -103,7 +108,8 @@ static int conf_line(struct clu_conf *c, char *line, struct cm_err *err)
 	return cm_err_set(err, CM_E_BAD_VALUE, "unknown key '%s'", key);
 }
 
-int clu_conf_parse(const char *text, size_t len, const char *name, struct clu_conf *c, struct cm_err *err)
+int clu_conf_parse(const char *text, size_t len, const char *name, struct clu_conf *c,
+		   struct cm_err *err)
 {
 	unsigned lineno = 0;
 	size_t at = 0;
@@ -116,7 +122,8 @@ int clu_conf_parse(const char *text, size_t len, const char *name, struct clu_co
 
 		lineno++;
 		if (n >= sizeof line || memchr(text + at, '\0', n))
-			return cm_err_set(err, CM_E_BAD_VALUE, "%s line %u: too long or not text", name, lineno);
+			return cm_err_set(err, CM_E_BAD_VALUE, "%s line %u: too long or not text",
+					  name, lineno);
 		memcpy(line, text + at, n);
 		line[n] = '\0';
 		rc = conf_line(c, line, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_console.c - relays a VM's console between an operator and the VM's hvcore, here or (through the
- * agent there) on another node. The bytes pass unread.
+ * clu_console.c - relays a VM's console between an operator and the VM's hvcore, here or (through
+ * the agent there) on another node. The bytes pass unread.
  */
 #include "config.h"
 
@@ -15,8 +15,8 @@
 struct relay {
 	struct relay *next;
 	struct clu_agent *agent;
-	struct px_req *q;         /* the operator's request; NULL once it is gone */
-	struct px_client *core;   /* our own connection to hvcore or the peer */
+	struct px_req *q;	/* the operator's request; NULL once it is gone */
+	struct px_client *core; /* our own connection to hvcore or the peer */
 	uint32_t remote_id;
 };
 
@@ -116,8 +116,9 @@ void clu__verb_console(struct px_req *q, void *agent)
 		clu_vm_socket(a->conf, q->msg->vm, path, sizeof path);
 		k->core = px_client_unix(a->loop, path, &a->self, &ops, k, &err);
 	} else {
-		k->core = px_client_tls(a->loop, clu__agent_address(node, a), (uint16_t)a->conf->peer_port, a->tls,
-					node, &a->self, &ops, k, &err);
+		k->core = px_client_tls(a->loop, clu__agent_address(node, a),
+					(uint16_t)a->conf->peer_port, a->tls, node, &a->self, &ops,
+					k, &err);
 	}
 	if (!k->core) {
 		px_req_fail(q, &err);

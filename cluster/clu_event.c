@@ -14,7 +14,7 @@
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 
-#define EVENTS_KEPT      1024u
+#define EVENTS_KEPT	 1024u
 #define EVENTS_FOLLOWERS 64u
 
 struct clu_events {
@@ -59,8 +59,8 @@ static enum cm_log_level event_level(const char *severity)
 	return strcmp(severity, "warning") == 0 ? CM_LOG_WARNING : CM_LOG_NOTICE;
 }
 
-void clu_event(struct clu_events *e, const char *severity, const char *kind, const char *vm, const char *doc,
-	       const char *fmt, ...)
+void clu_event(struct clu_events *e, const char *severity, const char *kind, const char *vm,
+	       const char *doc, const char *fmt, ...)
 {
 	Hv__Event *ev = malloc(sizeof *ev), **slot = &e->ring[e->next % EVENTS_KEPT];
 	char text[512];
@@ -82,7 +82,8 @@ void clu_event(struct clu_events *e, const char *severity, const char *kind, con
 	if (*slot)
 		hv__event__free_unpacked(*slot, NULL);
 	*slot = ev;
-	cm_log(event_level(severity), "%s%s%s%s", vm ? "vm=" : "", vm ? vm : "", vm ? ": " : "", text);
+	cm_log(event_level(severity), "%s%s%s%s", vm ? "vm=" : "", vm ? vm : "", vm ? ": " : "",
+	       text);
 	for (size_t i = 0; i < EVENTS_FOLLOWERS; i++)
 		if (e->follower[i])
 			px_chan_send(e->follower[i], PX_EVENT, ev);

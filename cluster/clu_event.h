@@ -15,9 +15,10 @@ struct clu_events;
 struct clu_events *clu_events_new(const char *node);
 void clu_events_free(struct clu_events *e);
 /* severity: "notice", "warning", "error"; also logged at that level. doc: JSON or NULL. */
-void clu_event(struct clu_events *e, const char *severity, const char *kind, const char *vm, const char *doc,
-	       const char *fmt, ...) cm_printf(6, 7);
-/* Sends what is kept (since seq, 0 all) to a channel, then everything new until it is unfollowed. */
+void clu_event(struct clu_events *e, const char *severity, const char *kind, const char *vm,
+	       const char *doc, const char *fmt, ...) cm_printf(6, 7);
+/* Sends what is kept (since seq, 0 all) to a channel, then everything new until it is unfollowed.
+ */
 void clu_events_follow(struct clu_events *e, struct px_chan *c);
 void clu_events_unfollow(struct clu_events *e, struct px_chan *c);
 /* Calls fn for every kept event, oldest first. */

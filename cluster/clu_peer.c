@@ -30,14 +30,19 @@ struct clu_peers {
 	struct peer *peers;
 };
 
-struct clu_peers *clu_peers_new(struct cm_loop *loop, struct px_tls *tls, const struct px_self *self,
-				const char *address, uint16_t port, px_accept_fn accept,
-				clu_address_fn address_of, void *arg, struct cm_err *err)
+struct clu_peers *clu_peers_new(struct cm_loop *loop, struct px_tls *tls,
+				const struct px_self *self, const char *address, uint16_t port,
+				px_accept_fn accept, clu_address_fn address_of, void *arg,
+				struct cm_err *err)
 {
 	struct clu_peers *p = calloc(1, sizeof *p);
 
 	CM_ASSERT(p);
-	*p = (struct clu_peers){.loop = loop, .tls = tls, .self = self, .port = port, .address_of = address_of,
+	*p = (struct clu_peers){.loop = loop,
+				.tls = tls,
+				.self = self,
+				.port = port,
+				.address_of = address_of,
 				.arg = arg};
 	p->server = px_server_tcp(loop, address, port, accept, arg, err);
 	if (!p->server) {
@@ -98,7 +103,8 @@ static int peer_connect(struct peer *q, struct cm_err *err)
 	address = p->address_of(q->node, p->arg);
 	if (!address)
 		return cm_err_set(err, CM_E_NO_NODE, "no node '%s' is configured", q->node);
-	q->client = px_client_tls(p->loop, address, p->port, p->tls, q->node, p->self, &ops, q, err);
+	q->client =
+		px_client_tls(p->loop, address, p->port, p->tls, q->node, p->self, &ops, q, err);
 	return q->client ? 0 : err->code;
 }
 
@@ -137,6 +143,8 @@ void clu_peers_lost(struct clu_peers *p, const char *node)
 {
 	for (struct peer *q = p->peers; q; q = q->next)
 		if (strcmp(q->node, node) == 0 && q->client && px_client_alive(q->client))
-			/* A dead node sends no RST: end it here so that waiting questions fail now. */
-			px_chan_abort(px_client_chan(q->client), CM_E_NODE_OFFLINE, "the node left the cluster");
+			/* A dead node sends no RST: end it here so that waiting questions fail now.
+			 */
+			px_chan_abort(px_client_chan(q->client), CM_E_NODE_OFFLINE,
+				      "the node left the cluster");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_store.c - where configurations live: in pacemaker's CIB (VMs are resources, volumes are cluster-wide
- * properties), or standalone in files "key=value" under the state directory.
+ * clu_store.c - where configurations live: in pacemaker's CIB (VMs are resources, volumes are
+ * cluster-wide properties), or standalone in files "key=value" under the state directory.
  *
  * Parses data of the administrator.
  */
@@ -18,10 +18,10 @@
 #include "cluster/clu_agent_int.h"
 #include "sharedstorage/stor_url.h"
 
-#define STORE_LINE 4608u
+#define STORE_LINE  4608u
 #define VOLUME_PROP "hvcluster-volume-"
 
-/* --- pairs read from a file ---------------------------------------------------------------------------- */
+/* --- pairs read from a file ---------------------------------------------- */
 
 struct pairs {
 	unsigned n;
@@ -70,7 +70,8 @@ static const char *pairs_get(const char *name, void *arg)
 	return NULL;
 }
 
-static void store_path(struct clu_agent *a, const char *kind, const char *name, char *out, size_t cap)
+static void store_path(struct clu_agent *a, const char *kind, const char *name, char *out,
+		       size_t cap)
 {
 	snprintf(out, cap, "%s/%s/%s", a->conf->state_dir, kind, name);
 }
@@ -133,7 +134,8 @@ int clu__store_drop_vm(struct clu_agent *a, const char *vm, struct cm_err *err)
 	return 0;
 }
 
-static int store_load_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struct cm_err *err)
+static int store_load_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out,
+			 struct cm_err *err)
 {
 	struct pairs p;
 	char path[256];
@@ -150,7 +152,8 @@ static int store_load_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out
 	return rc;
 }
 
-void clu__store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg)
+void clu__store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
+			void *arg)
 {
 	char dir[256];
 	struct dirent *e;
@@ -184,7 +187,8 @@ int clu__store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struc
 		return store_load_vm(a, vm, out, err);
 	pic = clu_pcmk_picture(a->pcmk);
 	if (!pic)
-		return cm_err_set(err, CM_E_NO_CLUSTER, "pacemaker does not answer on node %s (yet)", a->node);
+		return cm_err_set(err, CM_E_NO_CLUSTER,
+				  "pacemaker does not answer on node %s (yet)", a->node);
 	v = clu_pcmk_find_vm(pic, vm);
 	if (!v || !v->configured)
 		return cm_err_set(err, CM_E_NO_VM, "no VM '%s' in this cluster", vm);
@@ -192,9 +196,10 @@ int clu__store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struc
 	return clu_vmconf_build(vm, pcmk_get, (void *)(uintptr_t)v, out, err);
 }
 
-/* --- volumes ------------------------------------------------------------------------------------------------ */
+/* --- volumes ------------------------------------------------------------- */
 
-int clu__store_volume(struct clu_agent *a, const char *volume, char *url, size_t cap, struct cm_err *err)
+int clu__store_volume(struct clu_agent *a, const char *volume, char *url, size_t cap,
+		      struct cm_err *err)
 {
 	const char *found = NULL;
 	char key[128], path[256], line[1024] = "";
@@ -219,13 +224,14 @@ int clu__store_volume(struct clu_agent *a, const char *volume, char *url, size_t
 			fclose(f);
 	}
 	if (!found || strlen(found) >= cap)
-		return cm_err_set(err, CM_E_NO_DISK, "no volume '%s': hvctl volume list shows what is there", volume);
+		return cm_err_set(err, CM_E_NO_DISK,
+				  "no volume '%s': hvctl volume list shows what is there", volume);
 	strcpy(url, found);
 	return 0;
 }
 
-void clu__store_each_volume(struct clu_agent *a, void (*fn)(const char *name, const char *url, void *arg),
-			    void *arg)
+void clu__store_each_volume(struct clu_agent *a,
+			    void (*fn)(const char *name, const char *url, void *arg), void *arg)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	char dir[256], url[1024];
@@ -234,13 +240,15 @@ void clu__store_each_volume(struct clu_agent *a, void (*fn)(const char *name, co
 
 	for (size_t i = 0; pic && i < pic->n_properties; i++)
 		if (strncmp(pic->properties[i].name, VOLUME_PROP, strlen(VOLUME_PROP)) == 0)
-			fn(pic->properties[i].name + strlen(VOLUME_PROP), pic->properties[i].value, arg);
+			fn(pic->properties[i].name + strlen(VOLUME_PROP), pic->properties[i].value,
+			   arg);
 	if (a->pcmk)
 		return;
 	snprintf(dir, sizeof dir, "%s/volumes", a->conf->state_dir);
 	d = opendir(dir);
 	while (d && (e = readdir(d)))
-		if (e->d_name[0] != '.' && clu__store_volume(a, e->d_name, url, sizeof url, NULL) == 0)
+		if (e->d_name[0] != '.' &&
+		    clu__store_volume(a, e->d_name, url, sizeof url, NULL) == 0)
 			fn(e->d_name, url, arg);
 	if (d)
 		closedir(d);
@@ -260,8 +268,8 @@ static void set_volume_done(void *arg)
 	free(s);
 }
 
-void clu__store_set_volume(struct clu_agent *a, const char *volume, const char *url, clu_pcmk_done_fn done,
-			   void *arg)
+void clu__store_set_volume(struct clu_agent *a, const char *volume, const char *url,
+			   clu_pcmk_done_fn done, void *arg)
 {
 	char key[128], path[256];
 	struct set_done *s;
@@ -319,6 +327,8 @@ int clu__store_resolve(struct clu_agent *a, Hv__VmConfig *c, struct cm_err *err)
 		rc = resolve_one(a, &c->lease, true, err);
 	if (rc == 0 && !c->lease[0] && a->pcmk)
 		rc = cm_err_set(err, CM_E_SAN_UNSAFE,
-				"VM %s has no ownership block: give it a disk on a volume, or --lease VOLUME", c->name);
+				"VM %s has no ownership block: give it a disk on a volume, or "
+				"--lease VOLUME",
+				c->name);
 	return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_super.c - starts, watches and finds hvcore processes. Parses replies of hvcore (px_chan, and the
- * JSON of its status); never guest or stream bytes.
+ * clu_super.c - starts, watches and finds hvcore processes. Parses replies of hvcore (px_chan, and
+ * the JSON of its status); never guest or stream bytes.
  */
 #include "config.h"
 
@@ -27,7 +27,8 @@
 #include "proto/px_req.h"
 #include "common/cm_log.h"
 
-#define SUPER_START_MS  120000u /* loading a kernel under load; the OCF start time-out is the real limit */
+#define SUPER_START_MS                                                                             \
+	120000u /* loading a kernel under load; the OCF start time-out is the real limit */
 #define SUPER_STATUS_MS 5000u
 
 struct clu_vm {
@@ -70,15 +71,17 @@ void clu_vm_socket(const struct clu_conf *conf, const char *vm, char *out, size_
 	snprintf(out, cap, "%s/vm/%s.sock", conf->run_dir, vm);
 }
 
-/* --- the table ------------------------------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------- */
 
-struct clu_super *clu_super_new(struct cm_loop *loop, const struct clu_conf *conf, const struct px_self *self,
-				struct clu_events *events, const struct clu_super_ops *ops, void *arg)
+struct clu_super *clu_super_new(struct cm_loop *loop, const struct clu_conf *conf,
+				const struct px_self *self, struct clu_events *events,
+				const struct clu_super_ops *ops, void *arg)
 {
 	struct clu_super *s = calloc(1, sizeof *s);
 
 	CM_ASSERT(s);
-	*s = (struct clu_super){.loop = loop, .conf = conf, .self = self, .events = events, .ops = ops, .arg = arg};
+	*s = (struct clu_super){
+		.loop = loop, .conf = conf, .self = self, .events = events, .ops = ops, .arg = arg};
 	return s;
 }
 
@@ -181,7 +184,7 @@ uint64_t clu_vm_memory_bytes(const struct clu_vm *vm)
 	return vm->memory_bytes;
 }
 
-/* --- the control connection --------------------------------------------------------------------------- */
+/* --- the control connection ---------------------------------------------- */
 
 static void core_event(struct px_client *c, const Hv__Event *e, void *arg)
 {
@@ -244,7 +247,8 @@ static void ask_failed(void *arg)
 	free(f);
 }
 
-void clu_vm_ask(struct clu_vm *vm, const char *verb, unsigned timeout_ms, px_answer_fn done, void *arg)
+void clu_vm_ask(struct clu_vm *vm, const char *verb, unsigned timeout_ms, px_answer_fn done,
+		void *arg)
 {
 	struct cm_err err = CM_ERR_INIT;
 	struct px_client *core = clu_vm_core(vm, &err);
@@ -268,7 +272,7 @@ void clu_vm_kill(struct clu_vm *vm)
 		cm_error("cannot kill hvcore of %s: %s", vm->name, strerror(errno));
 }
 
-/* --- its end ----------------------------------------------------------------------------------------------- */
+/* --- its end ------------------------------------------------------------- */
 
 static void vm_start_decided(struct clu_vm *vm, const Hv__Reply *r, const struct cm_err *err)
 {
@@ -294,7 +298,8 @@ static void vm_collect(struct cm_io *io, unsigned events, void *arg)
 	(void)io;
 	(void)events;
 	memset(&si, 0, sizeof si);
-	if (vm->child && waitid(P_PIDFD, (id_t)vm->pidfd, &si, WEXITED | WNOHANG) < 0 && errno != ECHILD)
+	if (vm->child && waitid(P_PIDFD, (id_t)vm->pidfd, &si, WEXITED | WNOHANG) < 0 &&
+	    errno != ECHILD)
 		cm_warning("waitid for %s: %s", vm->name, strerror(errno));
 	if (vm->child && si.si_code == CLD_EXITED && si.si_status == 0)
 		vm->clean = true;
@@ -302,10 +307,13 @@ static void vm_collect(struct cm_io *io, unsigned events, void *arg)
 	unlink(path);
 	if (vm->started) {
 		if (si.si_code == CLD_KILLED || si.si_code == CLD_DUMPED)
-			cm_err_set(&err, CM_E_GUEST_FAILED, "hvcore of %s was killed by signal %d while it started",
+			cm_err_set(&err, CM_E_GUEST_FAILED,
+				   "hvcore of %s was killed by signal %d while it started",
 				   vm->name, si.si_status);
 		else
-			cm_err_set(&err, CM_E_GUEST_FAILED, "hvcore of %s ended (status %d) before it said why; see %s/log/%s.log",
+			cm_err_set(&err, CM_E_GUEST_FAILED,
+				   "hvcore of %s ended (status %d) before it said why; see "
+				   "%s/log/%s.log",
 				   vm->name, si.si_status, s->conf->state_dir, vm->name);
 		vm_start_decided(vm, NULL, &err);
 	} else if (!vm->refused) {
@@ -324,7 +332,7 @@ static int vm_watch(struct clu_vm *vm)
 	return cm_io_want(&vm->exit_io, CM_READ);
 }
 
-/* --- its start ---------------------------------------------------------------------------------------------- */
+/* --- its start ----------------------------------------------------------- */
 
 static void vm_start_read(struct cm_io *io, unsigned events, void *arg)
 {
@@ -373,7 +381,8 @@ static void vm_start_timeout(struct cm_timer *t, void *arg)
 	struct cm_err err = CM_ERR_INIT;
 
 	(void)t;
-	cm_err_set(&err, CM_E_TIMEOUT, "hvcore of %s did not start within %u s", vm->name, SUPER_START_MS / 1000);
+	cm_err_set(&err, CM_E_TIMEOUT, "hvcore of %s did not start within %u s", vm->name,
+		   SUPER_START_MS / 1000);
 	vm_start_decided(vm, NULL, &err);
 	clu_vm_kill(vm);
 }
@@ -409,18 +418,21 @@ struct spawn_fds {
 
 static void fds_close(struct spawn_fds *f)
 {
-	int all[] = {f->start[0], f->start[1], f->control, f->log, f->tap[0], f->tap[1], f->tap[2], f->tap[3]};
+	int all[] = {f->start[0], f->start[1], f->control, f->log,
+		     f->tap[0],	  f->tap[1],   f->tap[2],  f->tap[3]};
 
 	for (size_t i = 0; i < CM_ARRAY_LEN(all); i++)
 		if (all[i] >= 0)
 			close(all[i]);
 }
 
-static int fds_open(struct clu_super *s, Hv__CoreStart *start, struct spawn_fds *f, struct cm_err *err)
+static int fds_open(struct clu_super *s, Hv__CoreStart *start, struct spawn_fds *f,
+		    struct cm_err *err)
 {
 	char path[256];
 
-	*f = (struct spawn_fds){.start = {-1, -1}, .control = -1, .log = -1, .tap = {-1, -1, -1, -1}};
+	*f = (struct spawn_fds){
+		.start = {-1, -1}, .control = -1, .log = -1, .tap = {-1, -1, -1, -1}};
 	for (; f->n_taps < start->vm->n_nets && f->n_taps < 4; f->n_taps++) {
 		Hv__NetConfig *net = start->vm->nets[f->n_taps];
 
@@ -443,7 +455,8 @@ static int fds_open(struct clu_super *s, Hv__CoreStart *start, struct spawn_fds 
 	return 0;
 }
 
-/* In the child: descriptors to their numbers, everything else closed. Only async-signal-safe calls. */
+/* In the child: descriptors to their numbers, everything else closed. Only async-signal-safe calls.
+ */
 static _Noreturn void child_exec(const char *hvcore, const struct spawn_fds *f)
 {
 	char *const argv[] = {(char *)(uintptr_t) "hvcore", NULL};
@@ -492,7 +505,8 @@ static int send_start(int fd, const Hv__CoreStart *start, struct cm_err *err)
 	return rc ? cm_err_set(err, rc, "cannot hand the configuration to hvcore") : 0;
 }
 
-int clu_super_spawn(struct clu_super *s, Hv__CoreStart *start, clu_spawn_fn done, void *arg, struct cm_err *err)
+int clu_super_spawn(struct clu_super *s, Hv__CoreStart *start, clu_spawn_fn done, void *arg,
+		    struct cm_err *err)
 {
 	struct spawn_fds f;
 	struct clu_vm *vm;
@@ -500,9 +514,11 @@ int clu_super_spawn(struct clu_super *s, Hv__CoreStart *start, clu_spawn_fn done
 	int rc;
 
 	if (clu_super_find(s, start->vm->name))
-		return cm_err_set(err, CM_E_VM_STATE, "VM %s has a process on this node already", start->vm->name);
+		return cm_err_set(err, CM_E_VM_STATE, "VM %s has a process on this node already",
+				  start->vm->name);
 	if (access(s->conf->hvcore, X_OK) < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "cannot run %s: %s", s->conf->hvcore, strerror(errno));
+		return cm_err_set(err, CM_E_NO_FILE, "cannot run %s: %s", s->conf->hvcore,
+				  strerror(errno));
 	rc = fds_open(s, start, &f, err);
 	if (rc == 0)
 		rc = send_start(f.start[0], start, err);
@@ -538,7 +554,7 @@ int clu_super_spawn(struct clu_super *s, Hv__CoreStart *start, clu_spawn_fn done
 	return 0;
 }
 
-/* --- after a restart of ours ------------------------------------------------------------------------------ */
+/* --- after a restart of ours --------------------------------------------- */
 
 static void adopt_one_done(struct clu_super *s)
 {
@@ -569,8 +585,8 @@ static void adopt_status(const Hv__Reply *r, const struct cm_err *err, void *arg
 		json_object_put(o);
 	}
 	if (vm->pid > 0 && vm_watch(vm) == 0) {
-		clu_event(s->events, "notice", "vm-found", vm->name, NULL, "found running (pid %d, %s)", (int)vm->pid,
-			  vm->state);
+		clu_event(s->events, "notice", "vm-found", vm->name, NULL,
+			  "found running (pid %d, %s)", (int)vm->pid, vm->state);
 	} else {
 		cm_warning("%s: a socket without a VM that answers: %s", vm->name, err->text);
 		vm_drop(vm);

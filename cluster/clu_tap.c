@@ -31,8 +31,11 @@ static int tap_plug(const char *bridge, const char *tap, struct cm_err *err)
 	snprintf(ifr.ifr_name, sizeof ifr.ifr_name, "%s", bridge);
 	ifr.ifr_ifindex = (int)if_nametoindex(tap);
 	if (ioctl(s, SIOCBRADDIF, &ifr) < 0) {
-		rc = cm_err_set(err, CM_E_DEVICE, "cannot put a tap on bridge '%s': %s%s", bridge, strerror(errno),
-				if_nametoindex(bridge) ? "" : " (make it with: ip link add NAME type bridge)");
+		rc = cm_err_set(err, CM_E_DEVICE, "cannot put a tap on bridge '%s': %s%s", bridge,
+				strerror(errno),
+				if_nametoindex(bridge)
+					? ""
+					: " (make it with: ip link add NAME type bridge)");
 		goto out;
 	}
 	memset(&ifr, 0, sizeof ifr);
@@ -56,13 +59,15 @@ int clu_tap_open(const char *bridge, const char *name_hint, struct cm_err *err)
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
-		return cm_err_set(err, CM_E_DEVICE, "cannot open /dev/net/tun: %s", strerror(errno));
+		return cm_err_set(err, CM_E_DEVICE, "cannot open /dev/net/tun: %s",
+				  strerror(errno));
 	memset(&ifr, 0, sizeof ifr);
 	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	/* The kernel numbers names with %d. */
 	snprintf(ifr.ifr_name, sizeof ifr.ifr_name, "hv%.9s%%d", name_hint);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &size) < 0) {
-		rc = cm_err_set(err, CM_E_DEVICE, "cannot make a tap interface: %s", strerror(errno));
+		rc = cm_err_set(err, CM_E_DEVICE, "cannot make a tap interface: %s",
+				strerror(errno));
 		close(fd);
 		return rc;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_tap.h - tap interfaces for VMs: made here, with privilege, and handed to hvcore by descriptor.
+ * clu_tap.h - tap interfaces for VMs: made here, with privilege, and handed to hvcore by
+ * descriptor.
  *
  * The interface lives as long as a descriptor of it is open. Thread: [any].
  */

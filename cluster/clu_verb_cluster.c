@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_cluster.c - nodes, the cluster as a whole, events, host check. Parses arguments of operators.
+ * clu_verb_cluster.c - nodes, the cluster as a whole, events, host check. Parses arguments of
+ * operators.
  */
 #include "config.h"
 
@@ -21,8 +22,12 @@ static struct json_object *node_row(struct clu_agent *a, const struct clu_pcmk_p
 				    const struct clu_pcmk_node *n)
 {
 	struct json_object *o = json_object_new_object();
-	const char *state = n->unclean ? "unclean" : !n->online ? "offline" : n->pending ? "joining"
-			  : n->maintenance ? "maintenance" : n->standby ? "drained" : "online";
+	const char *state = n->unclean	     ? "unclean"
+			    : !n->online     ? "offline"
+			    : n->pending     ? "joining"
+			    : n->maintenance ? "maintenance"
+			    : n->standby     ? "drained"
+					     : "online";
 	const struct clu_pcmk_fence *f = clu_pcmk_find_fence(pic, n->name, CLU_PCMK_FENCE_OK);
 	unsigned vms = 0;
 
@@ -56,7 +61,8 @@ static const struct clu_pcmk_picture *need_picture(struct clu_agent *a, struct p
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(a->pcmk);
 
 	if (!pic)
-		px_req_failf(q, CM_E_NO_CLUSTER, "pacemaker does not answer on node %s (yet)", a->node);
+		px_req_failf(q, CM_E_NO_CLUSTER, "pacemaker does not answer on node %s (yet)",
+			     a->node);
 	return pic;
 }
 
@@ -106,7 +112,8 @@ void clu__verb_node_show(struct px_req *q, void *agent)
 
 	if (!a->pcmk) {
 		if (strcmp(q->msg->node, a->node) != 0)
-			px_req_failf(q, CM_E_NO_NODE, "this host runs standalone: it knows only node %s", a->node);
+			px_req_failf(q, CM_E_NO_NODE,
+				     "this host runs standalone: it knows only node %s", a->node);
 		else
 			clu__answer(q, self_row(a));
 		return;
@@ -132,7 +139,7 @@ void clu__verb_node_show(struct px_req *q, void *agent)
 	clu_peers_call(a->peers, n->name, &ask.req, NODE_ASK_MS, node_shown, s);
 }
 
-/* --- drain ------------------------------------------------------------------------------------------------ */
+/* --- drain --------------------------------------------------------------- */
 
 struct drain {
 	struct clu_agent *agent;
@@ -168,7 +175,8 @@ static void drain_look(struct cm_timer *t, void *arg)
 		return;
 	}
 	if (cm_now_ns() > d->deadline_ns) {
-		px_req_failf(d->q, CM_E_TIMEOUT, "%u VMs are still on node %s; the drain goes on", left, d->q->msg->node);
+		px_req_failf(d->q, CM_E_TIMEOUT, "%u VMs are still on node %s; the drain goes on",
+			     left, d->q->msg->node);
 		cm_loop_defer(d->agent->loop, drain_free, d);
 	} else {
 		if (left != d->last_left)
@@ -199,7 +207,8 @@ static bool node_verb_ok(struct clu_agent *a, struct px_req *q)
 	struct cm_err err = CM_ERR_INIT;
 
 	if (!a->pcmk)
-		cm_err_set(&err, CM_E_NO_CLUSTER, "this host runs standalone: there is nowhere to move VMs to");
+		cm_err_set(&err, CM_E_NO_CLUSTER,
+			   "this host runs standalone: there is nowhere to move VMs to");
 	else if (clu__agent_need_quorum(a, &err) == 0 && !clu_pcmk_find_node(pic, q->msg->node))
 		cm_err_set(&err, CM_E_NO_NODE, "no node '%s' in this cluster", q->msg->node);
 	if (err.code)
@@ -216,10 +225,13 @@ void clu__verb_node_drain(struct px_req *q, void *agent)
 		return;
 	d = calloc(1, sizeof *d);
 	CM_ASSERT(d);
-	*d = (struct drain){.agent = a, .q = q, .deadline_ns = cm_now_ns() + NODE_DRAIN_MS * CM_NS_PER_MS,
+	*d = (struct drain){.agent = a,
+			    .q = q,
+			    .deadline_ns = cm_now_ns() + NODE_DRAIN_MS * CM_NS_PER_MS,
 			    .last_left = ~0u};
 	cm_timer_init(&d->timer, a->loop, drain_look, d);
-	clu_event(a->events, "notice", "node-drain", NULL, NULL, "node %s is drained: its VMs move away", q->msg->node);
+	clu_event(a->events, "notice", "node-drain", NULL, NULL,
+		  "node %s is drained: its VMs move away", q->msg->node);
 	clu_pcmk_standby(a->pcmk, q->msg->node, true, drain_asked, d);
 }
 
@@ -241,7 +253,7 @@ void clu__verb_node_undrain(struct px_req *q, void *agent)
 		clu_pcmk_standby(a->pcmk, q->msg->node, false, undrained, q);
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------------ */
+/* --- the whole ----------------------------------------------------------- */
 
 void clu__verb_cluster_status(struct px_req *q, void *agent)
 {
@@ -316,9 +328,10 @@ void clu__verb_events(struct px_req *q, void *agent)
 	clu__answer(q, o);
 }
 
-/* --- host check ------------------------------------------------------------------------------------------------- */
+/* --- host check ---------------------------------------------------------- */
 
-static void check_row(struct json_object *list, const char *what, bool ok, const char *fmt, ...) cm_printf(4, 5);
+static void check_row(struct json_object *list, const char *what, bool ok, const char *fmt, ...)
+	cm_printf(4, 5);
 static void check_row(struct json_object *list, const char *what, bool ok, const char *fmt, ...)
 {
 	struct json_object *o = json_object_new_object();
@@ -337,21 +350,30 @@ static void check_row(struct json_object *list, const char *what, bool ok, const
 static void check_cluster(struct clu_agent *a, struct json_object *list)
 {
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(a->pcmk);
-	const struct clu_corosync_node *n = clu_corosync_find_id(a->corosync, clu_corosync_local_id(a->corosync));
+	const struct clu_corosync_node *n =
+		clu_corosync_find_id(a->corosync, clu_corosync_local_id(a->corosync));
 
 	check_row(list, "corosync", clu_corosync_is_up(a->corosync), "%s",
-		  clu_corosync_is_up(a->corosync) ? "connected" : "does not answer: systemctl start corosync");
+		  clu_corosync_is_up(a->corosync) ? "connected"
+						  : "does not answer: systemctl start corosync");
 	check_row(list, "quorum", clu_corosync_is_quorate(a->corosync), "%s",
 		  clu_corosync_is_quorate(a->corosync) ? "this partition has quorum" : "no quorum");
-	check_row(list, "links", n && n->address[1][0], "%s",
-		  n && n->address[1][0] ? "two or more cluster links" : "only one cluster link: one broken cable costs a node; add a ring1_addr");
+	check_row(
+		list, "links", n && n->address[1][0], "%s",
+		n && n->address[1][0]
+			? "two or more cluster links"
+			: "only one cluster link: one broken cable costs a node; add a ring1_addr");
 	check_row(list, "node id", !n || n->id < 0xffff, "%s",
-		  !n || n->id < 0xffff ? "fits into a reservation key" : "above 65534: set a smaller nodeid in corosync.conf");
-	check_row(list, "pacemaker", pic != NULL, "%s", pic ? "answers" : "does not answer: systemctl start pacemaker");
+		  !n || n->id < 0xffff ? "fits into a reservation key"
+				       : "above 65534: set a smaller nodeid in corosync.conf");
+	check_row(list, "pacemaker", pic != NULL, "%s",
+		  pic ? "answers" : "does not answer: systemctl start pacemaker");
 	if (pic)
-		check_row(list, "fencing", pic->stonith_enabled && pic->fence_devices, "stonith-enabled %s, %u fence devices",
+		check_row(list, "fencing", pic->stonith_enabled && pic->fence_devices,
+			  "stonith-enabled %s, %u fence devices",
 			  pic->stonith_enabled ? "true" : "false", pic->fence_devices);
-	check_row(list, "peers", a->peers != NULL, "%s", a->peers ? "other agents can reach this one" : "no listener for other agents");
+	check_row(list, "peers", a->peers != NULL, "%s",
+		  a->peers ? "other agents can reach this one" : "no listener for other agents");
 }
 
 void clu__verb_host_check(struct px_req *q, void *agent)
@@ -361,9 +383,13 @@ void clu__verb_host_check(struct px_req *q, void *agent)
 	bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
 
 	clu__add_str(o, "node", a->node);
-	check_row(list, "kvm", kvm, "%s", kvm ? "/dev/kvm is there" : "no usable /dev/kvm: VMs run on the soft engine, slowly");
+	check_row(list, "kvm", kvm, "%s",
+		  kvm ? "/dev/kvm is there"
+		      : "no usable /dev/kvm: VMs run on the soft engine, slowly");
 	check_row(list, "tun", access("/dev/net/tun", R_OK | W_OK) == 0, "%s",
-		  access("/dev/net/tun", R_OK | W_OK) == 0 ? "/dev/net/tun is there" : "no /dev/net/tun: VMs get no network (modprobe tun)");
+		  access("/dev/net/tun", R_OK | W_OK) == 0
+			  ? "/dev/net/tun is there"
+			  : "no /dev/net/tun: VMs get no network (modprobe tun)");
 	check_row(list, "hvcore", access(a->conf->hvcore, X_OK) == 0, "%s", a->conf->hvcore);
 	check_row(list, "memory", clu__host_free_bytes(a) > 0, "%llu MiB free for VMs",
 		  (unsigned long long)(clu__host_free_bytes(a) >> 20));

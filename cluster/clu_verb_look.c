@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_look.c - list, show and why: what an operator sees of VMs. Makes JSON documents, changes nothing.
+ * clu_verb_look.c - list, show and why: what an operator sees of VMs. Makes JSON documents, changes
+ * nothing.
  */
 #include "config.h"
 
@@ -51,7 +52,8 @@ static const char *vm_state(struct clu_agent *a, const char *name, const struct 
 	return "unknown";
 }
 
-static struct json_object *vm_row(struct clu_agent *a, const Hv__VmConfig *c, const struct clu_pcmk_vm *v)
+static struct json_object *vm_row(struct clu_agent *a, const Hv__VmConfig *c,
+				  const struct clu_pcmk_vm *v)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -91,7 +93,8 @@ void clu__verb_list(struct px_req *q, void *agent)
 	if (a->pcmk && !pic) {
 		json_object_put(l.vms);
 		json_object_put(o);
-		px_req_failf(q, CM_E_NO_CLUSTER, "pacemaker does not answer on node %s (yet)", a->node);
+		px_req_failf(q, CM_E_NO_CLUSTER, "pacemaker does not answer on node %s (yet)",
+			     a->node);
 		return;
 	}
 	for (size_t i = 0; pic && i < pic->n_vms; i++) {
@@ -108,7 +111,7 @@ void clu__verb_list(struct px_req *q, void *agent)
 	clu__answer(q, o);
 }
 
-/* --- show ----------------------------------------------------------------------------------------------- */
+/* --- show ---------------------------------------------------------------- */
 
 struct show {
 	struct clu_agent *agent;
@@ -119,7 +122,8 @@ struct show {
 static void show_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
 	struct show *s = arg;
-	struct json_object *core = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL, *v;
+	struct json_object *core = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL,
+			   *v;
 
 	if (core) {
 		if (json_object_object_get_ex(core, "state", &v))
@@ -171,9 +175,10 @@ void clu__verb_show(struct px_req *q, void *agent)
 	clu_vm_ask(vm, "status", LOOK_ASK_MS, show_core, s);
 }
 
-/* --- why ------------------------------------------------------------------------------------------------- */
+/* --- why ----------------------------------------------------------------- */
 
-static void why_add(struct json_object *list, const char *what, const char *fmt, ...) cm_printf(3, 4);
+static void why_add(struct json_object *list, const char *what, const char *fmt, ...)
+	cm_printf(3, 4);
 static void why_add(struct json_object *list, const char *what, const char *fmt, ...)
 {
 	struct json_object *o = json_object_new_object();
@@ -188,38 +193,50 @@ static void why_add(struct json_object *list, const char *what, const char *fmt,
 	json_object_array_add(list, o);
 }
 
-static void why_cluster(const char *name, const struct clu_pcmk_picture *pic, struct json_object *list)
+static void why_cluster(const char *name, const struct clu_pcmk_picture *pic,
+			struct json_object *list)
 {
 	const struct clu_pcmk_vm *v = clu_pcmk_find_vm(pic, name);
 
 	if (!pic->quorate)
 		why_add(list, "quorum", "this partition has no quorum: nothing is started here");
 	if (!pic->stonith_enabled)
-		why_add(list, "fencing", "fencing is off: a lost node's VMs cannot be started elsewhere");
+		why_add(list, "fencing",
+			"fencing is off: a lost node's VMs cannot be started elsewhere");
 	if (pic->maintenance_mode)
-		why_add(list, "maintenance", "the cluster is in maintenance mode: pacemaker touches nothing");
+		why_add(list, "maintenance",
+			"the cluster is in maintenance mode: pacemaker touches nothing");
 	if (!v)
 		return;
-	why_add(list, "wanted", v->want_started ? "it is wanted running (hvctl start)" : "it is wanted stopped (hvctl stop, or never started)");
+	why_add(list, "wanted",
+		v->want_started ? "it is wanted running (hvctl start)"
+				: "it is wanted stopped (hvctl stop, or never started)");
 	if (v->active)
-		why_add(list, "active", "pacemaker has it %s on node %s", clu_pcmk_role_name(v->role), v->node);
+		why_add(list, "active", "pacemaker has it %s on node %s",
+			clu_pcmk_role_name(v->role), v->node);
 	if (v->failure[0])
 		why_add(list, "failure", "last failure: %s", v->failure);
 	if (v->blocked)
-		why_add(list, "blocked", "pacemaker does not touch it after a failed stop; repair, then hvctl start clears it");
+		why_add(list, "blocked",
+			"pacemaker does not touch it after a failed stop; repair, then hvctl start "
+			"clears it");
 	if (!v->managed)
 		why_add(list, "unmanaged", "pacemaker was told to leave it alone");
 	for (size_t i = 0; i < pic->n_prefs; i++)
 		if (strcmp(pic->prefs[i].vm, name) == 0)
 			why_add(list, "preference", "node %s is preferred %s", pic->prefs[i].node,
-				pic->prefs[i].until_wall_s ? "for a limited time (a migration)" : "for ever (set by somebody else)");
+				pic->prefs[i].until_wall_s ? "for a limited time (a migration)"
+							   : "for ever (set by somebody else)");
 	for (size_t i = 0; i < pic->n_nodes; i++) {
 		const struct clu_pcmk_node *n = &pic->nodes[i];
 
 		if (!n->online || n->standby || n->unclean || n->maintenance || n->pending)
 			why_add(list, "node", "node %s takes no VMs: %s", n->name,
-				n->unclean ? "it is lost and not fenced yet" : !n->online ? "it is offline"
-				: n->standby ? "it is drained (standby)" : n->pending ? "it is still joining" : "maintenance");
+				n->unclean   ? "it is lost and not fenced yet"
+				: !n->online ? "it is offline"
+				: n->standby ? "it is drained (standby)"
+				: n->pending ? "it is still joining"
+					     : "maintenance");
 	}
 }
 
@@ -231,7 +248,8 @@ struct why {
 static void why_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
 	struct why *w = arg;
-	struct json_object *core = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL, *v;
+	struct json_object *core = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL,
+			   *v;
 
 	if (core && json_object_object_get_ex(core, "lease", &v))
 		why_add(w->list, "ownership", "its hvcore says of the ownership block: %s",
@@ -267,12 +285,14 @@ void clu__verb_why(struct px_req *q, void *agent)
 	doc = json_object_new_object();
 	list = json_object_new_array();
 	clu__add_str(doc, "name", q->msg->vm);
-	clu__add_str(doc, "state", vm_state(a, q->msg->vm, pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL));
+	clu__add_str(doc, "state",
+		     vm_state(a, q->msg->vm, pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL));
 	clu__add_str(doc, "node", node);
 	if (pic)
 		why_cluster(q->msg->vm, pic, list);
 	else
-		why_add(list, "standalone", "this host runs standalone: VMs run where they are started");
+		why_add(list, "standalone",
+			"this host runs standalone: VMs run where they are started");
 	json_object_object_add(doc, "reasons", list);
 	vm = clu_super_find(a->super, q->msg->vm);
 	if (!vm) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_volume.c - volumes and their disks. The metadata work of sharedstorage/ is blocking code, so
- * each request gets a thread of its own; the device lives on the loop.
+ * clu_verb_volume.c - volumes and their disks. The metadata work of sharedstorage/ is blocking
+ * code, so each request gets a thread of its own; the device lives on the loop.
  *
  * Parses arguments of operators.
  */
@@ -60,7 +60,7 @@ static void job_end(struct job *j)
 		cm_loop_defer(j->agent->loop, job_free, j);
 }
 
-/* --- the work, on its own thread ------------------------------------------------------------------------ */
+/* --- the work, on its own thread ----------------------------------------- */
 
 static void add_disk(const struct stor_disk_info *d, void *arg)
 {
@@ -160,7 +160,7 @@ static void *job_thread(void *arg)
 	return NULL;
 }
 
-/* --- the shell, on the loop -------------------------------------------------------------------------------- */
+/* --- the shell, on the loop ---------------------------------------------- */
 
 static void job_registered(int code, const struct cm_err *err, void *arg)
 {
@@ -182,7 +182,8 @@ static void job_done_create(void *arg)
 		job_end(j);
 		return;
 	}
-	clu_event(j->agent->events, "notice", "volume-created", NULL, NULL, "volume %s on %s", j->volume, j->url);
+	clu_event(j->agent->events, "notice", "volume-created", NULL, NULL, "volume %s on %s",
+		  j->volume, j->url);
 	clu__store_set_volume(j->agent, j->volume, j->url, job_registered, j);
 }
 
@@ -200,7 +201,8 @@ static void *job_thread_create(void *arg)
 	return NULL;
 }
 
-static void job_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err, void *arg)
+static void job_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err,
+		      void *arg)
 {
 	struct job *j = arg;
 	bool create = strcmp(j->verb, "volume-create") == 0;
@@ -224,8 +226,10 @@ static void job_event(struct stor_dev *dev, enum stor_dev_event ev, const struct
 
 static void job_open(struct job *j)
 {
-	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL, .fail_after_ms = 10000,
-				     .io_timeout_ms = j->agent->conf->io_timeout_ms, .event = job_event,
+	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL,
+				     .fail_after_ms = 10000,
+				     .io_timeout_ms = j->agent->conf->io_timeout_ms,
+				     .event = job_event,
 				     .event_arg = j};
 
 	j->dev = stor_dev_open(j->agent->loop, j->url, &opts, &j->err);
@@ -233,8 +237,10 @@ static void job_open(struct job *j)
 		job_end(j);
 }
 
-/* A target that cannot keep a shut-out host from the disks must not carry HA VMs: say so before formatting it. */
-static void job_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err, void *arg)
+/* A target that cannot keep a shut-out host from the disks must not carry HA VMs: say so before
+ * formatting it. */
+static void job_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err,
+		       void *arg)
 {
 	struct job *j = arg;
 	struct stor_url u;
@@ -243,9 +249,11 @@ static void job_probed(int rc, const struct stor_probe_report *r, const struct c
 		cm_err_set(&j->err, rc, "%s", err->text);
 	} else if (!r->safe) {
 		cm_err_set(&j->err, CM_E_SAN_UNSAFE, "%s", r->refused);
-	} else if (r->iscsi && r->needs_lock && stor_url_parse(j->url, &u, &j->err) == 0 && u.lock_lun < 0) {
+	} else if (r->iscsi && r->needs_lock && stor_url_parse(j->url, &u, &j->err) == 0 &&
+		   u.lock_lun < 0) {
 		cm_err_set(&j->err, CM_E_SAN_UNSAFE,
-			   "the target has no COMPARE AND WRITE: give it a small LUN for locks (URL?lock=LUN)");
+			   "the target has no COMPARE AND WRITE: give it a small LUN for locks "
+			   "(URL?lock=LUN)");
 	}
 	if (j->err.code) {
 		job_end(j);
@@ -275,14 +283,16 @@ static void forgotten(int code, const struct cm_err *err, void *arg)
 /* Names of the request into the job; CM_E_USAGE, CM_E_NO_DISK, CM_E_DISK_EXISTS. */
 static int job_names(struct job *j, struct cm_err *err)
 {
-	const char *volume = px_req_arg(j->q, "volume"), *disk = px_req_arg(j->q, "disk"), *url = px_req_arg(j->q, "url");
+	const char *volume = px_req_arg(j->q, "volume"), *disk = px_req_arg(j->q, "disk"),
+		   *url = px_req_arg(j->q, "url");
 	struct stor_url u;
 	int rc;
 
 	if (disk) {
 		rc = stor_url_parse(disk, &u, err);
 		if (rc || u.kind != STOR_URL_VOLUME)
-			return rc ? rc : cm_err_set(err, CM_E_BAD_URL, "'%s' is not VOLUME/DISK", disk);
+			return rc ? rc
+				  : cm_err_set(err, CM_E_BAD_URL, "'%s' is not VOLUME/DISK", disk);
 		snprintf(j->volume, sizeof j->volume, "%s", u.volume);
 		snprintf(j->disk, sizeof j->disk, "%s", u.disk);
 	} else if (!volume || !stor_name_valid(volume)) {
@@ -294,12 +304,15 @@ static int job_names(struct job *j, struct cm_err *err)
 	if (strcmp(j->verb, "volume-create") != 0)
 		return rc ? clu__store_volume(j->agent, j->volume, j->url, sizeof j->url, err) : 0;
 	if (rc == 0)
-		return cm_err_set(err, CM_E_DISK_EXISTS, "a volume '%s' exists already (%s)", j->volume, j->url);
+		return cm_err_set(err, CM_E_DISK_EXISTS, "a volume '%s' exists already (%s)",
+				  j->volume, j->url);
 	if (!url)
-		return cm_err_set(err, CM_E_USAGE, "volume create needs a URL: file:PATH or iscsi://host/iqn/lun");
+		return cm_err_set(err, CM_E_USAGE,
+				  "volume create needs a URL: file:PATH or iscsi://host/iqn/lun");
 	rc = stor_url_parse(url, &u, err);
 	if (rc == 0 && (u.kind == STOR_URL_VOLUME || u.disk[0]))
-		rc = cm_err_set(err, CM_E_BAD_URL, "a volume lies on a whole file or LUN, not on '%s'", url);
+		rc = cm_err_set(err, CM_E_BAD_URL,
+				"a volume lies on a whole file or LUN, not on '%s'", url);
 	snprintf(j->url, sizeof j->url, "%s", url);
 	return rc;
 }
@@ -309,7 +322,8 @@ static int job_args(struct job *j, struct cm_err *err)
 	bool sized = strcmp(j->verb, "disk-create") == 0 || strcmp(j->verb, "disk-resize") == 0;
 	int rc = job_names(j, err);
 
-	rc = rc ? rc : px_req_u64(j->q, "size", 0, DISK_MIN_BYTES, DISK_MAX_BYTES, &j->size_bytes, err);
+	rc = rc ? rc
+		: px_req_u64(j->q, "size", 0, DISK_MIN_BYTES, DISK_MAX_BYTES, &j->size_bytes, err);
 	rc = rc ? rc : px_req_u64(j->q, "extent", 0, 1u << 20, 1u << 30, &j->extent_bytes, err);
 	if (rc == 0 && sized && j->size_bytes == 0)
 		rc = cm_err_set(err, CM_E_USAGE, "%s needs a size (as 10G)", j->verb);
@@ -347,7 +361,8 @@ void clu__verb_volume(struct px_req *q, void *agent)
 		job_free(j);
 	} else if (strcmp(j->verb, "volume-create") != 0) {
 		job_open(j);
-	} else if (stor_probe_run(a->loop, j->url, NULL, PROBE_OFFSET, a->conf->io_timeout_ms, job_probed, j, &err)) {
+	} else if (stor_probe_run(a->loop, j->url, NULL, PROBE_OFFSET, a->conf->io_timeout_ms,
+				  job_probed, j, &err)) {
 		px_req_fail(q, &err);
 		job_free(j);
 	}

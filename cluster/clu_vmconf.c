@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_vmconf.c - VM configurations as name/value pairs. Touches no host. Parses data of the operator.
+ * clu_vmconf.c - VM configurations as name/value pairs. Touches no host. Parses data of the
+ * operator.
  *
  * disk is a list "URL[,serial=S][,readonly]" separated by ';' or spaces; net is a list
  * "bridge=NAME[,mac=AA:BB:CC:DD:EE:FF]" likewise.
@@ -29,14 +30,19 @@ const struct clu_vmconf_param clu_vmconf_params[] = {
 	{"memory", "string", false, "512M", "Guest memory: 32M to 1T, a multiple of 2M."},
 	{"cpus", "integer", false, "1", "Number of vCPUs, 1 to 64."},
 	{"engine", "string", false, "auto", "CPU engine: auto, kvm or soft."},
-	{"kernel", "string", true, "", "Path of a bzImage or x86-64 ELF kernel, present on every node."},
+	{"kernel", "string", true, "",
+	 "Path of a bzImage or x86-64 ELF kernel, present on every node."},
 	{"initrd", "string", false, "", "Path of the initial ramdisk."},
 	{"cmdline", "string", false, "", "Kernel command line."},
-	{"disk", "string", false, "", "Disks: URL or VOLUME/DISK, each with optional ,serial=S ,readonly; separated by ';'."},
-	{"net", "string", false, "", "Networks: bridge=NAME with optional ,mac=M; separated by ';'."},
-	{"lease", "string", false, "", "Volume or URL that holds the ownership block; default: the first disk's volume."},
+	{"disk", "string", false, "",
+	 "Disks: URL or VOLUME/DISK, each with optional ,serial=S ,readonly; separated by ';'."},
+	{"net", "string", false, "",
+	 "Networks: bridge=NAME with optional ,mac=M; separated by ';'."},
+	{"lease", "string", false, "",
+	 "Volume or URL that holds the ownership block; default: the first disk's volume."},
 	{"machine", "string", false, "hv-1", "Machine type."},
-	{"io_timeout_ms", "integer", false, "0", "Base of all storage timeouts; 0: the cluster's default."},
+	{"io_timeout_ms", "integer", false, "0",
+	 "Base of all storage timeouts; 0: the cluster's default."},
 };
 const size_t clu_vmconf_n_params = CM_ARRAY_LEN(clu_vmconf_params);
 
@@ -55,7 +61,7 @@ static void conf_set(char **field, const char *value)
 	*field = conf_dup(value);
 }
 
-/* --- config -> text ------------------------------------------------------------------------------- */
+/* --- config -> text ------------------------------------------------------ */
 
 static void put_disks(const Hv__VmConfig *c, char *out, size_t cap)
 {
@@ -77,8 +83,9 @@ static void put_nets(const Hv__VmConfig *c, char *out, size_t cap)
 
 	out[0] = '\0';
 	for (size_t i = 0; i < c->n_nets && n < cap; i++)
-		n += (size_t)snprintf(out + n, cap - n, "%sbridge=%s%s%s", i ? ";" : "", c->nets[i]->bridge,
-				      c->nets[i]->mac[0] ? ",mac=" : "", c->nets[i]->mac);
+		n += (size_t)snprintf(out + n, cap - n, "%sbridge=%s%s%s", i ? ";" : "",
+				      c->nets[i]->bridge, c->nets[i]->mac[0] ? ",mac=" : "",
+				      c->nets[i]->mac);
 }
 
 void clu_vmconf_each(const Hv__VmConfig *c, clu_vmconf_fn fn, void *arg)
@@ -113,7 +120,7 @@ void clu_vmconf_each(const Hv__VmConfig *c, clu_vmconf_fn fn, void *arg)
 	}
 }
 
-/* --- text -> config ------------------------------------------------------------------------------- */
+/* --- text -> config ------------------------------------------------------ */
 
 static int take_disk(Hv__VmConfig *c, char *item, struct cm_err *err)
 {
@@ -163,24 +170,25 @@ static int take_net(Hv__VmConfig *c, char *item, struct cm_err *err)
 	return 0;
 }
 
-static int take_list(Hv__VmConfig *c, const char *text, int (*take)(Hv__VmConfig *, char *, struct cm_err *),
-		     struct cm_err *err)
+static int take_list(Hv__VmConfig *c, const char *text,
+		     int (*take)(Hv__VmConfig *, char *, struct cm_err *), struct cm_err *err)
 {
 	char *copy = conf_dup(text), *save = NULL;
 	int rc = 0;
 
-	for (char *item = strtok_r(copy, "; ", &save); item && rc == 0; item = strtok_r(NULL, "; ", &save))
+	for (char *item = strtok_r(copy, "; ", &save); item && rc == 0;
+	     item = strtok_r(NULL, "; ", &save))
 		rc = take(c, item, err);
 	free(copy);
 	return rc;
 }
 
-static int take_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out,
-		       struct cm_err *err)
+static int take_number(const char *name, const char *text, uint64_t min, uint64_t max,
+		       uint64_t *out, struct cm_err *err)
 {
 	if (px_parse_size(text, out) || *out < min || *out > max)
-		return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not a number from %llu to %llu", name, text,
-				  (unsigned long long)min, (unsigned long long)max);
+		return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not a number from %llu to %llu",
+				  name, text, (unsigned long long)min, (unsigned long long)max);
 	return 0;
 }
 
@@ -231,7 +239,8 @@ static void default_lease(Hv__VmConfig *c)
 		conf_set(&c->lease, u.volume);
 }
 
-int clu_vmconf_build(const char *vm, clu_vmconf_get_fn get, void *arg, Hv__VmConfig **out, struct cm_err *err)
+int clu_vmconf_build(const char *vm, clu_vmconf_get_fn get, void *arg, Hv__VmConfig **out,
+		     struct cm_err *err)
 {
 	Hv__VmConfig *c = malloc(sizeof *c);
 	int rc = 0;
@@ -250,7 +259,8 @@ int clu_vmconf_build(const char *vm, clu_vmconf_get_fn get, void *arg, Hv__VmCon
 		if (!v || !*v)
 			v = p->dflt;
 		if (p->required && !*v)
-			rc = cm_err_set(err, CM_E_USAGE, "VM %s: parameter '%s' is missing", vm, p->name);
+			rc = cm_err_set(err, CM_E_USAGE, "VM %s: parameter '%s' is missing", vm,
+					p->name);
 		else if (*v)
 			rc = take_param(c, p->name, v, err);
 	}
@@ -273,14 +283,15 @@ int clu_vmconf_build(const char *vm, clu_vmconf_get_fn get, void *arg, Hv__VmCon
 	return 0;
 }
 
-/* --- checks ------------------------------------------------------------------------------------------ */
+/* --- checks -------------------------------------------------------------- */
 
 static bool uuid_valid(const char *s)
 {
 	if (strlen(s) != 36)
 		return false;
 	for (int i = 0; i < 36; i++)
-		if (i == 8 || i == 13 || i == 18 || i == 23 ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? s[i] != '-'
+							    : !isxdigit((unsigned char)s[i]))
 			return false;
 	return true;
 }
@@ -314,7 +325,8 @@ static int check_disks(const Hv__VmConfig *c, struct cm_err *err)
 		if (rc)
 			return rc;
 		if (strlen(c->disks[i]->serial) > 20)
-			return cm_err_set(err, CM_E_BAD_VALUE, "disk serial '%s' is longer than 20 characters",
+			return cm_err_set(err, CM_E_BAD_VALUE,
+					  "disk serial '%s' is longer than 20 characters",
 					  c->disks[i]->serial);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(c->disks[i]->url, c->disks[j]->url) == 0)
@@ -330,32 +342,43 @@ int clu_vmconf_check(const Hv__VmConfig *c, struct cm_err *err)
 
 	if (!stor_name_valid(c->name))
 		return cm_err_set(err, CM_E_BAD_VALUE,
-				  "'%s' is no VM name: 1 to 63 of letters, digits, '.', '_', '-', beginning with a letter or digit",
+				  "'%s' is no VM name: 1 to 63 of letters, digits, '.', '_', '-', "
+				  "beginning with a letter or digit",
 				  c->name);
 	if (!uuid_valid(c->uuid))
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no UUID", c->uuid);
-	if (c->memory_bytes < VM_MEMORY_MIN || c->memory_bytes > VM_MEMORY_MAX || c->memory_bytes % (2u << 20))
-		return cm_err_set(err, CM_E_BAD_VALUE, "memory: %llu MiB is not 32M to 1T in steps of 2M",
+	if (c->memory_bytes < VM_MEMORY_MIN || c->memory_bytes > VM_MEMORY_MAX ||
+	    c->memory_bytes % (2u << 20))
+		return cm_err_set(err, CM_E_BAD_VALUE,
+				  "memory: %llu MiB is not 32M to 1T in steps of 2M",
 				  (unsigned long long)(c->memory_bytes >> 20));
 	if (c->cpus < 1 || c->cpus > VM_CPUS_MAX)
-		return cm_err_set(err, CM_E_BAD_VALUE, "cpus: %u is not 1 to %u", c->cpus, VM_CPUS_MAX);
+		return cm_err_set(err, CM_E_BAD_VALUE, "cpus: %u is not 1 to %u", c->cpus,
+				  VM_CPUS_MAX);
 	if (strcmp(e, "auto") && strcmp(e, "kvm") && strcmp(e, "soft"))
 		return cm_err_set(err, CM_E_BAD_VALUE, "engine: '%s' is not auto, kvm or soft", e);
 	if (strcmp(c->machine, "hv-1"))
-		return cm_err_set(err, CM_E_BAD_VALUE, "machine: '%s' is unknown; this release has hv-1", c->machine);
+		return cm_err_set(err, CM_E_BAD_VALUE,
+				  "machine: '%s' is unknown; this release has hv-1", c->machine);
 	if (c->kernel[0] != '/')
-		return cm_err_set(err, CM_E_BAD_VALUE, "kernel: '%s' is no absolute path", c->kernel);
+		return cm_err_set(err, CM_E_BAD_VALUE, "kernel: '%s' is no absolute path",
+				  c->kernel);
 	if (c->initrd[0] && c->initrd[0] != '/')
-		return cm_err_set(err, CM_E_BAD_VALUE, "initrd: '%s' is no absolute path", c->initrd);
+		return cm_err_set(err, CM_E_BAD_VALUE, "initrd: '%s' is no absolute path",
+				  c->initrd);
 	if (strlen(c->cmdline) >= 4000 || !text_clean(c->cmdline))
-		return cm_err_set(err, CM_E_BAD_VALUE, "cmdline: longer than 4000 characters, or control characters in it");
+		return cm_err_set(
+			err, CM_E_BAD_VALUE,
+			"cmdline: longer than 4000 characters, or control characters in it");
 	for (size_t i = 0; i < c->n_nets; i++) {
 		const Hv__NetConfig *n = c->nets[i];
 
 		if (!n->bridge[0] || strlen(n->bridge) > 15 || strchr(n->bridge, '/'))
-			return cm_err_set(err, CM_E_BAD_VALUE, "net: '%s' is no bridge name", n->bridge);
+			return cm_err_set(err, CM_E_BAD_VALUE, "net: '%s' is no bridge name",
+					  n->bridge);
 		if (n->mac[0] && !mac_valid(n->mac))
-			return cm_err_set(err, CM_E_BAD_VALUE, "net: '%s' is no unicast MAC address", n->mac);
+			return cm_err_set(err, CM_E_BAD_VALUE,
+					  "net: '%s' is no unicast MAC address", n->mac);
 	}
 	return check_disks(c, err);
 }
@@ -369,21 +392,24 @@ int clu_vmconf_make_uuid(char out[37])
 		return rc;
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
 	return 0;
 }
 
 void clu_vmconf_make_mac(const char *uuid, unsigned index, char out[18])
 {
-	/* FNV-1a; only needs to differ between VMs of a cluster, and to stay the same for one VM. */
+	/* FNV-1a; only needs to differ between VMs of a cluster, and to stay the same for one VM.
+	 */
 	uint64_t h = 14695981039346656037ull;
 
 	for (const char *p = uuid; *p; p++)
 		h = (h ^ (uint8_t)*p) * 1099511628211ull;
 	h = (h ^ index) * 1099511628211ull;
-	snprintf(out, 18, "52:%02x:%02x:%02x:%02x:%02x", (unsigned)(h >> 48) & 0xff, (unsigned)(h >> 40) & 0xff,
-		 (unsigned)(h >> 32) & 0xff, (unsigned)(h >> 24) & 0xff, (unsigned)(h >> 16) & 0xff);
+	snprintf(out, 18, "52:%02x:%02x:%02x:%02x:%02x", (unsigned)(h >> 48) & 0xff,
+		 (unsigned)(h >> 40) & 0xff, (unsigned)(h >> 32) & 0xff, (unsigned)(h >> 24) & 0xff,
+		 (unsigned)(h >> 16) & 0xff);
 }
 
 Hv__VmConfig *clu_vmconf_dup(const Hv__VmConfig *c)

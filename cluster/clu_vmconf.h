@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_vmconf.h - a VM's configuration as name/value pairs: the parameters of its pacemaker resource, and
- * the arguments of `hvctl create`. One table of parameters serves both, and the agent's meta-data.
+ * clu_vmconf.h - a VM's configuration as name/value pairs: the parameters of its pacemaker
+ * resource, and the arguments of `hvctl create`. One table of parameters serves both, and the
+ * agent's meta-data.
  *
  * Pure functions. Thread: [any]. Ownership: configs are freed by hv__vm_config__free_unpacked.
  */
@@ -18,8 +19,8 @@
 struct clu_vmconf_param {
 	const char *name, *type; /* OCF types: string, integer */
 	bool required;
-	const char *dflt;        /* "" none */
-	const char *text;        /* one line for people */
+	const char *dflt; /* "" none */
+	const char *text; /* one line for people */
 };
 extern const struct clu_vmconf_param clu_vmconf_params[];
 extern const size_t clu_vmconf_n_params;
@@ -32,7 +33,8 @@ void clu_vmconf_each(const Hv__VmConfig *config, clu_vmconf_fn fn, void *arg);
 
 /* Value of a parameter, or NULL. */
 typedef const char *(*clu_vmconf_get_fn)(const char *name, void *arg);
-/* Builds and checks a config; defaults are filled in. CM_E_BAD_VALUE or CM_E_USAGE with the name in err. */
+/* Builds and checks a config; defaults are filled in. CM_E_BAD_VALUE or CM_E_USAGE with the name in
+ * err. */
 int clu_vmconf_build(const char *vm, clu_vmconf_get_fn get, void *arg, Hv__VmConfig **out,
 		     struct cm_err *err);
 /* All checks that need no host: names, ranges, URLs, addresses. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cm_buf.c - bounded buffer, checked reader, CRC32C. The reader may walk bytes of anybody (peer, disk):
- * it never goes past its length.
+ * cm_buf.c - bounded buffer, checked reader, CRC32C. The reader may walk bytes of anybody (peer,
+ * disk): it never goes past its length.
  */
 #include "config.h"
 

@@ -2,10 +2,11 @@
 /*
  * cm_buf.h - a bounded, growing byte buffer with little-endian writers, and a checked reader.
  *
- * Writers remember their first failure (-ENOMEM, or -EMSGSIZE past the limit), so a caller may write a
- * whole object and look once. A reader past its end gives zeroes and remembers -EBADMSG.
+ * Writers remember their first failure (-ENOMEM, or -EMSGSIZE past the limit), so a caller may
+ * write a whole object and look once. A reader past its end gives zeroes and remembers -EBADMSG.
  *
- * Thread: a buffer belongs to one thread at a time. Ownership: cm_buf owns its bytes; cm_rd borrows.
+ * Thread: a buffer belongs to one thread at a time. Ownership: cm_buf owns its bytes; cm_rd
+ * borrows.
  */
 #ifndef CM_BUF_H
 #define CM_BUF_H
@@ -120,7 +121,8 @@ static inline void cm_put_be64(void *p, uint64_t v)
 	cm_put_be32((uint8_t *)p + 4, (uint32_t)v);
 }
 
-/* CRC32C (Castagnoli), as in iSCSI; crc of a buffer, or continued from an earlier value (start with 0). */
+/* CRC32C (Castagnoli), as in iSCSI; crc of a buffer, or continued from an earlier value (start with
+ * 0). */
 uint32_t cm_crc32c(uint32_t crc, const void *data, size_t len);
 
 #endif

@@ -141,7 +141,8 @@ void cm_err_each(void (*fn)(int code, void *arg), void *arg)
 
 _Noreturn void cm_assert_failed(const char *expr, const char *file, int line, const char *func)
 {
-	fprintf(stderr, "hvcluster: assertion '%s' failed at %s:%d in %s()\n", expr, file, line, func);
+	fprintf(stderr, "hvcluster: assertion '%s' failed at %s:%d in %s()\n", expr, file, line,
+		func);
 	cm_trace_dump(stderr);
 	fflush(stderr);
 	abort();

@@ -81,7 +81,8 @@ static int fault_parse(struct fault *f, char *word, struct cm_err *err)
 	char *action = strchr(word, '='), *arg, *nth;
 
 	if (!action || action == word || (size_t)(action - word) >= sizeof f->name)
-		return cm_err_set(err, CM_E_BAD_VALUE, "fault '%s': want NAME=ACTION[:ARG][@NTH]", word);
+		return cm_err_set(err, CM_E_BAD_VALUE, "fault '%s': want NAME=ACTION[:ARG][@NTH]",
+				  word);
 	*action++ = '\0';
 	nth = strchr(action, '@');
 	if (nth)
@@ -96,7 +97,8 @@ static int fault_parse(struct fault *f, char *word, struct cm_err *err)
 		if (strcmp(action, actions[i]) == 0)
 			f->action = (enum fault_action)i;
 	if (f->action == FAULT_NONE)
-		return cm_err_set(err, CM_E_BAD_VALUE, "fault action '%s': kill, stop, error or delay", action);
+		return cm_err_set(err, CM_E_BAD_VALUE,
+				  "fault action '%s': kill, stop, error or delay", action);
 	return 0;
 }
 
@@ -113,7 +115,8 @@ int cm_fault_arm(const char *spec, struct cm_err *err)
 		int rc;
 
 		if (n == FAULT_MAX)
-			return cm_err_set(err, CM_E_BAD_VALUE, "more than %u fault points", FAULT_MAX);
+			return cm_err_set(err, CM_E_BAD_VALUE, "more than %u fault points",
+					  FAULT_MAX);
 		rc = fault_parse(&list[n], word, err);
 		if (rc)
 			return rc;
@@ -132,7 +135,8 @@ int cm_fault_arm(const char *spec, struct cm_err *err)
 {
 	if (!*spec)
 		return 0;
-	return cm_err_set(err, CM_E_UNSUPPORTED, "fault points are not compiled in (--disable-fault-points)");
+	return cm_err_set(err, CM_E_UNSUPPORTED,
+			  "fault points are not compiled in (--disable-fault-points)");
 }
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * cm_fault.h - named fault points: places where tests make this process die, hang, wait or fail.
  *
- * Inactive by default: one relaxed atomic load. Armed from the environment (HV_FAULT) or, in a running
- * process, by the control socket: "NAME=ACTION[:ARG][@NTH][,NAME=...]" with the actions
+ * Inactive by default: one relaxed atomic load. Armed from the environment (HV_FAULT) or, in a
+ * running process, by the control socket: "NAME=ACTION[:ARG][@NTH][,NAME=...]" with the actions
  *   kill   SIGKILL to this process        stop   SIGSTOP to this process
  *   error  the point returns -ARG (5 = EIO) delay  sleeps ARG milliseconds
  * @NTH: only on the NTH pass (1 = first). Built out by --disable-fault-points.

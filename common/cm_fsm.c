@@ -18,7 +18,8 @@ void cm_fsm_init(struct cm_fsm *m, const struct cm_fsm_def *def, unsigned state,
 	*m = (struct cm_fsm){.def = def, .ctx = ctx, .label = label, .state = state};
 }
 
-static const struct cm_fsm_cell *fsm_cell(const struct cm_fsm_def *d, unsigned state, unsigned event)
+static const struct cm_fsm_cell *fsm_cell(const struct cm_fsm_def *d, unsigned state,
+					  unsigned event)
 {
 	return &d->cells[state * d->events + event];
 }
@@ -44,8 +45,9 @@ bool cm_fsm_feed(struct cm_fsm *m, unsigned event, const char *reason, void *eve
 			m->feeding = false;
 			return false;
 		}
-		cm_log(c->next == m->state ? CM_LOG_DEBUG : CM_LOG_INFO, "%s: %s --%s(%s)--> %s", m->label,
-		       d->state_names[m->state], d->event_names[event], reason, d->state_names[c->next]);
+		cm_log(c->next == m->state ? CM_LOG_DEBUG : CM_LOG_INFO, "%s: %s --%s(%s)--> %s",
+		       m->label, d->state_names[m->state], d->event_names[event], reason,
+		       d->state_names[c->next]);
 		cm_trace(d->name, "state %lu event %lu", m->state, event);
 		m->state = c->next;
 		event = c->action ? c->action(m->ctx, event_arg) : 0;
@@ -70,8 +72,8 @@ int cm_fsm_check(const struct cm_fsm_def *d, struct cm_err *err)
 				return cm_err_set(err, -EINVAL, "%s: no cell for %s in %s", d->name,
 						  d->event_names[e], d->state_names[s]);
 			if (c->kind == CM_FSM_ACT && (c->next == 0 || c->next >= d->states))
-				return cm_err_set(err, -EINVAL, "%s: %s in %s leads nowhere", d->name,
-						  d->event_names[e], d->state_names[s]);
+				return cm_err_set(err, -EINVAL, "%s: %s in %s leads nowhere",
+						  d->name, d->event_names[e], d->state_names[s]);
 		}
 	return 0;
 }

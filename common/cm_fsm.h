@@ -2,10 +2,11 @@
 /*
  * cm_fsm.h - full-table state machines that print themselves.
  *
- * A machine is a 2-D table [state][event] of cells. Every cell is an action with its next state, IGN
- * (nothing happens, by intent) or BAD (must not happen; logged as an error and nothing changes). A cell
- * that was left out is neither and is refused by cm_fsm_check, so tables are complete. Only cm_fsm_feed
- * changes the state, and it writes one line: "LABEL: RUN --LEASE_LOST(renewal timed out)--> STOPPING".
+ * A machine is a 2-D table [state][event] of cells. Every cell is an action with its next state,
+ * IGN (nothing happens, by intent) or BAD (must not happen; logged as an error and nothing
+ * changes). A cell that was left out is neither and is refused by cm_fsm_check, so tables are
+ * complete. Only cm_fsm_feed changes the state, and it writes one line: "LABEL: RUN
+ * --LEASE_LOST(renewal timed out)--> STOPPING".
  *
  * Actions return the next event to feed (0: none), they never set the state. State and event 0 are
  * invalid by rule.
@@ -30,15 +31,18 @@ struct cm_fsm_cell {
 	unsigned next;
 	cm_fsm_action_fn action; /* may be NULL: only the state changes */
 };
+// clang-format off
 #define CM_ACT(next_state, fn) { CM_FSM_ACT, next_state, fn }
 #define CM_IGN                 { CM_FSM_IGN, 0, NULL }
 #define CM_BAD                 { CM_FSM_BAD, 0, NULL }
+// clang-format on
 
 struct cm_fsm_def {
 	const char *name;
 	unsigned states, events; /* counts including the invalid 0 */
 	const char *const *state_names, *const *event_names;
-	const struct cm_fsm_cell *cells; /* states * events, row by row; row 0 and column 0 unused */
+	const struct cm_fsm_cell
+		*cells; /* states * events, row by row; row 0 and column 0 unused */
 };
 
 struct cm_fsm {
@@ -51,7 +55,8 @@ struct cm_fsm {
 
 void cm_fsm_init(struct cm_fsm *m, const struct cm_fsm_def *def, unsigned state, void *ctx,
 		 const char *label);
-/* Feeds one event and those that actions return. reason: for the log, may be "". False: a BAD cell was hit. */
+/* Feeds one event and those that actions return. reason: for the log, may be "". False: a BAD cell
+ * was hit. */
 bool cm_fsm_feed(struct cm_fsm *m, unsigned event, const char *reason, void *event_arg);
 const char *cm_fsm_state_name(const struct cm_fsm *m);
 /* 0 if every cell is filled and every next state exists; else fills err with the first hole. */

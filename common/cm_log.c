@@ -39,7 +39,7 @@ static struct {
 	.wake = PTHREAD_COND_INITIALIZER,
 };
 
-static const char *const log_names[] = {"none",   "crit", "err",   "warning",
+static const char *const log_names[] = {"none",	  "crit", "err",   "warning",
 					"notice", "info", "debug", "trace"};
 
 static void log_write(const char *line)
@@ -67,7 +67,8 @@ static void log_drain_locked(void)
 		pthread_mutex_lock(&lg.lock);
 	}
 	if (lg.dropped) {
-		snprintf(line, sizeof line, "%s: %lu log lines were dropped\n", lg.ident, lg.dropped);
+		snprintf(line, sizeof line, "%s: %lu log lines were dropped\n", lg.ident,
+			 lg.dropped);
 		lg.dropped = 0;
 		pthread_mutex_unlock(&lg.lock);
 		log_write(line);

@@ -148,7 +148,8 @@ void cm_loop_turn(struct cm_loop *l, int wait_ms)
 		event_base_loopexit(l->base, &tv);
 	}
 	l->now_ns = 0;
-	event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY | (wait_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE));
+	event_base_loop(l->base,
+			EVLOOP_NO_EXIT_ON_EMPTY | (wait_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE));
 	l->now_ns = 0;
 	loop_run_posted(l);
 	loop_run_calls(&l->deferred);
@@ -214,7 +215,7 @@ uint64_t cm_loop_now_ns(struct cm_loop *l)
 	return l->now_ns;
 }
 
-/* --- descriptors ----------------------------------------------------------- */
+/* --- descriptors --------------------------------------------------------- */
 
 static void io_ready(evutil_socket_t fd, short what, void *arg)
 {
@@ -279,7 +280,7 @@ void cm_io_close(struct cm_io *io, cm_close_fn fn, void *arg)
 	io->loop = NULL;
 }
 
-/* --- timers ---------------------------------------------------------------- */
+/* --- timers -------------------------------------------------------------- */
 
 static void timer_due(evutil_socket_t fd, short what, void *arg)
 {
@@ -330,7 +331,7 @@ void cm_timer_fini(struct cm_timer *t)
 	t->armed = false;
 }
 
-/* --- signals --------------------------------------------------------------- */
+/* --- signals ------------------------------------------------------------- */
 
 static void signal_came(evutil_socket_t signo, short what, void *arg)
 {

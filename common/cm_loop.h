@@ -2,12 +2,12 @@
 /*
  * cm_loop.h - the event loop: descriptors, timers, signals, posted calls and deferred close.
  *
- * Law of life (as in libuv): what was initialised must be closed, and its memory may be reused or freed
- * only inside its close callback (or after cm_loop_free). Close callbacks run at one fixed point of each
- * turn, after all events, so a callback may close anything, itself too.
+ * Law of life (as in libuv): what was initialised must be closed, and its memory may be reused or
+ * freed only inside its close callback (or after cm_loop_free). Close callbacks run at one fixed
+ * point of each turn, after all events, so a callback may close anything, itself too.
  *
- * Thread: everything is [loop] (the thread in cm_loop_run, or the only thread before it runs) except
- * cm_loop_post and cm_loop_stop, which are [any].
+ * Thread: everything is [loop] (the thread in cm_loop_run, or the only thread before it runs)
+ * except cm_loop_post and cm_loop_stop, which are [any].
  */
 #ifndef CM_LOOP_H
 #define CM_LOOP_H
@@ -20,7 +20,7 @@
 struct cm_loop;
 struct event;
 
-#define CM_READ  1u
+#define CM_READ	 1u
 #define CM_WRITE 2u
 
 /* Leases and fencing first, then control, then bulk. */
@@ -30,7 +30,8 @@ struct cm_loop *cm_loop_new(struct cm_err *err);
 void cm_loop_free(struct cm_loop *loop); /* runs outstanding close callbacks; not while running */
 /* Until cm_loop_stop; returns the code given there. */
 int cm_loop_run(struct cm_loop *loop);
-/* One turn: waits for at most wait_ms (-1: until something happens). For tests and foreground tools. */
+/* One turn: waits for at most wait_ms (-1: until something happens). For tests and foreground
+ * tools. */
 void cm_loop_turn(struct cm_loop *loop, int wait_ms);
 void cm_loop_stop(struct cm_loop *loop, int code);
 /* Calls fn(arg) on the loop's thread, in order of posting. -ENOMEM is the only error. */
@@ -58,7 +59,8 @@ void cm_io_init(struct cm_io *io, struct cm_loop *loop, int fd, cm_io_fn fn, voi
 void cm_io_set_prio(struct cm_io *io, enum cm_prio prio); /* before the first cm_io_want */
 /* CM_READ | CM_WRITE, or 0 to pause. Level triggered. -ENOMEM, or what epoll says. */
 int cm_io_want(struct cm_io *io, unsigned want);
-/* Stops watching at once; then, at the fixed point, fn(arg) if fn. May be called twice (second is nothing). */
+/* Stops watching at once; then, at the fixed point, fn(arg) if fn. May be called twice (second is
+ * nothing). */
 void cm_io_close(struct cm_io *io, cm_close_fn fn, void *arg);
 /* Stops watching at once, for a cm_io whose memory outlives the loop turn anyway. */
 void cm_io_fini(struct cm_io *io);
@@ -92,7 +94,8 @@ struct cm_signal {
 	cm_signal_fn fn;
 	void *arg;
 };
-int cm_signal_init(struct cm_signal *s, struct cm_loop *loop, int signo, cm_signal_fn fn, void *arg);
+int cm_signal_init(struct cm_signal *s, struct cm_loop *loop, int signo, cm_signal_fn fn,
+		   void *arg);
 void cm_signal_fini(struct cm_signal *s);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * cm_sys.h - the system calls whose failure must be tested, behind a table that tests may replace.
  *
- * Use cm_sys.pwrite(...) instead of pwrite(...) wherever a failure has consequences. Tests put in their
- * own function and call cm_sys_reset() afterwards.
+ * Use cm_sys.pwrite(...) instead of pwrite(...) wherever a failure has consequences. Tests put in
+ * their own function and call cm_sys_reset() afterwards.
  *
  * Thread: calls [any]; replacing only while nothing else runs.
  */

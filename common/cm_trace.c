@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cm_trace.c - flight recorder ring. No allocation, no locks; a torn record is possible and harmless.
- * Parses nothing.
+ * cm_trace.c - flight recorder ring. No allocation, no locks; a torn record is possible and
+ * harmless. Parses nothing.
  */
 #include "config.h"
 
@@ -66,7 +66,8 @@ void cm_trace_dump(FILE *to)
 
 static void trace_fatal(int sig)
 {
-	/* Best effort in a dying process: stdio is not async-signal-safe, a second fault just ends it. */
+	/* Best effort in a dying process: stdio is not async-signal-safe, a second fault just ends
+	 * it. */
 	signal(sig, SIG_DFL);
 	fprintf(stderr, "hvcluster: fatal signal %d\n", sig);
 	cm_trace_dump(stderr);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fen_evidence.c - statements that lead to a proof, as one line of text, so that they can cross from the
- * agent that collected them to the hvcore that acts on them. The reader makes the proof against the block.
+ * fen_evidence.c - statements that lead to a proof, as one line of text, so that they can cross
+ * from the agent that collected them to the hvcore that acts on them. The reader makes the proof
+ * against the block.
  *
  *   powered-off NODE ACTION LOST_S FENCED_S
  *   another-boot NODE BOOT
@@ -31,11 +32,13 @@ int fen_evidence_powered_off(const struct fen_fencer_word *w, char out[FEN_EVIDE
 {
 	if (!w->succeeded || !word_ok(w->node) || !word_ok(w->action))
 		return -EINVAL;
-	return fits(snprintf(out, FEN_EVIDENCE_MAX, "powered-off %s %s %llu %llu", w->node, w->action,
-			     (unsigned long long)w->lost_wall_s, (unsigned long long)w->fenced_wall_s));
+	return fits(snprintf(out, FEN_EVIDENCE_MAX, "powered-off %s %s %llu %llu", w->node,
+			     w->action, (unsigned long long)w->lost_wall_s,
+			     (unsigned long long)w->fenced_wall_s));
 }
 
-int fen_evidence_other_boot(const char *node, const struct stor_uuid *boot, char out[FEN_EVIDENCE_MAX])
+int fen_evidence_other_boot(const char *node, const struct stor_uuid *boot,
+			    char out[FEN_EVIDENCE_MAX])
 {
 	char text[STOR_UUID_TEXT];
 
@@ -53,11 +56,12 @@ int fen_evidence_reaped(const struct fen_reaped *r, char out[FEN_EVIDENCE_MAX])
 		return -EINVAL;
 	stor_uuid_format(&r->boot, boot);
 	stor_uuid_format(&r->instance, instance);
-	return fits(snprintf(out, FEN_EVIDENCE_MAX, "reaped %s %s %s %u", r->node, boot, instance, r->pid));
+	return fits(snprintf(out, FEN_EVIDENCE_MAX, "reaped %s %s %s %u", r->node, boot, instance,
+			     r->pid));
 }
 
-int fen_proof_from_evidence(const struct stor_block *block, const char *evidence, struct fen_proof **proof,
-			    struct cm_err *err)
+int fen_proof_from_evidence(const struct stor_block *block, const char *evidence,
+			    struct fen_proof **proof, struct cm_err *err)
 {
 	struct fen_fencer_word w;
 	struct fen_reaped r;
@@ -70,7 +74,8 @@ int fen_proof_from_evidence(const struct stor_block *block, const char *evidence
 	*proof = NULL;
 	memset(&w, 0, sizeof w);
 	memset(&r, 0, sizeof r);
-	if (sscanf(evidence, "powered-off %63s %15s %llu %llu%n", w.node, w.action, &lost, &fenced, &end) == 4 &&
+	if (sscanf(evidence, "powered-off %63s %15s %llu %llu%n", w.node, w.action, &lost, &fenced,
+		   &end) == 4 &&
 	    !evidence[end]) {
 		w.succeeded = true;
 		w.lost_wall_s = lost;
@@ -80,8 +85,9 @@ int fen_proof_from_evidence(const struct stor_block *block, const char *evidence
 	if (sscanf(evidence, "another-boot %63s %39s%n", node, a, &end) == 2 && !evidence[end] &&
 	    stor_uuid_parse(a, &boot) == 0)
 		return fen_proof_other_boot(block, node, &boot, proof, err);
-	if (sscanf(evidence, "reaped %63s %39s %39s %u%n", r.node, a, b, &pid, &end) == 4 && !evidence[end] &&
-	    stor_uuid_parse(a, &r.boot) == 0 && stor_uuid_parse(b, &r.instance) == 0) {
+	if (sscanf(evidence, "reaped %63s %39s %39s %u%n", r.node, a, b, &pid, &end) == 4 &&
+	    !evidence[end] && stor_uuid_parse(a, &r.boot) == 0 &&
+	    stor_uuid_parse(b, &r.instance) == 0) {
 		r.pid = pid;
 		return fen_proof_reaped(block, &r, proof, err);
 	}

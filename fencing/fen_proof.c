@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fen_proof.c - makes proofs of kinds (a) to (c) from what others state, and takes over with any proof.
- * Kind (d) is made by fen_shut_out.c.
+ * fen_proof.c - makes proofs of kinds (a) to (c) from what others state, and takes over with any
+ * proof. Kind (d) is made by fen_shut_out.c.
  *
- * Every maker compares what is stated with the block that it is about; a statement about another node,
- * another boot, another process or an older time proves nothing. Looks at no clock.
+ * Every maker compares what is stated with the block that it is about; a statement about another
+ * node, another boot, another process or an older time proves nothing. Looks at no clock.
  */
 #include "config.h"
 
@@ -19,15 +19,16 @@
 #include "fencing/fen_proof_int.h"
 #include "sharedstorage/stor_permit_int.h"
 
-static const char *const kind_names[] = {"none", "powered-off", "another-boot", "reaped", "expired-and-shut-out"};
+static const char *const kind_names[] = {"none", "powered-off", "another-boot", "reaped",
+					 "expired-and-shut-out"};
 
 const char *fen_proof_kind_name(enum fen_proof_kind kind)
 {
 	return (size_t)kind < CM_ARRAY_LEN(kind_names) ? kind_names[kind] : "?";
 }
 
-struct fen_proof *fen__proof_new(enum fen_proof_kind kind, const struct stor_block *block, const char *words,
-				 struct cm_err *err)
+struct fen_proof *fen__proof_new(enum fen_proof_kind kind, const struct stor_block *block,
+				 const char *words, struct cm_err *err)
 {
 	struct fen_proof *p = calloc(1, sizeof *p);
 
@@ -58,7 +59,8 @@ static int check_owned(const struct stor_block *b, const char *node, struct cm_e
 	if (b->state != STOR_BLOCK_RUNNING || !b->owner.node[0])
 		return refuse(err, "the block has no owner: nothing to prove");
 	if (strcmp(b->owner.node, node) != 0)
-		return refuse(err, "the statement is about node %s, the block belongs to %s", node, b->owner.node);
+		return refuse(err, "the statement is about node %s, the block belongs to %s", node,
+			      b->owner.node);
 	return 0;
 }
 
@@ -69,8 +71,8 @@ static int proof_make(enum fen_proof_kind kind, const struct stor_block *b, cons
 	return *proof ? 0 : -ENOMEM;
 }
 
-int fen_proof_powered_off(const struct stor_block *b, const struct fen_fencer_word *w, struct fen_proof **proof,
-			  struct cm_err *err)
+int fen_proof_powered_off(const struct stor_block *b, const struct fen_fencer_word *w,
+			  struct fen_proof **proof, struct cm_err *err)
 {
 	char words[160];
 	int rc = check_owned(b, w->node, err);
@@ -84,7 +86,8 @@ int fen_proof_powered_off(const struct stor_block *b, const struct fen_fencer_wo
 		return refuse(err, "'%s' of node %s switches nothing off", w->action, w->node);
 	if (w->fenced_wall_s == 0 || w->fenced_wall_s < w->lost_wall_s)
 		return refuse(err, "node %s was fenced before it was lost this time", w->node);
-	snprintf(words, sizeof words, "node %s was fenced (%s) after it left the membership", w->node, w->action);
+	snprintf(words, sizeof words, "node %s was fenced (%s) after it left the membership",
+		 w->node, w->action);
 	return proof_make(FEN_PROOF_POWERED_OFF, b, words, proof, err);
 }
 
@@ -106,8 +109,8 @@ int fen_proof_other_boot(const struct stor_block *b, const char *node, const str
 	return proof_make(FEN_PROOF_OTHER_BOOT, b, words, proof, err);
 }
 
-int fen_proof_reaped(const struct stor_block *b, const struct fen_reaped *r, struct fen_proof **proof,
-		     struct cm_err *err)
+int fen_proof_reaped(const struct stor_block *b, const struct fen_reaped *r,
+		     struct fen_proof **proof, struct cm_err *err)
 {
 	char words[160];
 	int rc = check_owned(b, r->node, err);
@@ -118,10 +121,12 @@ int fen_proof_reaped(const struct stor_block *b, const struct fen_reaped *r, str
 	if (!stor_uuid_equal(&r->boot, &b->owner.boot))
 		return refuse(err, "the owner was a process of another boot of node %s", r->node);
 	if (r->pid != b->owner.pid)
-		return refuse(err, "process %u ended, the owner was process %u", r->pid, b->owner.pid);
+		return refuse(err, "process %u ended, the owner was process %u", r->pid,
+			      b->owner.pid);
 	if (!stor_uuid_is_zero(&r->instance) && !stor_uuid_equal(&r->instance, &b->owner.instance))
 		return refuse(err, "the process that ended was another instance than the owner");
-	snprintf(words, sizeof words, "process %u of node %s has ended and was collected", r->pid, r->node);
+	snprintf(words, sizeof words, "process %u of node %s has ended and was collected", r->pid,
+		 r->node);
 	return proof_make(FEN_PROOF_REAPED, b, words, proof, err);
 }
 
@@ -143,8 +148,8 @@ void fen_proof_free(struct fen_proof *proof)
 void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_with_intent,
 		   stor_lease_done_fn done, void *arg)
 {
-	/* Kind (d) is about the very bytes that did not change; the others are about a dead process,
-	 * whose last renewals may still have landed after the block was read. */
+	/* Kind (d) is about the very bytes that did not change; the others are about a dead
+	 * process, whose last renewals may still have landed after the block was read. */
 	struct stor_permit *permit =
 		stor__permit_new(&proof->block, proof->kind == FEN_PROOF_SHUT_OUT, proof->words);
 

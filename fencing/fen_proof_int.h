@@ -14,7 +14,7 @@ struct fen_proof {
 };
 
 /* NULL and err (-ENOMEM) without memory. */
-struct fen_proof *fen__proof_new(enum fen_proof_kind kind, const struct stor_block *block, const char *words,
-				 struct cm_err *err);
+struct fen_proof *fen__proof_new(enum fen_proof_kind kind, const struct stor_block *block,
+				 const char *words, struct cm_err *err);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fen_shut_out.c - proof (d): the block did not change for STOR_DEAD on our own clock, and every key of its
- * owner was preempted and read back as gone.
+ * fen_shut_out.c - proof (d): the block did not change for STOR_DEAD on our own clock, and every
+ * key of its owner was preempted and read back as gone.
  *
- * The wait begins anew with every change that is seen; only successful reads count, and the instant at
- * which a read was submitted is what counts (see the story in stor_timing.h). Parses the block by
- * stor_block_decode only.
+ * The wait begins anew with every change that is seen; only successful reads count, and the instant
+ * at which a read was submitted is what counts (see the story in stor_timing.h). Parses the block
+ * by stor_block_decode only.
  */
 #include "config.h"
 
@@ -70,8 +70,10 @@ static void shut_confirmed(int rc, const struct stor_block *b, void *arg)
 	} else if (b->renewal != w->seen.renewal || !stor_uuid_equal(&b->nonce, &w->seen.nonce)) {
 		shut_fail(w, CM_E_LEASE_HELD, "the owner is alive: it changed the block");
 	} else {
-		proof = fen__proof_new(FEN_PROOF_SHUT_OUT, b,
-				       "its lease ran out on our clock, and its keys are preempted and gone", &err);
+		proof = fen__proof_new(
+			FEN_PROOF_SHUT_OUT, b,
+			"its lease ran out on our clock, and its keys are preempted and gone",
+			&err);
 		shut_end(w, proof, &err);
 	}
 }
@@ -105,21 +107,25 @@ static void shut_read(int rc, const struct stor_block *b, void *arg)
 		shut_fail(w, CM_E_LEASE_NO_PROOF, "the block has no owner: nothing to prove");
 		return;
 	}
-	if (rc == 0 && (!w->have || b->renewal != w->seen.renewal || !stor_uuid_equal(&b->nonce, &w->seen.nonce))) {
+	if (rc == 0 && (!w->have || b->renewal != w->seen.renewal ||
+			!stor_uuid_equal(&b->nonce, &w->seen.nonce))) {
 		if (w->have && stor_owner_same(&b->owner, &w->seen.owner)) {
 			shut_fail(w, CM_E_LEASE_HELD, "the owner is alive: it renewed its lease");
 			return;
 		}
 		w->seen = *b;
 		w->have = true;
-		w->since_ns = cm_now_ns(); /* when we knew: later than it was so, which is the safe side */
+		w->since_ns = cm_now_ns(); /* when we knew: later than it was so, which is the safe
+					      side */
 	}
-	dead_ns = STOR_DEAD(w->have && w->seen.io_timeout_ms ? w->seen.io_timeout_ms : STOR_IO_TIMEOUT_MS) *
+	dead_ns = STOR_DEAD(w->have && w->seen.io_timeout_ms ? w->seen.io_timeout_ms
+							     : STOR_IO_TIMEOUT_MS) *
 		  CM_NS_PER_MS;
 	/* The look that ends the wait must have been asked after the wait was over. */
 	if (rc || !w->have || w->asked_ns < w->since_ns + dead_ns) {
-		cm_timer_arm_ms(&w->timer, STOR_OBSERVE(w->seen.io_timeout_ms ? w->seen.io_timeout_ms
-									     : STOR_IO_TIMEOUT_MS));
+		cm_timer_arm_ms(&w->timer,
+				STOR_OBSERVE(w->seen.io_timeout_ms ? w->seen.io_timeout_ms
+								   : STOR_IO_TIMEOUT_MS));
 		return;
 	}
 	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
@@ -140,8 +146,8 @@ static void shut_look(struct cm_timer *t, void *arg)
 	stor_block_read(w->dev, w->offset_bytes, shut_read, w);
 }
 
-struct fen_shut_out *fen_shut_out_start(struct stor_dev *dev, uint64_t offset_bytes, fen_shut_out_fn done,
-					void *arg, struct cm_err *err)
+struct fen_shut_out *fen_shut_out_start(struct stor_dev *dev, uint64_t offset_bytes,
+					fen_shut_out_fn done, void *arg, struct cm_err *err)
 {
 	struct fen_shut_out *w = calloc(1, sizeof *w);
 

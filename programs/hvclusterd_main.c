@@ -2,9 +2,9 @@
 /*
  * hvclusterd_main.c - the cluster agent of one node.
  *
- * Privilege: runs as root, because it makes tap interfaces, starts hvcore under other users and talks to
- * pacemaker and corosync (root or haclient only). It parses operators' and peers' requests, never guest
- * bytes and never a RAM stream.
+ * Privilege: runs as root, because it makes tap interfaces, starts hvcore under other users and
+ * talks to pacemaker and corosync (root or haclient only). It parses operators' and peers'
+ * requests, never guest bytes and never a RAM stream.
  */
 #include "config.h"
 
@@ -42,9 +42,12 @@ static void on_signal(struct cm_signal *s, int signo, void *arg)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},    {"standalone", no_argument, NULL, 's'},
-		{"log-level", required_argument, NULL, 'l'}, {"log-file", required_argument, NULL, 'f'},
-		{"version", no_argument, NULL, 'V'},	     {"help", no_argument, NULL, 'h'},
+		{"config", required_argument, NULL, 'c'},
+		{"standalone", no_argument, NULL, 's'},
+		{"log-level", required_argument, NULL, 'l'},
+		{"log-file", required_argument, NULL, 'f'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *config = HV_SYSCONFDIR "/hvcluster.conf", *log_file = NULL;
@@ -100,7 +103,8 @@ int main(int argc, char **argv)
 	if (log_file) {
 		fd = open(log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 		if (fd < 0) {
-			fprintf(stderr, "hvclusterd: cannot write %s: %s\n", log_file, strerror(errno));
+			fprintf(stderr, "hvclusterd: cannot write %s: %s\n", log_file,
+				strerror(errno));
 			return 1;
 		}
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvctl_main.c - the operator's command. Privilege: that of its caller; the daemon's socket decides.
+ * hvctl_main.c - the operator's command. Privilege: that of its caller; the daemon's socket
+ * decides.
  */
 #include "config.h"
 
@@ -14,7 +15,8 @@
 
 int main(int argc, char **argv)
 {
-	struct hvctl h = {.socket = "/run/hvcluster/hvclusterd.sock", .program = argv[0], .tty = isatty(2)};
+	struct hvctl h = {
+		.socket = "/run/hvcluster/hvclusterd.sock", .program = argv[0], .tty = isatty(2)};
 	int i = 1;
 
 	signal(SIGPIPE, SIG_IGN);

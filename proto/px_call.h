@@ -19,8 +19,8 @@ struct px_call_hooks {
 
 /*
  * Sends req (its id is set here) to the server at path and waits for the final reply.
- * 0 and *reply (whose code may be an error), or a negative code and err: CM_E_NO_DAEMON, CM_E_TIMEOUT,
- * CM_E_PROTO_CLOSED ... timeout_ms: without any word from the server; 0 = for ever.
+ * 0 and *reply (whose code may be an error), or a negative code and err: CM_E_NO_DAEMON,
+ * CM_E_TIMEOUT, CM_E_PROTO_CLOSED ... timeout_ms: without any word from the server; 0 = for ever.
  */
 int px_call(const char *path, const struct px_self *self, Hv__Request *req, unsigned timeout_ms,
 	    const struct px_call_hooks *hooks, Hv__Reply **reply, struct cm_err *err);

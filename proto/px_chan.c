@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * px_chan.c - framed channels over UNIX sockets and TLS. Moves bytes and checks HELLO; what messages mean
- * is the owner's business. Parses bytes of any peer, by px_frame_get only.
+ * px_chan.c - framed channels over UNIX sockets and TLS. Moves bytes and checks HELLO; what
+ * messages mean is the owner's business. Parses bytes of any peer, by px_frame_get only.
  *
- * States: CONNECTING (TCP) -> TLS (handshake) -> HELLO -> OPEN -> CLOSED. Memory is freed at the fixed
- * point of the loop turn in which it closed.
+ * States: CONNECTING (TCP) -> TLS (handshake) -> HELLO -> OPEN -> CLOSED. Memory is freed at the
+ * fixed point of the loop turn in which it closed.
  */
 #include "config.h"
 
@@ -26,10 +26,10 @@
 
 #include "proto/px_tls.h"
 
-#define CHAN_IN_LIMIT     ((8u << 20) + PX_HEADER_BYTES)
-#define CHAN_OUT_LIMIT    (32u << 20)
+#define CHAN_IN_LIMIT	  ((8u << 20) + PX_HEADER_BYTES)
+#define CHAN_OUT_LIMIT	  (32u << 20)
 #define CHAN_HANDSHAKE_MS 10000u
-#define CHAN_READ_CHUNK   65536u
+#define CHAN_READ_CHUNK	  65536u
 
 enum chan_state { CHAN_INVALID, CHAN_CONNECTING, CHAN_TLS, CHAN_HELLO, CHAN_OPEN, CHAN_CLOSED };
 
@@ -100,7 +100,8 @@ static void chan_timeout(struct cm_timer *t, void *arg)
 static void chan_want(struct px_chan *c)
 {
 	if (c->state != CHAN_CLOSED)
-		cm_io_want(&c->io, CM_READ | (c->out.len || c->state == CHAN_CONNECTING ? CM_WRITE : 0));
+		cm_io_want(&c->io,
+			   CM_READ | (c->out.len || c->state == CHAN_CONNECTING ? CM_WRITE : 0));
 }
 
 /* Moves what TLS wants to put on the wire to out. */
@@ -125,7 +126,8 @@ static void chan_flush(struct px_chan *c)
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
 		if (n <= 0) {
-			/* What the peer had still to say may be in the socket: the read side will tell. */
+			/* What the peer had still to say may be in the socket: the read side will
+			 * tell. */
 			c->out.len = 0;
 			sent = 0;
 			if (c->finishing)
@@ -446,8 +448,9 @@ struct px_chan *px_chan_new_tls(struct cm_loop *loop, int fd, struct px_tls *tls
 	return c;
 }
 
-struct px_chan *px_chan_connect_unix(struct cm_loop *loop, const char *path, const struct px_self *self,
-				     const struct px_chan_ops *ops, void *arg, struct cm_err *err)
+struct px_chan *px_chan_connect_unix(struct cm_loop *loop, const char *path,
+				     const struct px_self *self, const struct px_chan_ops *ops,
+				     void *arg, struct cm_err *err)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	int fd;
@@ -466,7 +469,8 @@ struct px_chan *px_chan_connect_unix(struct cm_loop *loop, const char *path, con
 		if (e == EACCES || e == EPERM)
 			cm_err_set(err, CM_E_DENIED, "no permission to talk to %s", path);
 		else
-			cm_err_set(err, CM_E_NO_DAEMON, "nobody listens on %s: %s", path, strerror(e));
+			cm_err_set(err, CM_E_NO_DAEMON, "nobody listens on %s: %s", path,
+				   strerror(e));
 		return NULL;
 	}
 	return px_chan_new(loop, fd, self, ops, arg);
@@ -492,8 +496,9 @@ static socklen_t chan_sockaddr(const char *address, uint16_t port, struct sockad
 }
 
 struct px_chan *px_chan_connect_tls(struct cm_loop *loop, const char *address, uint16_t port,
-				    struct px_tls *tls, const char *expect, const struct px_self *self,
-				    const struct px_chan_ops *ops, void *arg, struct cm_err *err)
+				    struct px_tls *tls, const char *expect,
+				    const struct px_self *self, const struct px_chan_ops *ops,
+				    void *arg, struct cm_err *err)
 {
 	struct sockaddr_storage sa;
 	socklen_t n = chan_sockaddr(address, port, &sa);
@@ -505,7 +510,8 @@ struct px_chan *px_chan_connect_tls(struct cm_loop *loop, const char *address, u
 	}
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)) {
-		cm_err_set(err, -errno, "cannot connect to %s port %u: %s", address, port, strerror(errno));
+		cm_err_set(err, -errno, "cannot connect to %s port %u: %s", address, port,
+			   strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return NULL;

@@ -89,7 +89,8 @@ static void client_reply(struct px_client *c, const Hv__Reply *r)
 	struct client_call *k;
 
 	if (r->code)
-		cm_err_set(&err, r->code, "%s", r->error && r->error[0] ? r->error : cm_err_text(r->code));
+		cm_err_set(&err, r->code, "%s",
+			   r->error && r->error[0] ? r->error : cm_err_text(r->code));
 	if (r->more) {
 		for (k = c->calls; k; k = k->next)
 			if (k->id == r->id)
@@ -126,7 +127,8 @@ static void client_message(struct px_chan *chan, struct px_msg *m, void *arg)
 
 static const struct px_chan_ops client_ops = {.message = client_message, .closed = client_closed};
 
-static struct px_client *client_new(struct cm_loop *loop, const struct px_client_ops *ops, void *arg)
+static struct px_client *client_new(struct cm_loop *loop, const struct px_client_ops *ops,
+				    void *arg)
 {
 	struct px_client *c = calloc(1, sizeof *c);
 
@@ -216,8 +218,12 @@ void px_client_call(struct px_client *c, Hv__Request *req, unsigned timeout_ms, 
 	}
 	k = calloc(1, sizeof *k);
 	CM_ASSERT(k);
-	*k = (struct client_call){.client = c, .id = req->id, .timeout_ms = timeout_ms, .done = done,
-				  .arg = arg, .next = c->calls};
+	*k = (struct client_call){.client = c,
+				  .id = req->id,
+				  .timeout_ms = timeout_ms,
+				  .done = done,
+				  .arg = arg,
+				  .next = c->calls};
 	c->calls = k;
 	cm_timer_init(&k->timer, c->loop, call_timeout, k);
 	if (timeout_ms)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * px_req.c - requests, replies and verb tables. Parses arguments of operators and peers; every wrong one
- * gets one clear line.
+ * px_req.c - requests, replies and verb tables. Parses arguments of operators and peers; every
+ * wrong one gets one clear line.
  */
 #include "config.h"
 
@@ -72,11 +72,24 @@ int px_parse_size(const char *text, uint64_t *out)
 	if (errno)
 		return CM_E_BAD_VALUE;
 	switch (*end) {
-	case 'K': case 'k': shift = 10; break;
-	case 'M': case 'm': shift = 20; break;
-	case 'G': case 'g': shift = 30; break;
-	case 'T': case 't': shift = 40; break;
-	default: break;
+	case 'K':
+	case 'k':
+		shift = 10;
+		break;
+	case 'M':
+	case 'm':
+		shift = 20;
+		break;
+	case 'G':
+	case 'g':
+		shift = 30;
+		break;
+	case 'T':
+	case 't':
+		shift = 40;
+		break;
+	default:
+		break;
 	}
 	if (shift) {
 		end++;
@@ -100,8 +113,8 @@ int px_req_u64(const struct px_req *q, const char *key, uint64_t dflt, uint64_t 
 	if (!v)
 		return 0;
 	if (px_parse_size(v, out) || *out < min || *out > max)
-		return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not a number from %llu to %llu", key, v,
-				  (unsigned long long)min, (unsigned long long)max);
+		return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not a number from %llu to %llu",
+				  key, v, (unsigned long long)min, (unsigned long long)max);
 	return 0;
 }
 
@@ -139,7 +152,8 @@ static bool req_check(struct px_req *q, const struct px_verb *v)
 				     q->msg->args[i]->key);
 			return false;
 		}
-	if (v->admin && px_chan_peer_cred(q->chan, NULL, &uid, NULL) && uid != 0 && uid != geteuid()) {
+	if (v->admin && px_chan_peer_cred(q->chan, NULL, &uid, NULL) && uid != 0 &&
+	    uid != geteuid()) {
 		px_req_failf(q, CM_E_DENIED, "%s is for root only", v->name);
 		return false;
 	}
@@ -154,8 +168,9 @@ static const struct px_verb *verb_find(const struct px_verb *verbs, size_t n, co
 	return NULL;
 }
 
-void px_verbs_run(const struct px_verb *verbs, size_t n, const struct px_verb *extra, size_t n_extra,
-		  struct px_chan *c, struct px_reqs *reqs, struct px_msg *m, void *ctx)
+void px_verbs_run(const struct px_verb *verbs, size_t n, const struct px_verb *extra,
+		  size_t n_extra, struct px_chan *c, struct px_reqs *reqs, struct px_msg *m,
+		  void *ctx)
 {
 	struct px_req *q = calloc(1, sizeof *q);
 	const struct px_verb *v;

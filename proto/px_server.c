@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * px_server.c - listeners for channels. Accepts, and leaves everything else to its owner. Parses nothing.
+ * px_server.c - listeners for channels. Accepts, and leaves everything else to its owner. Parses
+ * nothing.
  */
 #include "config.h"
 
@@ -118,7 +119,8 @@ struct px_server *px_server_tcp(struct cm_loop *loop, const char *address, uint1
 	    bind(fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
 		 v6 ? sizeof in6 : sizeof in) < 0 ||
 	    listen(fd, 128) < 0) {
-		cm_err_set(err, -errno, "cannot listen on %s port %u: %s", address, port, strerror(errno));
+		cm_err_set(err, -errno, "cannot listen on %s port %u: %s", address, port,
+			   strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * px_tls.c - TLS 1.3 by OpenSSL: node identities for channels (memory BIOs, non-blocking) and blocking
- * streams with a single-use external PSK (RFC 8446 section 4.2.11) for migrations.
+ * px_tls.c - TLS 1.3 by OpenSSL: node identities for channels (memory BIOs, non-blocking) and
+ * blocking streams with a single-use external PSK (RFC 8446 section 4.2.11) for migrations.
  *
  * Does not decide who may do what. Parses records of any peer, by OpenSSL.
  */
@@ -71,7 +71,8 @@ struct px_tls *px_tls_new(const char *cert, const char *key, const char *ca, str
 		goto fail;
 	}
 	if (st.st_mode & 077) {
-		cm_err_set(err, CM_E_TLS, "the node key %s is readable by others: chmod 0400 it", key);
+		cm_err_set(err, CM_E_TLS, "the node key %s is readable by others: chmod 0400 it",
+			   key);
 		goto fail;
 	}
 	t->ctx = SSL_CTX_new(TLS_method());
@@ -221,12 +222,13 @@ void px__tls_peer_name(struct px__tls_conn *c, char *out, size_t cap)
 	X509 *x = SSL_get1_peer_certificate(c->ssl);
 
 	out[0] = '\0';
-	if (x && X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, out, (int)cap) < 0)
+	if (x &&
+	    X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, out, (int)cap) < 0)
 		out[0] = '\0';
 	X509_free(x);
 }
 
-/* --- blocking streams ------------------------------------------------------------------------------ */
+/* --- blocking streams ---------------------------------------------------- */
 
 struct px_stream {
 	SSL_CTX *ctx;
@@ -343,7 +345,8 @@ static int stream_start_tls(struct px_stream *s, bool server, struct cm_err *err
 	if (!s->ctx)
 		return tls_err(err, "TLS context");
 	tls_common(s->ctx);
-	SSL_CTX_set_mode(s->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(s->ctx,
+			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(s->ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(s->ctx, 128u << 10);
 	if (server)
@@ -376,8 +379,8 @@ static int stream_start_tls(struct px_stream *s, bool server, struct cm_err *err
 	return 0;
 }
 
-struct px_stream *px_stream_new(int fd, bool server, const struct px_psk *psk, unsigned io_timeout_ms,
-				struct cm_err *err)
+struct px_stream *px_stream_new(int fd, bool server, const struct px_psk *psk,
+				unsigned io_timeout_ms, struct cm_err *err)
 {
 	struct px_stream *s = calloc(1, sizeof *s);
 

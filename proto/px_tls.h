@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * px_tls.h - TLS 1.3: node identities for channels, and blocking streams with a single-use key for
- * migrations. TLS 1.3 only; no tickets, no 0-RTT, no compression. px_tls.c is the only OpenSSL user.
+ * migrations. TLS 1.3 only; no tickets, no 0-RTT, no compression. px_tls.c is the only OpenSSL
+ * user.
  *
  * The process must ignore SIGPIPE: OpenSSL writes to sockets without MSG_NOSIGNAL.
  *
@@ -16,13 +17,13 @@
 
 #include "common/cm_err.h"
 
-/* --- node identity -------------------------------------------------------------------------------- */
+/* --- node identity ------------------------------------------------------- */
 struct px_tls;
 /* PEM files: own certificate, its key (must not be readable by others), the cluster's CA. */
 struct px_tls *px_tls_new(const char *cert, const char *key, const char *ca, struct cm_err *err);
 void px_tls_free(struct px_tls *t);
 
-/* --- used by px_chan.c only ------------------------------------------------------------------------ */
+/* --- used by px_chan.c only ---------------------------------------------- */
 struct px__tls_conn;
 struct px__tls_conn *px__tls_conn_new(struct px_tls *t, bool server, const char *expect);
 void px__tls_conn_free(struct px__tls_conn *c);
@@ -32,11 +33,12 @@ int px__tls_feed(struct px__tls_conn *c, const uint8_t *wire, size_t n);
 int px__tls_handshake(struct px__tls_conn *c, struct cm_err *err);
 int px__tls_read(struct px__tls_conn *c, uint8_t *plain, size_t cap, size_t *got, bool *end);
 int px__tls_write(struct px__tls_conn *c, const uint8_t *plain, size_t n);
-size_t px__tls_wire(struct px__tls_conn *c, uint8_t *out, size_t cap); /* takes pending wire bytes */
+size_t px__tls_wire(struct px__tls_conn *c, uint8_t *out,
+		    size_t cap); /* takes pending wire bytes */
 void px__tls_peer_name(struct px__tls_conn *c, char *out, size_t cap);
 
-/* --- blocking streams with a single-use external PSK ------------------------------------------------ */
-#define PX_PSK_BYTES 32u
+/* --- blocking streams with a single-use external PSK --------------------- */
+#define PX_PSK_BYTES	32u
 #define PX_PSK_ID_BYTES 16u
 struct px_psk {
 	uint8_t id[PX_PSK_ID_BYTES], key[PX_PSK_BYTES];
@@ -46,10 +48,10 @@ int px_psk_make(struct px_psk *psk);
 void px_psk_wipe(struct px_psk *psk);
 
 struct px_stream;
-/* Takes fd (blocking, connected). psk NULL: plain (benchmarks and socketpairs in tests only). Does the
- * handshake; CM_E_TLS if the peer has not the key. io_timeout_ms limits every single wait. */
-struct px_stream *px_stream_new(int fd, bool server, const struct px_psk *psk, unsigned io_timeout_ms,
-				struct cm_err *err);
+/* Takes fd (blocking, connected). psk NULL: plain (benchmarks and socketpairs in tests only). Does
+ * the handshake; CM_E_TLS if the peer has not the key. io_timeout_ms limits every single wait. */
+struct px_stream *px_stream_new(int fd, bool server, const struct px_psk *psk,
+				unsigned io_timeout_ms, struct cm_err *err);
 /* All n bytes or an error: CM_E_PROTO_CLOSED at an orderly end, CM_E_TIMEOUT, CM_E_TLS, -errno. */
 int px_stream_write(struct px_stream *s, const void *data, size_t n);
 int px_stream_read(struct px_stream *s, void *data, size_t n);

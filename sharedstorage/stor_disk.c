@@ -2,12 +2,12 @@
 /*
  * stor_disk.c - the data path of one disk of a cluster volume.
  *
- * Requests are cut at extent borders and sent on to the volume's device. The map is read from the extent
- * table by ordinary requests, so not before the owner was admitted, and it is read anew in each
- * incarnation: whoever had the disk before can have changed it. A first write into an extent takes one:
- * COMPARE AND WRITE (free -> zeroing), clear it, flush, COMPARE AND WRITE (zeroing -> used), then the data.
- * A crash in between leaves an extent in "zeroing", which reads as zero and is taken up again by the next
- * write. Parses data of the disk by stor_volfmt.c only.
+ * Requests are cut at extent borders and sent on to the volume's device. The map is read from the
+ * extent table by ordinary requests, so not before the owner was admitted, and it is read anew in
+ * each incarnation: whoever had the disk before can have changed it. A first write into an extent
+ * takes one: COMPARE AND WRITE (free -> zeroing), clear it, flush, COMPARE AND WRITE (zeroing ->
+ * used), then the data. A crash in between leaves an extent in "zeroing", which reads as zero and
+ * is taken up again by the next write. Parses data of the disk by stor_volfmt.c only.
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@
 #include "sharedstorage/stor_dev_int.h"
 #include "sharedstorage/stor_volume_int.h"
 
-#define DISK_CHUNK (256u << 10) /* table bytes read at once */
+#define DISK_CHUNK   (256u << 10) /* table bytes read at once */
 #define DISK_NOWHERE UINT64_MAX
 
 struct part;
@@ -53,9 +53,9 @@ struct disk {
 	struct stor_diskslot desc;
 	unsigned slot;
 	/* the map */
-	uint64_t *map;      /* logical -> extent, DISK_NOWHERE */
+	uint64_t *map; /* logical -> extent, DISK_NOWHERE */
 	uint64_t n_logical;
-	uint8_t *table;     /* the extent table as we know it */
+	uint8_t *table;			  /* the extent table as we know it */
 	uint32_t loaded_for, loading_for; /* incarnations of the volume's device; 0 never */
 	bool loading;
 	uint64_t load_at;
@@ -95,7 +95,7 @@ static void disk_maybe_closed(struct disk *d)
 		stor__dev_closed(&d->dev);
 }
 
-/* --- the parts of a request --------------------------------------------------------------------------------- */
+/* --- the parts of a request ---------------------------------------------- */
 
 static void part_end(struct part *p, int rc)
 {
@@ -160,7 +160,8 @@ static void part_go(struct part *p)
 	uint64_t extent = d->map[p->logical];
 
 	if (extent != DISK_NOWHERE) {
-		p->sub.offset_bytes = d->vol->super.data_at + extent * d->vol->super.extent_bytes + p->inside;
+		p->sub.offset_bytes =
+			d->vol->super.data_at + extent * d->vol->super.extent_bytes + p->inside;
 		disk_out(d, &p->sub);
 		return;
 	}
@@ -184,7 +185,7 @@ static void part_go(struct part *p)
 	part_end_later(p, -EINVAL);
 }
 
-/* --- the map ----------------------------------------------------------------------------------------------------- */
+/* --- the map ------------------------------------------------------------- */
 
 static void load_next(struct disk *d);
 
@@ -220,7 +221,8 @@ static int map_build(struct disk *d)
 		const uint8_t *sector = d->table + t * s;
 
 		if (stor_table_check(sector, s)) {
-			cm_error("volume %s: sector %llu of the extent table is damaged (hvctl volume check)",
+			cm_error("volume %s: sector %llu of the extent table is damaged (hvctl "
+				 "volume check)",
 				 d->vol->super.name, (unsigned long long)t);
 			return CM_E_VOL_CORRUPT;
 		}
@@ -228,7 +230,8 @@ static int map_build(struct disk *d)
 			struct stor_extent e = stor_table_get(sector, i);
 
 			if (e.state == STOR_EXTENT_USED && e.disk == d->slot &&
-			    e.generation == (uint16_t)d->desc.generation && e.logical < d->n_logical)
+			    e.generation == (uint16_t)d->desc.generation &&
+			    e.logical < d->n_logical)
 				d->map[e.logical] = t * per + i;
 		}
 	}
@@ -263,8 +266,9 @@ static void load_next(struct disk *d)
 
 	d->load_iov = (struct iovec){d->table + d->load_at, CM_MIN(bytes - d->load_at, DISK_CHUNK)};
 	memset(&d->load_req, 0, sizeof d->load_req);
-	stor_req_readv(&d->load_req, d->vol->super.table_at * d->vol->super.sector_bytes + d->load_at, &d->load_iov, 1,
-		       load_done, d);
+	stor_req_readv(&d->load_req,
+		       d->vol->super.table_at * d->vol->super.sector_bytes + d->load_at,
+		       &d->load_iov, 1, load_done, d);
 	disk_out(d, &d->load_req);
 }
 
@@ -272,7 +276,8 @@ static bool map_ready(struct disk *d)
 {
 	if (d->loaded_for && d->loaded_for == d->vol->dev->incarnation)
 		return true;
-	/* While an extent is being taken, its steps are our own: the map is read again afterwards. */
+	/* While an extent is being taken, its steps are our own: the map is read again afterwards.
+	 */
 	if (!d->loading && d->grow == GROW_NONE) {
 		d->loading = true;
 		d->loading_for = d->vol->dev->incarnation;
@@ -282,7 +287,7 @@ static bool map_ready(struct disk *d)
 	return false;
 }
 
-/* --- taking an extent ---------------------------------------------------------------------------------------------- */
+/* --- taking an extent ---------------------------------------------------- */
 
 static void grow_end(struct disk *d, int rc)
 {
@@ -304,7 +309,9 @@ static void grow_done(struct stor_req *req, int rc);
 static void grow_send_caw(struct disk *d, enum grow step, enum stor_extent_state state)
 {
 	uint32_t s = d->vol->super.sector_bytes, per = stor_table_entries(s);
-	struct stor_extent e = {.state = state, .disk = (uint8_t)d->slot, .generation = (uint16_t)d->desc.generation,
+	struct stor_extent e = {.state = state,
+				.disk = (uint8_t)d->slot,
+				.generation = (uint16_t)d->desc.generation,
 				.logical = (uint32_t)d->grow_logical};
 
 	memcpy(d->before, d->table + grow_sector(d) * s, s);
@@ -313,7 +320,8 @@ static void grow_send_caw(struct disk *d, enum grow step, enum stor_extent_state
 	stor_table_seal(d->after, s);
 	d->grow = step;
 	memset(&d->grow_req, 0, sizeof d->grow_req);
-	stor_req_caw(&d->grow_req, (d->vol->super.table_at + grow_sector(d)) * s, d->before, d->after, s, grow_done, d);
+	stor_req_caw(&d->grow_req, (d->vol->super.table_at + grow_sector(d)) * s, d->before,
+		     d->after, s, grow_done, d);
 	disk_out(d, &d->grow_req);
 }
 
@@ -325,7 +333,8 @@ static void grow_send_look(struct disk *d, enum grow step)
 	d->grow = step;
 	d->grow_iov = (struct iovec){d->before, s};
 	memset(&d->grow_req, 0, sizeof d->grow_req);
-	stor_req_readv(&d->grow_req, (d->vol->super.table_at + grow_sector(d)) * s, &d->grow_iov, 1, grow_done, d);
+	stor_req_readv(&d->grow_req, (d->vol->super.table_at + grow_sector(d)) * s, &d->grow_iov, 1,
+		       grow_done, d);
 	disk_out(d, &d->grow_req);
 }
 
@@ -335,12 +344,13 @@ static void grow_send_zero(struct disk *d)
 
 	d->grow = GROW_ZERO;
 	memset(&d->grow_req, 0, sizeof d->grow_req);
-	stor_req_write_zeroes(&d->grow_req, v->data_at + d->grow_extent * v->extent_bytes, v->extent_bytes, true,
-			      grow_done, d);
+	stor_req_write_zeroes(&d->grow_req, v->data_at + d->grow_extent * v->extent_bytes,
+			      v->extent_bytes, true, grow_done, d);
 	disk_out(d, &d->grow_req);
 }
 
-/* The zeroes must be durable before the extent is in use: after a power cut of the SAN another disk's old data would show. */
+/* The zeroes must be durable before the extent is in use: after a power cut of the SAN another
+ * disk's old data would show. */
 static void grow_send_flush(struct disk *d)
 {
 	d->grow = GROW_FLUSH;
@@ -351,10 +361,12 @@ static void grow_send_flush(struct disk *d)
 
 static bool entry_ours(const struct disk *d, const struct stor_extent *e)
 {
-	return e->disk == d->slot && e->generation == (uint16_t)d->desc.generation && e->logical == d->grow_logical;
+	return e->disk == d->slot && e->generation == (uint16_t)d->desc.generation &&
+	       e->logical == d->grow_logical;
 }
 
-/* An extent for grow_logical in the table as we know it: one that a crash left half taken, else a free one. */
+/* An extent for grow_logical in the table as we know it: one that a crash left half taken, else a
+ * free one. */
 static bool grow_choose(struct disk *d, bool *half)
 {
 	uint32_t s = d->vol->super.sector_bytes, per = stor_table_entries(s);
@@ -373,7 +385,8 @@ static bool grow_choose(struct disk *d, bool *half)
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t x = (d->hint + i) % n;
 
-		if (stor_table_get(d->table + x / per * s, (uint32_t)(x % per)).state == STOR_EXTENT_FREE) {
+		if (stor_table_get(d->table + x / per * s, (uint32_t)(x % per)).state ==
+		    STOR_EXTENT_FREE) {
 			d->grow_extent = x;
 			d->hint = x + 1;
 			return true;
@@ -392,13 +405,15 @@ static void grow_take(struct disk *d)
 		else
 			grow_send_caw(d, GROW_TAKE, STOR_EXTENT_ZEROING);
 	} else if (!d->refreshed) {
-		/* Full, as far as we know; others may have freed something: read the table again, once. */
+		/* Full, as far as we know; others may have freed something: read the table again,
+		 * once. */
 		d->refreshed = true;
 		d->grow = GROW_NONE;
 		d->loaded_for = 0;
 		map_ready(d);
 	} else {
-		cm_warning("volume %s is full: a write to disk %s fails", d->vol->super.name, d->desc.name);
+		cm_warning("volume %s is full: a write to disk %s fails", d->vol->super.name,
+			   d->desc.name);
 		d->refreshed = false;
 		grow_end(d, CM_E_VOL_FULL);
 	}
@@ -437,7 +452,8 @@ static void grow_done(struct stor_req *req, int rc)
 		grow_end(d, -ECANCELED);
 		return;
 	}
-	if (caw && (rc == CM_E_LEASE_MISCOMPARE || rc == CM_E_LEASE_UNKNOWN || rc == CM_E_SAN_LOST)) {
+	if (caw &&
+	    (rc == CM_E_LEASE_MISCOMPARE || rc == CM_E_LEASE_UNKNOWN || rc == CM_E_SAN_LOST)) {
 		grow_send_look(d, step == GROW_TAKE ? GROW_LOOK_TAKE : GROW_LOOK_USE);
 		return;
 	}
@@ -483,7 +499,7 @@ static void disk_grow(struct disk *d)
 	grow_take(d);
 }
 
-/* --- the backend's face ----------------------------------------------------------------------------------------------- */
+/* --- the backend's face -------------------------------------------------- */
 
 static void flush_done(struct stor_req *sub, int rc)
 {
@@ -564,7 +580,8 @@ static void disk_submit(struct stor_dev *dev, struct stor_req *req)
 
 static void disk_cancel(struct stor_dev *dev, struct stor_req *req)
 {
-	/* Parts that are out end by themselves; those that wait for an extent would wait for long. */
+	/* Parts that are out end by themselves; those that wait for an extent would wait for long.
+	 */
 	struct disk *d = disk_of(dev);
 	struct part *p, *next;
 
@@ -598,7 +615,8 @@ static void disk_free(struct stor_dev *dev)
 	free(d);
 }
 
-static void disk_no_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys, stor_fence_fn done, void *arg)
+static void disk_no_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+			  stor_fence_fn done, void *arg)
 {
 	stor_dev_fence(disk_of(dev)->vol->dev, keys, nkeys, done, arg);
 }
@@ -618,7 +636,7 @@ static const struct stor_dev_ops disk_ops = {
 	.read_keys = disk_read_keys,
 };
 
-/* --- opening -------------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------- */
 
 static uint8_t *sectors_alloc(uint64_t bytes)
 {
@@ -639,7 +657,8 @@ static void disk_found(struct disk *d)
 	d->table = sectors_alloc(d->vol->super.table_sectors * d->vol->super.sector_bytes);
 	d->before = sectors_alloc(STOR_SECTOR_MAX);
 	d->after = sectors_alloc(STOR_SECTOR_MAX);
-	/* Disks begin to look for space at different places, so hosts seldom meet in one table sector. */
+	/* Disks begin to look for space at different places, so hosts seldom meet in one table
+	 * sector. */
 	d->hint = (uint64_t)d->slot * d->vol->super.extents / STOR_VOL_DISKS;
 	d->dev.info = *v;
 	d->dev.info.capacity_bytes = d->desc.size_bytes;
@@ -661,8 +680,8 @@ static void open_done(struct stor_req *req, int rc)
 		return;
 	}
 	for (unsigned i = 0; rc == 0 && i < STOR_VOL_DISKS && !found; i++)
-		if (stor_diskslot_decode(d->slots + i * s, s, &d->desc) == 0 && d->desc.state == STOR_DISKSLOT_USED &&
-		    strcmp(d->desc.name, d->name) == 0) {
+		if (stor_diskslot_decode(d->slots + i * s, s, &d->desc) == 0 &&
+		    d->desc.state == STOR_DISKSLOT_USED && strcmp(d->desc.name, d->name) == 0) {
 			d->slot = i;
 			found = true;
 		}
@@ -672,13 +691,14 @@ static void open_done(struct stor_req *req, int rc)
 		disk_found(d);
 		return;
 	}
-	cm_err_set(&err, rc ? rc : CM_E_NO_DISK, rc ? "volume %s: disk '%s' cannot be opened" : "volume %s has no disk '%s'",
+	cm_err_set(&err, rc ? rc : CM_E_NO_DISK,
+		   rc ? "volume %s: disk '%s' cannot be opened" : "volume %s has no disk '%s'",
 		   d->vol->super.name, d->name);
 	stor__dev_open_failed(&d->dev, &err);
 }
 
-struct stor_dev *stor_disk_open(struct stor_volume *vol, const char *disk, const struct stor_dev_opts *opts,
-				struct cm_err *err)
+struct stor_dev *stor_disk_open(struct stor_volume *vol, const char *disk,
+				const struct stor_dev_opts *opts, struct cm_err *err)
 {
 	struct stor_dev_opts own = *opts;
 	struct disk *d;
@@ -696,7 +716,8 @@ struct stor_dev *stor_disk_open(struct stor_volume *vol, const char *disk, const
 	memcpy(d->name, disk, strlen(disk) + 1);
 	d->slots = sectors_alloc((uint64_t)STOR_VOL_DISKS * vol->super.sector_bytes);
 	d->load_iov = (struct iovec){d->slots, (size_t)STOR_VOL_DISKS * vol->super.sector_bytes};
-	stor_req_readv(&d->load_req, vol->super.disks_at * vol->super.sector_bytes, &d->load_iov, 1, open_done, d);
+	stor_req_readv(&d->load_req, vol->super.disks_at * vol->super.sector_bytes, &d->load_iov, 1,
+		       open_done, d);
 	d->load_req.flags = STOR_REQ_ADMIN;
 	disk_out(d, &d->load_req);
 	return &d->dev;

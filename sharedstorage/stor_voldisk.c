@@ -2,9 +2,9 @@
 /*
  * stor_voldisk.c - the disks of a cluster volume: create, delete, grow, rename, list, check.
  *
- * The extent table is the only truth about who has which extent; a disk's map is read from it. So an
- * allocation is one COMPARE AND WRITE, and a crash leaves nothing half linked. Parses data of the disk by
- * stor_volfmt.c only.
+ * The extent table is the only truth about who has which extent; a disk's map is read from it. So
+ * an allocation is one COMPARE AND WRITE, and a crash leaves nothing half linked. Parses data of
+ * the disk by stor_volfmt.c only.
  */
 #include "config.h"
 
@@ -39,8 +39,8 @@ static int slots_load(struct stor_volume *vol, struct slots *t, struct cm_err *e
 static int slot_find(const struct slots *t, const char *name, struct stor_diskslot *d)
 {
 	for (unsigned i = 0; i < STOR_VOL_DISKS; i++)
-		if (stor_diskslot_decode(slot_at(t, i), t->sector, d) == 0 && d->state == STOR_DISKSLOT_USED &&
-		    strcmp(d->name, name) == 0)
+		if (stor_diskslot_decode(slot_at(t, i), t->sector, d) == 0 &&
+		    d->state == STOR_DISKSLOT_USED && strcmp(d->name, name) == 0)
 			return (int)i;
 	return -1;
 }
@@ -55,9 +55,10 @@ static int no_disk(const struct stor_volume *vol, const char *disk, struct cm_er
 	return cm_err_set(err, CM_E_NO_DISK, "volume %s has no disk '%s'", vol->super.name, disk);
 }
 
-/* --- extents ---------------------------------------------------------------------------------------------- */
+/* --- extents ------------------------------------------------------------- */
 
-typedef bool (*extent_fn)(struct stor_extent *e, uint64_t extent, void *arg); /* true: put it back changed */
+typedef bool (*extent_fn)(struct stor_extent *e, uint64_t extent,
+			  void *arg); /* true: put it back changed */
 
 /* Walks the whole table; sectors in which fn changed something are written by COMPARE AND WRITE. */
 static int table_walk(struct stor_volume *vol, extent_fn fn, void *arg, struct cm_err *err)
@@ -75,8 +76,10 @@ static int table_walk(struct stor_volume *vol, extent_fn fn, void *arg, struct c
 			if (rc)
 				return rc;
 			if (stor_table_check(before, s))
-				return cm_err_set(err, CM_E_VOL_CORRUPT, "volume %s: sector %llu of the extent table is damaged",
-						  vol->super.name, (unsigned long long)t);
+				return cm_err_set(
+					err, CM_E_VOL_CORRUPT,
+					"volume %s: sector %llu of the extent table is damaged",
+					vol->super.name, (unsigned long long)t);
 			memcpy(after, before, s);
 			changed = false;
 			for (uint32_t i = 0; i < per && t * per + i < vol->super.extents; i++) {
@@ -91,7 +94,8 @@ static int table_walk(struct stor_volume *vol, extent_fn fn, void *arg, struct c
 				stor_table_seal(after, s);
 				rc = stor__vol_caw(vol->dev, offset, before, after, s, err);
 			}
-		} while (changed && rc == CM_E_LEASE_MISCOMPARE); /* another host was faster: look again */
+		} while (changed &&
+			 rc == CM_E_LEASE_MISCOMPARE); /* another host was faster: look again */
 		if (rc)
 			return rc;
 	}
@@ -137,7 +141,7 @@ static bool count_free(struct stor_extent *e, uint64_t extent, void *arg)
 	return false;
 }
 
-/* --- info ---------------------------------------------------------------------------------------------------- */
+/* --- info ---------------------------------------------------------------- */
 
 int stor_volume_info(struct stor_volume *vol, struct stor_volume_info *info, struct cm_err *err)
 {
@@ -156,7 +160,8 @@ int stor_volume_info(struct stor_volume *vol, struct stor_volume_info *info, str
 	for (unsigned i = 0; i < STOR_VOL_DISKS; i++) {
 		struct stor_diskslot d;
 
-		info->disks += stor_diskslot_decode(slot_at(&t, i), t.sector, &d) == 0 && d.state == STOR_DISKSLOT_USED;
+		info->disks += stor_diskslot_decode(slot_at(&t, i), t.sector, &d) == 0 &&
+			       d.state == STOR_DISKSLOT_USED;
 	}
 	free(t.region);
 	hosts = stor__vol_region(vol, vol->super.hosts_at, STOR_VOL_HOSTS, err);
@@ -180,8 +185,8 @@ int stor_volume_info(struct stor_volume *vol, struct stor_volume_info *info, str
 	return table_walk(vol, count_free, &info->extents_free, err);
 }
 
-static int fill_info(struct stor_volume *vol, unsigned i, const struct stor_diskslot *d, struct stor_disk_info *info,
-		     struct cm_err *err)
+static int fill_info(struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
+		     struct stor_disk_info *info, struct cm_err *err)
 {
 	struct owner_of o = {.slot = i, .generation = (uint16_t)d->generation};
 	int rc = table_walk(vol, count_one, &o, err);
@@ -196,7 +201,8 @@ static int fill_info(struct stor_volume *vol, unsigned i, const struct stor_disk
 	return rc;
 }
 
-int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor_disk_info *info, struct cm_err *err)
+int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor_disk_info *info,
+			  struct cm_err *err)
 {
 	struct stor_diskslot d;
 	struct slots t;
@@ -209,7 +215,8 @@ int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor
 	return i < 0 ? no_disk(vol, disk, err) : fill_info(vol, (unsigned)i, &d, info, err);
 }
 
-int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void *arg, struct cm_err *err)
+int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void *arg,
+			  struct cm_err *err)
 {
 	struct slots t;
 	int rc = slots_load(vol, &t, err);
@@ -220,7 +227,8 @@ int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void 
 		struct stor_disk_info info;
 		struct stor_diskslot d;
 
-		if (stor_diskslot_decode(slot_at(&t, i), t.sector, &d) || d.state != STOR_DISKSLOT_USED)
+		if (stor_diskslot_decode(slot_at(&t, i), t.sector, &d) ||
+		    d.state != STOR_DISKSLOT_USED)
 			continue;
 		rc = fill_info(vol, i, &d, &info, err);
 		if (rc == 0)
@@ -230,11 +238,11 @@ int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void 
 	return rc;
 }
 
-/* --- create ---------------------------------------------------------------------------------------------------- */
+/* --- create -------------------------------------------------------------- */
 
 /* Takes a free slot. 0, CM_E_DISK_EXISTS, CM_E_VOL_LIMIT, or a miscompare: try again. */
-static int slot_claim(struct stor_volume *vol, const char *disk, uint64_t size, bool thick, unsigned *slot,
-		      struct stor_diskslot *d, struct cm_err *err)
+static int slot_claim(struct stor_volume *vol, const char *disk, uint64_t size, bool thick,
+		      unsigned *slot, struct stor_diskslot *d, struct cm_err *err)
 {
 	uint8_t sector[STOR_SECTOR_MAX];
 	struct slots t;
@@ -244,7 +252,8 @@ static int slot_claim(struct stor_volume *vol, const char *disk, uint64_t size, 
 		return rc;
 	if (slot_find(&t, disk, d) >= 0) {
 		free(t.region);
-		return cm_err_set(err, CM_E_DISK_EXISTS, "volume %s has a disk '%s' already", vol->super.name, disk);
+		return cm_err_set(err, CM_E_DISK_EXISTS, "volume %s has a disk '%s' already",
+				  vol->super.name, disk);
 	}
 	for (i = 0; i < (int)STOR_VOL_DISKS; i++) {
 		rc = stor_diskslot_decode(slot_at(&t, (unsigned)i), t.sector, d);
@@ -253,7 +262,8 @@ static int slot_claim(struct stor_volume *vol, const char *disk, uint64_t size, 
 	}
 	if (i == (int)STOR_VOL_DISKS) {
 		free(t.region);
-		return cm_err_set(err, CM_E_VOL_LIMIT, "volume %s has its %u disks", vol->super.name, STOR_VOL_DISKS);
+		return cm_err_set(err, CM_E_VOL_LIMIT, "volume %s has its %u disks",
+				  vol->super.name, STOR_VOL_DISKS);
 	}
 	d->generation++; /* 0 if it was never used */
 	d->state = STOR_DISKSLOT_USED;
@@ -262,15 +272,17 @@ static int slot_claim(struct stor_volume *vol, const char *disk, uint64_t size, 
 	stor_uuid_random(&d->id);
 	snprintf(d->name, sizeof d->name, "%s", disk);
 	stor_diskslot_encode(d, sector, t.sector);
-	rc = stor__vol_caw(vol->dev, slot_offset(vol, (unsigned)i), slot_at(&t, (unsigned)i), sector, t.sector, err);
+	rc = stor__vol_caw(vol->dev, slot_offset(vol, (unsigned)i), slot_at(&t, (unsigned)i),
+			   sector, t.sector, err);
 	free(t.region);
 	*slot = (unsigned)i;
 	return rc;
 }
 
-/* Two hosts may have made the same name in two slots at once: the lower slot wins, the other gives way. */
-static int slot_settle(struct stor_volume *vol, const char *disk, unsigned mine, const struct stor_diskslot *d,
-		       struct cm_err *err)
+/* Two hosts may have made the same name in two slots at once: the lower slot wins, the other gives
+ * way. */
+static int slot_settle(struct stor_volume *vol, const char *disk, unsigned mine,
+		       const struct stor_diskslot *d, struct cm_err *err)
 {
 	uint8_t sector[STOR_SECTOR_MAX];
 	struct stor_diskslot other, gone = *d;
@@ -286,9 +298,12 @@ static int slot_settle(struct stor_volume *vol, const char *disk, unsigned mine,
 	}
 	gone.state = STOR_DISKSLOT_FREE;
 	stor_diskslot_encode(&gone, sector, t.sector);
-	rc = stor__vol_caw(vol->dev, slot_offset(vol, mine), slot_at(&t, mine), sector, t.sector, err);
+	rc = stor__vol_caw(vol->dev, slot_offset(vol, mine), slot_at(&t, mine), sector, t.sector,
+			   err);
 	free(t.region);
-	return rc ? rc : cm_err_set(err, CM_E_DISK_EXISTS, "volume %s has a disk '%s' already", vol->super.name, disk);
+	return rc ? rc
+		  : cm_err_set(err, CM_E_DISK_EXISTS, "volume %s has a disk '%s' already",
+			       vol->super.name, disk);
 }
 
 struct thick {
@@ -313,8 +328,10 @@ static bool take_one(struct stor_extent *e, uint64_t extent, void *arg)
 	}
 	for (uint64_t l = k->owner.beyond; e->state == STOR_EXTENT_FREE && l < k->want; l++)
 		if (!k->extent[l]) {
-			*e = (struct stor_extent){.state = STOR_EXTENT_ZEROING, .disk = (uint8_t)k->owner.slot,
-						  .generation = k->owner.generation, .logical = (uint32_t)l};
+			*e = (struct stor_extent){.state = STOR_EXTENT_ZEROING,
+						  .disk = (uint8_t)k->owner.slot,
+						  .generation = k->owner.generation,
+						  .logical = (uint32_t)l};
 			k->owner.beyond = l + 1;
 			return true;
 		}
@@ -333,7 +350,8 @@ static bool use_one(struct stor_extent *e, uint64_t extent, void *arg)
 }
 
 /* Gives a thick disk all its space now, cleared. */
-static int fill_thick(struct stor_volume *vol, unsigned slot, const struct stor_diskslot *d, struct cm_err *err)
+static int fill_thick(struct stor_volume *vol, unsigned slot, const struct stor_diskslot *d,
+		      struct cm_err *err)
 {
 	struct thick k = {.owner = {.slot = slot, .generation = (uint16_t)d->generation}};
 	uint64_t e = vol->super.extent_bytes;
@@ -343,11 +361,12 @@ static int fill_thick(struct stor_volume *vol, unsigned slot, const struct stor_
 	k.extent = calloc(k.want, sizeof *k.extent);
 	if (!k.extent)
 		return cm_err_set(err, -ENOMEM, "out of memory");
-	rc = table_walk(vol, take_one, &k, err); /* takes */
+	rc = table_walk(vol, take_one, &k, err);	   /* takes */
 	rc = rc ? rc : table_walk(vol, take_one, &k, err); /* counts what was really taken */
 	if (rc == 0 && k.taken < k.want)
-		rc = cm_err_set(err, CM_E_VOL_FULL, "volume %s has room for %llu of %llu MiB", vol->super.name,
-				(unsigned long long)(k.taken * e >> 20), (unsigned long long)(k.want * e >> 20));
+		rc = cm_err_set(err, CM_E_VOL_FULL, "volume %s has room for %llu of %llu MiB",
+				vol->super.name, (unsigned long long)(k.taken * e >> 20),
+				(unsigned long long)(k.want * e >> 20));
 	for (uint64_t l = 0; l < k.want && rc == 0; l++)
 		rc = stor__vol_zero(vol->dev, vol->super.data_at + (k.extent[l] - 1) * e, e, err);
 	rc = rc ? rc : table_walk(vol, use_one, &k, err);
@@ -358,14 +377,18 @@ static int fill_thick(struct stor_volume *vol, unsigned slot, const struct stor_
 static int check_size(const struct stor_volume *vol, uint64_t size, struct cm_err *err)
 {
 	if (size == 0 || size % vol->super.sector_bytes)
-		return cm_err_set(err, CM_E_BAD_VALUE, "a disk's size must be a multiple of %u bytes", vol->super.sector_bytes);
+		return cm_err_set(err, CM_E_BAD_VALUE,
+				  "a disk's size must be a multiple of %u bytes",
+				  vol->super.sector_bytes);
 	if ((size + vol->super.extent_bytes - 1) / vol->super.extent_bytes > UINT32_MAX)
-		return cm_err_set(err, CM_E_VOL_LIMIT, "the disk is too large for extents of %llu MiB",
+		return cm_err_set(err, CM_E_VOL_LIMIT,
+				  "the disk is too large for extents of %llu MiB",
 				  (unsigned long long)(vol->super.extent_bytes >> 20));
 	return 0;
 }
 
-int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t size, bool thick, struct cm_err *err)
+int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t size, bool thick,
+			    struct cm_err *err)
 {
 	struct stor_diskslot d;
 	struct cm_err undo = CM_ERR_INIT;
@@ -392,11 +415,12 @@ int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t 
 	return rc ? cm_err_set(err, rc, "disk %s: %s", disk, cm_err_text(rc)) : 0;
 }
 
-/* --- delete, grow, rename ------------------------------------------------------------------------------------------ */
+/* --- delete, grow, rename ------------------------------------------------ */
 
 /* Changes a used disk's slot. fn edits the copy and returns 0 or an error. */
 static int slot_edit(struct stor_volume *vol, const char *disk, enum stor_diskslot_state from,
-		     int (*fn)(struct stor_volume *vol, struct stor_diskslot *d, const void *arg, struct cm_err *err),
+		     int (*fn)(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+			       struct cm_err *err),
 		     const void *arg, unsigned *slot, struct stor_diskslot *out, struct cm_err *err)
 {
 	int rc = CM_E_LEASE_MISCOMPARE;
@@ -411,14 +435,14 @@ static int slot_edit(struct stor_volume *vol, const char *disk, enum stor_disksl
 		if (rc)
 			return rc;
 		for (unsigned j = 0; j < STOR_VOL_DISKS && i < 0; j++)
-			if (stor_diskslot_decode(slot_at(&t, j), t.sector, &d) == 0 && d.state == from &&
-			    strcmp(d.name, disk) == 0)
+			if (stor_diskslot_decode(slot_at(&t, j), t.sector, &d) == 0 &&
+			    d.state == from && strcmp(d.name, disk) == 0)
 				i = (int)j;
 		rc = i < 0 ? no_disk(vol, disk, err) : fn(vol, &d, arg, err);
 		if (rc == 0) {
 			stor_diskslot_encode(&d, sector, t.sector);
-			rc = stor__vol_caw(vol->dev, slot_offset(vol, (unsigned)i), slot_at(&t, (unsigned)i), sector,
-					   t.sector, err);
+			rc = stor__vol_caw(vol->dev, slot_offset(vol, (unsigned)i),
+					   slot_at(&t, (unsigned)i), sector, t.sector, err);
 			*slot = (unsigned)i;
 			*out = d;
 		}
@@ -427,7 +451,8 @@ static int slot_edit(struct stor_volume *vol, const char *disk, enum stor_disksl
 	return rc;
 }
 
-static int edit_state(struct stor_volume *vol, struct stor_diskslot *d, const void *arg, struct cm_err *err)
+static int edit_state(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+		      struct cm_err *err)
 {
 	(void)vol;
 	(void)err;
@@ -437,7 +462,8 @@ static int edit_state(struct stor_volume *vol, struct stor_diskslot *d, const vo
 
 int stor_volume_disk_delete(struct stor_volume *vol, const char *disk, struct cm_err *err)
 {
-	static const enum stor_diskslot_state deleting = STOR_DISKSLOT_DELETING, gone = STOR_DISKSLOT_FREE;
+	static const enum stor_diskslot_state deleting = STOR_DISKSLOT_DELETING,
+					      gone = STOR_DISKSLOT_FREE;
 	struct stor_diskslot d;
 	struct owner_of o;
 	unsigned slot;
@@ -448,22 +474,25 @@ int stor_volume_disk_delete(struct stor_volume *vol, const char *disk, struct cm
 	rc = cm_fault("stor.disk.deleting");
 	o = (struct owner_of){.slot = slot, .generation = (uint16_t)d.generation};
 	rc = rc ? rc : table_walk(vol, free_one, &o, err);
-	return rc ? rc : slot_edit(vol, disk, STOR_DISKSLOT_DELETING, edit_state, &gone, &slot, &d, err);
+	return rc ? rc
+		  : slot_edit(vol, disk, STOR_DISKSLOT_DELETING, edit_state, &gone, &slot, &d, err);
 }
 
-static int edit_size(struct stor_volume *vol, struct stor_diskslot *d, const void *arg, struct cm_err *err)
+static int edit_size(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+		     struct cm_err *err)
 {
 	uint64_t size = *(const uint64_t *)arg;
 
 	(void)vol;
 	if (size < d->size_bytes)
-		return cm_err_set(err, CM_E_BAD_VALUE, "disk %s has %llu MiB: disks only grow", d->name,
-				  (unsigned long long)(d->size_bytes >> 20));
+		return cm_err_set(err, CM_E_BAD_VALUE, "disk %s has %llu MiB: disks only grow",
+				  d->name, (unsigned long long)(d->size_bytes >> 20));
 	d->size_bytes = size;
 	return 0;
 }
 
-int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t size, struct cm_err *err)
+int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t size,
+			    struct cm_err *err)
 {
 	struct stor_diskslot d;
 	unsigned slot;
@@ -473,7 +502,8 @@ int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t 
 	return rc == 0 && d.thick ? fill_thick(vol, slot, &d, err) : rc;
 }
 
-static int edit_name(struct stor_volume *vol, struct stor_diskslot *d, const void *arg, struct cm_err *err)
+static int edit_name(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+		     struct cm_err *err)
 {
 	(void)vol;
 	(void)err;
@@ -481,7 +511,8 @@ static int edit_name(struct stor_volume *vol, struct stor_diskslot *d, const voi
 	return 0;
 }
 
-int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to, struct cm_err *err)
+int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,
+			    struct cm_err *err)
 {
 	struct stor_disk_info there;
 	struct stor_diskslot d;
@@ -490,11 +521,12 @@ int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const cha
 	if (!stor_name_valid(to))
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no disk name", to);
 	if (stor_volume_disk_info(vol, to, &there, NULL) == 0)
-		return cm_err_set(err, CM_E_DISK_EXISTS, "volume %s has a disk '%s' already", vol->super.name, to);
+		return cm_err_set(err, CM_E_DISK_EXISTS, "volume %s has a disk '%s' already",
+				  vol->super.name, to);
 	return slot_edit(vol, disk, STOR_DISKSLOT_USED, edit_name, to, &slot, &d, err);
 }
 
-/* --- check ------------------------------------------------------------------------------------------------------------ */
+/* --- check --------------------------------------------------------------- */
 
 struct checker {
 	struct stor_volume *vol;
@@ -539,14 +571,15 @@ static bool check_one(struct stor_extent *e, uint64_t extent, void *arg)
 		e->logical < logical_extents(c, e->disk);
 	if (lives && c->seen[e->disk][e->logical]++) {
 		c->r->doubly_used_extents++;
-		complain(c, "disk %s: extent %u is mapped twice", c->disk[e->disk].name, e->logical);
+		complain(c, "disk %s: extent %u is mapped twice", c->disk[e->disk].name,
+			 e->logical);
 		return false;
 	}
 	if (lives)
 		return false;
 	c->r->leaked_extents++;
-	complain(c, "extent %llu belongs to no disk (slot %u, generation %u)", (unsigned long long)extent, e->disk,
-		 e->generation);
+	complain(c, "extent %llu belongs to no disk (slot %u, generation %u)",
+		 (unsigned long long)extent, e->disk, e->generation);
 	if (!c->repair)
 		return false;
 	c->r->repaired_extents++;
@@ -606,12 +639,14 @@ static int check_supers(struct checker *c, struct cm_err *err)
 			c->r->bad_structures++;
 			complain(c, "copy %u of the super block is damaged", i);
 			if (c->repair)
-				rc = stor__vol_write(c->vol->dev, (uint64_t)i * s, two + (1 - i) * s, s, err);
+				rc = stor__vol_write(c->vol->dev, (uint64_t)i * s,
+						     two + (1 - i) * s, s, err);
 		}
 	return rc;
 }
 
-int stor_volume_check(struct stor_volume *vol, bool repair, void (*complaint)(const char *text, void *arg), void *arg,
+int stor_volume_check(struct stor_volume *vol, bool repair,
+		      void (*complaint)(const char *text, void *arg), void *arg,
 		      struct stor_volume_report *report, struct cm_err *err)
 {
 	struct checker *c = calloc(1, sizeof *c);
@@ -622,7 +657,8 @@ int stor_volume_check(struct stor_volume *vol, bool repair, void (*complaint)(co
 	if (!c)
 		return cm_err_set(err, -ENOMEM, "out of memory");
 	memset(report, 0, sizeof *report);
-	*c = (struct checker){.vol = vol, .repair = repair, .complaint = complaint, .arg = arg, .r = report};
+	*c = (struct checker){
+		.vol = vol, .repair = repair, .complaint = complaint, .arg = arg, .r = report};
 	rc = check_supers(c, err);
 	rc = rc ? rc : check_slots(c, err);
 	region = rc ? NULL : stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, err);
@@ -636,7 +672,8 @@ int stor_volume_check(struct stor_volume *vol, bool repair, void (*complaint)(co
 		unsigned slot;
 
 		if (rc == 0 && repair && c->deleting[i])
-			rc = slot_edit(vol, c->disk[i].name, STOR_DISKSLOT_DELETING, edit_state, &gone, &slot, &c->disk[i], err);
+			rc = slot_edit(vol, c->disk[i].name, STOR_DISKSLOT_DELETING, edit_state,
+				       &gone, &slot, &c->disk[i], err);
 		free(c->seen[i]);
 	}
 	free(c);

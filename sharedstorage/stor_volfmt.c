@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_volfmt.c - encoders and decoders of a cluster volume's sectors. Pure. Parses data of the disk.
+ * stor_volfmt.c - encoders and decoders of a cluster volume's sectors. Pure. Parses data of the
+ * disk.
  */
 #include "config.h"
 
@@ -13,8 +14,8 @@
 
 /* Every sector: magic[8], then the structure, CRC32C in the last four bytes. */
 #define CRC_BYTES 4u
-static const char super_magic[8] = "HVVOLUM1", host_magic[8] = "HVHOST01", disk_magic[8] = "HVDISK01",
-		  table_magic[4] = "HVET";
+static const char super_magic[8] = "HVVOLUM1", host_magic[8] = "HVHOST01",
+		  disk_magic[8] = "HVDISK01", table_magic[4] = "HVET";
 
 static bool all_zero(const uint8_t *p, uint32_t n)
 {
@@ -34,7 +35,8 @@ static int check(const uint8_t *in, uint32_t n, const char magic[8])
 {
 	if (all_zero(in, n))
 		return -ENODATA;
-	if (memcmp(in, magic, 8) != 0 || cm_le32(in + n - CRC_BYTES) != cm_crc32c(0, in, n - CRC_BYTES))
+	if (memcmp(in, magic, 8) != 0 ||
+	    cm_le32(in + n - CRC_BYTES) != cm_crc32c(0, in, n - CRC_BYTES))
 		return CM_E_VOL_CORRUPT;
 	return 0;
 }
@@ -47,7 +49,7 @@ static int get_name(const uint8_t *in, char *out)
 	return 0;
 }
 
-/* --- layout ------------------------------------------------------------------------------------------------ */
+/* --- layout -------------------------------------------------------------- */
 
 static uint64_t round_up(uint64_t v, uint64_t to)
 {
@@ -65,7 +67,8 @@ static uint64_t choose_extent(uint64_t capacity)
 	return e;
 }
 
-int stor_super_plan(uint64_t capacity, uint32_t sector, uint64_t extent, struct stor_super *s, struct cm_err *err)
+int stor_super_plan(uint64_t capacity, uint32_t sector, uint64_t extent, struct stor_super *s,
+		    struct cm_err *err)
 {
 	uint64_t n, at;
 
@@ -73,9 +76,11 @@ int stor_super_plan(uint64_t capacity, uint32_t sector, uint64_t extent, struct 
 	if (!extent)
 		extent = choose_extent(capacity);
 	if (extent < STOR_VOL_EXTENT_MIN || extent > STOR_VOL_EXTENT_MAX || (extent & (extent - 1)))
-		return cm_err_set(err, CM_E_BAD_VALUE, "extents must be a power of two from 1M to 1G");
+		return cm_err_set(err, CM_E_BAD_VALUE,
+				  "extents must be a power of two from 1M to 1G");
 	if (sector != 512 && sector != 4096)
-		return cm_err_set(err, CM_E_VOL_LIMIT, "sectors of %u bytes are not supported", sector);
+		return cm_err_set(err, CM_E_VOL_LIMIT, "sectors of %u bytes are not supported",
+				  sector);
 	n = CM_MIN(capacity / extent, STOR_VOL_EXTENTS);
 	s->sector_bytes = sector;
 	s->extent_bytes = extent;
@@ -91,9 +96,11 @@ int stor_super_plan(uint64_t capacity, uint32_t sector, uint64_t extent, struct 
 	at += s->table_sectors;
 	s->data_at = round_up(at * sector, extent);
 	if (s->data_at + extent > capacity)
-		return cm_err_set(err, CM_E_VOL_LIMIT, "the device is too small for a volume: %llu MiB, wanted %llu MiB or more",
-				  (unsigned long long)(capacity >> 20),
-				  (unsigned long long)((s->data_at + extent) >> 20));
+		return cm_err_set(
+			err, CM_E_VOL_LIMIT,
+			"the device is too small for a volume: %llu MiB, wanted %llu MiB or more",
+			(unsigned long long)(capacity >> 20),
+			(unsigned long long)((s->data_at + extent) >> 20));
 	s->extents = CM_MIN(n, (capacity - s->data_at) / extent);
 	return 0;
 }
@@ -145,17 +152,19 @@ int stor_super_decode(const uint8_t *in, uint32_t sector, struct stor_super *s)
 	s->data_at = cm_le64(in + 152);
 	/* The only layout of this version; everything else is damage, however good its checksum. */
 	regions = s->extent_bytes;
-	if (regions < STOR_VOL_EXTENT_MIN || regions > STOR_VOL_EXTENT_MAX || (regions & (regions - 1)) ||
-	    s->extents == 0 || s->extents > STOR_VOL_EXTENTS || s->hosts_at != 8 ||
-	    s->vms_at != s->hosts_at + STOR_VOL_HOSTS || s->disks_at != s->vms_at + STOR_VOL_VMS ||
+	if (regions < STOR_VOL_EXTENT_MIN || regions > STOR_VOL_EXTENT_MAX ||
+	    (regions & (regions - 1)) || s->extents == 0 || s->extents > STOR_VOL_EXTENTS ||
+	    s->hosts_at != 8 || s->vms_at != s->hosts_at + STOR_VOL_HOSTS ||
+	    s->disks_at != s->vms_at + STOR_VOL_VMS ||
 	    s->table_at != s->disks_at + STOR_VOL_DISKS || s->table_sectors > STOR_VOL_EXTENTS ||
-	    s->table_sectors * stor_table_entries(sector) < s->extents || s->data_at % s->extent_bytes ||
+	    s->table_sectors * stor_table_entries(sector) < s->extents ||
+	    s->data_at % s->extent_bytes ||
 	    s->data_at < (s->table_at + s->table_sectors) * sector || s->data_at >> 60)
 		return CM_E_VOL_CORRUPT;
 	return 0;
 }
 
-/* --- host and disk slots ------------------------------------------------------------------------------------ */
+/* --- host and disk slots ------------------------------------------------- */
 
 void stor_hostslot_encode(const struct stor_hostslot *h, uint8_t *out, uint32_t sector)
 {
@@ -207,7 +216,7 @@ int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslo
 	return get_name(in + 40, d->name);
 }
 
-/* --- the extent table --------------------------------------------------------------------------------------- */
+/* --- the extent table ---------------------------------------------------- */
 
 int stor_table_check(const uint8_t *s, uint32_t sector)
 {
@@ -223,8 +232,11 @@ struct stor_extent stor_table_get(const uint8_t *s, uint32_t i)
 {
 	const uint8_t *p = s + STOR_TABLE_HEADER + i * STOR_EXTENT_BYTES;
 
-	return (struct stor_extent){.state = p[0] > STOR_EXTENT_USED ? STOR_EXTENT_USED : (enum stor_extent_state)p[0],
-				    .disk = p[1], .generation = cm_le16(p + 2), .logical = cm_le32(p + 4)};
+	return (struct stor_extent){.state = p[0] > STOR_EXTENT_USED ? STOR_EXTENT_USED
+								     : (enum stor_extent_state)p[0],
+				    .disk = p[1],
+				    .generation = cm_le16(p + 2),
+				    .logical = cm_le32(p + 4)};
 }
 
 void stor_table_put(uint8_t *s, uint32_t i, const struct stor_extent *e)
@@ -240,7 +252,8 @@ void stor_table_put(uint8_t *s, uint32_t i, const struct stor_extent *e)
 void stor_table_seal(uint8_t *s, uint32_t sector)
 {
 	memcpy(s, table_magic, 4);
-	/* A count of changes: the same contents never come twice, so a late COMPARE AND WRITE cannot succeed. */
+	/* A count of changes: the same contents never come twice, so a late COMPARE AND WRITE
+	 * cannot succeed. */
 	cm_put_le64(s + 8, cm_le64(s + 8) + 1);
 	cm_put_le32(s + 4, cm_crc32c(0, s + STOR_TABLE_HEADER, sector - STOR_TABLE_HEADER));
 }

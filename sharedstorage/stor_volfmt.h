@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_volfmt.h - structures of a cluster volume as bytes. Part of format: docs/DISK.md specifies it.
+ * stor_volfmt.h - structures of a cluster volume as bytes. Part of format: docs/DISK.md specifies
+ * it.
  *
- * Pairs of pure functions over one sector each; little-endian; CRC32C over the encoded sector. Every
- * structure is one sector, so every change of it is one COMPARE AND WRITE. Data of the disk is parsed
- * here: any bytes are survived. Thread: [any].
+ * Pairs of pure functions over one sector each; little-endian; CRC32C over the encoded sector.
+ * Every structure is one sector, so every change of it is one COMPARE AND WRITE. Data of the disk
+ * is parsed here: any bytes are survived. Thread: [any].
  */
 #ifndef STOR_VOLFMT_H
 #define STOR_VOLFMT_H
@@ -15,10 +16,10 @@
 #include "sharedstorage/stor_lease_disk.h"
 #include "sharedstorage/stor_url.h"
 
-#define STOR_VOL_SUPERS     2u    /* copies, sectors 0 and 1 */
-#define STOR_VOL_HOSTS      64u
-#define STOR_VOL_VMS        1024u
-#define STOR_VOL_DISKS      256u
+#define STOR_VOL_SUPERS	    2u /* copies, sectors 0 and 1 */
+#define STOR_VOL_HOSTS	    64u
+#define STOR_VOL_VMS	    1024u
+#define STOR_VOL_DISKS	    256u
 #define STOR_VOL_EXTENTS    (1ull << 24)
 #define STOR_VOL_EXTENT_MIN (1ull << 20)
 #define STOR_VOL_EXTENT_MAX (1ull << 30)
@@ -38,7 +39,12 @@ struct stor_hostslot {
 	uint16_t slot;
 };
 
-enum stor_diskslot_state { STOR_DISKSLOT_NONE = 0, STOR_DISKSLOT_FREE, STOR_DISKSLOT_USED, STOR_DISKSLOT_DELETING };
+enum stor_diskslot_state {
+	STOR_DISKSLOT_NONE = 0,
+	STOR_DISKSLOT_FREE,
+	STOR_DISKSLOT_USED,
+	STOR_DISKSLOT_DELETING
+};
 
 struct stor_diskslot {
 	enum stor_diskslot_state state;
@@ -57,7 +63,7 @@ enum stor_extent_state {
 };
 struct stor_extent {
 	enum stor_extent_state state;
-	uint8_t disk;        /* slot */
+	uint8_t disk;	     /* slot */
 	uint16_t generation; /* low bits of the slot's */
 	uint32_t logical;    /* extent number inside the disk */
 };
@@ -69,20 +75,22 @@ static inline uint32_t stor_table_entries(uint32_t sector_bytes)
 }
 
 /* Layout for a device; CM_E_VOL_LIMIT if it is too small or too big. extent_bytes 0: chosen. */
-int stor_super_plan(uint64_t capacity_bytes, uint32_t sector_bytes, uint64_t extent_bytes, struct stor_super *s,
-		    struct cm_err *err) cm_must_check;
+int stor_super_plan(uint64_t capacity_bytes, uint32_t sector_bytes, uint64_t extent_bytes,
+		    struct stor_super *s, struct cm_err *err) cm_must_check;
 
 /* Encoders fill the whole sector. Decoders: 0; -ENODATA all zero (never used); CM_E_VOL_CORRUPT;
  * for the super block also CM_E_VOL_FORMAT (another magic). */
 void stor_super_encode(const struct stor_super *s, uint8_t *out);
 int stor_super_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_super *s) cm_must_check;
 void stor_hostslot_encode(const struct stor_hostslot *h, uint8_t *out, uint32_t sector_bytes);
-int stor_hostslot_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_hostslot *h) cm_must_check;
+int stor_hostslot_decode(const uint8_t *in, uint32_t sector_bytes,
+			 struct stor_hostslot *h) cm_must_check;
 void stor_diskslot_encode(const struct stor_diskslot *d, uint8_t *out, uint32_t sector_bytes);
-int stor_diskslot_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_diskslot *d) cm_must_check;
+int stor_diskslot_decode(const uint8_t *in, uint32_t sector_bytes,
+			 struct stor_diskslot *d) cm_must_check;
 
-/* A sector of the extent table, kept encoded: get and put entries, then seal. An all-zero sector is a valid one
- * with every extent free. */
+/* A sector of the extent table, kept encoded: get and put entries, then seal. An all-zero sector is
+ * a valid one with every extent free. */
 int stor_table_check(const uint8_t *sector, uint32_t sector_bytes) cm_must_check;
 struct stor_extent stor_table_get(const uint8_t *sector, uint32_t i);
 void stor_table_put(uint8_t *sector, uint32_t i, const struct stor_extent *e);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_volume.c - a cluster volume as a whole: format, open, host slots, ownership sectors. Disks are in
- * stor_voldisk.c, their data path in stor_disk.c. Parses data of the disk by stor_volfmt.c only.
+ * stor_volume.c - a cluster volume as a whole: format, open, host slots, ownership sectors. Disks
+ * are in stor_voldisk.c, their data path in stor_disk.c. Parses data of the disk by stor_volfmt.c
+ * only.
  */
 #include "config.h"
 
@@ -15,7 +16,7 @@
 
 #define VOL_CAW_TRIES 64u
 
-/* --- blocking I/O: a worker waits for the loop ------------------------------------------------------------- */
+/* --- blocking I/O: a worker waits for the loop --------------------------- */
 
 struct vol_wait {
 	struct stor_dev *dev;
@@ -66,12 +67,13 @@ static int vol_run(struct vol_wait *w, struct stor_dev *dev, unsigned flags)
 
 static int vol_fail(struct cm_err *err, int rc, const char *what, uint64_t offset)
 {
-	return rc ? cm_err_set(err, rc, "cannot %s the volume at byte %llu: %s", what, (unsigned long long)offset,
-			       cm_err_text(rc))
+	return rc ? cm_err_set(err, rc, "cannot %s the volume at byte %llu: %s", what,
+			       (unsigned long long)offset, cm_err_text(rc))
 		  : 0;
 }
 
-int stor__vol_read(struct stor_dev *dev, uint64_t offset, void *buf, uint64_t bytes, struct cm_err *err)
+int stor__vol_read(struct stor_dev *dev, uint64_t offset, void *buf, uint64_t bytes,
+		   struct cm_err *err)
 {
 	struct vol_wait w = {.iov = {buf, bytes}};
 
@@ -79,7 +81,8 @@ int stor__vol_read(struct stor_dev *dev, uint64_t offset, void *buf, uint64_t by
 	return vol_fail(err, vol_run(&w, dev, STOR_REQ_ADMIN), "read", offset);
 }
 
-int stor__vol_write(struct stor_dev *dev, uint64_t offset, const void *buf, uint64_t bytes, struct cm_err *err)
+int stor__vol_write(struct stor_dev *dev, uint64_t offset, const void *buf, uint64_t bytes,
+		    struct cm_err *err)
 {
 	struct vol_wait w = {.iov = {(void *)(uintptr_t)buf, bytes}};
 
@@ -95,8 +98,8 @@ int stor__vol_zero(struct stor_dev *dev, uint64_t offset, uint64_t bytes, struct
 	return vol_fail(err, vol_run(&w, dev, 0), "clear", offset);
 }
 
-int stor__vol_caw(struct stor_dev *dev, uint64_t offset, const void *compare, const void *swap, uint32_t sector,
-		  struct cm_err *err)
+int stor__vol_caw(struct stor_dev *dev, uint64_t offset, const void *compare, const void *swap,
+		  uint32_t sector, struct cm_err *err)
 {
 	struct vol_wait w = {.rc = 0};
 	uint8_t now[STOR_SECTOR_MAX];
@@ -112,12 +115,14 @@ int stor__vol_caw(struct stor_dev *dev, uint64_t offset, const void *compare, co
 			return rc;
 		if (memcmp(now, swap, sector) == 0)
 			return 0;
-		rc = CM_E_LEASE_UNKNOWN; /* it may still land: the caller's operation fails, nothing is assumed */
+		rc = CM_E_LEASE_UNKNOWN; /* it may still land: the caller's operation fails, nothing
+					    is assumed */
 	}
 	return vol_fail(err, rc, "change", offset);
 }
 
-uint8_t *stor__vol_region(struct stor_volume *vol, uint64_t at, uint64_t sectors, struct cm_err *err)
+uint8_t *stor__vol_region(struct stor_volume *vol, uint64_t at, uint64_t sectors,
+			  struct cm_err *err)
 {
 	uint64_t s = vol->super.sector_bytes;
 	uint8_t *buf = aligned_alloc(4096, (sectors * s + 4095) / 4096 * 4096);
@@ -133,9 +138,10 @@ uint8_t *stor__vol_region(struct stor_volume *vol, uint64_t at, uint64_t sectors
 	return buf;
 }
 
-/* --- format and open ------------------------------------------------------------------------------------------ */
+/* --- format and open ----------------------------------------------------- */
 
-int stor_volume_format(struct stor_dev *dev, const char *name, uint64_t extent_bytes, struct cm_err *err)
+int stor_volume_format(struct stor_dev *dev, const char *name, uint64_t extent_bytes,
+		       struct cm_err *err)
 {
 	const struct stor_dev_info *info = stor_dev_info(dev);
 	uint8_t sector[STOR_SECTOR_MAX] __attribute__((aligned(4096)));
@@ -149,9 +155,12 @@ int stor_volume_format(struct stor_dev *dev, const char *name, uint64_t extent_b
 		return rc;
 	stor_uuid_random(&s.id);
 	snprintf(s.name, sizeof s.name, "%s", name);
-	/* The old super blocks go first and the new ones come last: a crash in between leaves no volume. */
+	/* The old super blocks go first and the new ones come last: a crash in between leaves no
+	 * volume. */
 	rc = stor__vol_zero(dev, 0, 8ull * s.sector_bytes, err);
-	rc = rc ? rc : stor__vol_zero(dev, 8ull * s.sector_bytes, s.data_at - 8ull * s.sector_bytes, err);
+	rc = rc ? rc
+		: stor__vol_zero(dev, 8ull * s.sector_bytes, s.data_at - 8ull * s.sector_bytes,
+				 err);
 	stor_super_encode(&s, sector);
 	rc = rc ? rc : stor__vol_write(dev, s.sector_bytes, sector, s.sector_bytes, err);
 	return rc ? rc : stor__vol_write(dev, 0, sector, s.sector_bytes, err);
@@ -175,12 +184,15 @@ int stor_volume_open(struct stor_dev *dev, struct stor_volume **out, struct cm_e
 	if (rc)
 		rc = stor_super_decode(two + info->sector_bytes, info->sector_bytes, &vol->super);
 	if (rc) {
-		rc = cm_err_set(err, rc == -ENODATA ? CM_E_VOL_FORMAT : rc, "no volume is there: %s",
+		rc = cm_err_set(err, rc == -ENODATA ? CM_E_VOL_FORMAT : rc,
+				"no volume is there: %s",
 				rc == -ENODATA ? "the device is empty" : cm_err_text(rc));
 		goto fail;
 	}
-	if (vol->super.data_at + vol->super.extents * vol->super.extent_bytes > info->capacity_bytes) {
-		rc = cm_err_set(err, CM_E_VOL_CORRUPT, "volume %s is larger than its device: was the LUN shrunk?",
+	if (vol->super.data_at + vol->super.extents * vol->super.extent_bytes >
+	    info->capacity_bytes) {
+		rc = cm_err_set(err, CM_E_VOL_CORRUPT,
+				"volume %s is larger than its device: was the LUN shrunk?",
 				vol->super.name);
 		goto fail;
 	}
@@ -252,9 +264,10 @@ void stor_volume_attach(struct stor_dev *dev, stor_volume_fn done, void *arg)
 	}
 }
 
-/* --- host slots ---------------------------------------------------------------------------------------------- */
+/* --- host slots ---------------------------------------------------------- */
 
-int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *slot, struct cm_err *err)
+int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *slot,
+			  struct cm_err *err)
 {
 	uint32_t s = vol->super.sector_bytes;
 	uint8_t *region, sector[STOR_SECTOR_MAX];
@@ -279,15 +292,16 @@ int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *s
 		}
 		if (free_at < 0) {
 			free(region);
-			return cm_err_set(err, CM_E_VOL_LIMIT, "volume %s has no free host slot (%u)", vol->super.name,
+			return cm_err_set(err, CM_E_VOL_LIMIT,
+					  "volume %s has no free host slot (%u)", vol->super.name,
 					  STOR_VOL_HOSTS);
 		}
 		memset(&h, 0, sizeof h);
 		snprintf(h.node, sizeof h.node, "%s", node);
 		h.slot = (uint16_t)(free_at + 1);
 		stor_hostslot_encode(&h, sector, s);
-		rc = stor__vol_caw(vol->dev, (vol->super.hosts_at + (unsigned)free_at) * s, region + (unsigned)free_at * s,
-				   sector, s, err);
+		rc = stor__vol_caw(vol->dev, (vol->super.hosts_at + (unsigned)free_at) * s,
+				   region + (unsigned)free_at * s, sector, s, err);
 		free(region);
 		if (rc == 0) {
 			*slot = h.slot;
@@ -296,10 +310,11 @@ int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *s
 		if (rc != CM_E_LEASE_MISCOMPARE)
 			return rc;
 	}
-	return cm_err_set(err, CM_E_IO, "the host slots of volume %s change all the time", vol->super.name);
+	return cm_err_set(err, CM_E_IO, "the host slots of volume %s change all the time",
+			  vol->super.name);
 }
 
-/* --- ownership sectors ------------------------------------------------------------------------------------------ */
+/* --- ownership sectors --------------------------------------------------- */
 
 /* Where the search for a new VM's sector begins: VMs spread, so two first starts seldom meet. */
 static unsigned vm_hash(const struct stor_uuid *vm)
@@ -307,8 +322,8 @@ static unsigned vm_hash(const struct stor_uuid *vm)
 	return (vm->b[0] | (unsigned)vm->b[1] << 8 | (unsigned)vm->b[2] << 16) % STOR_VOL_VMS;
 }
 
-int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bool create, uint64_t *offset,
-			 struct cm_err *err)
+int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bool create,
+			 uint64_t *offset, struct cm_err *err)
 {
 	uint32_t s = vol->super.sector_bytes;
 	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, err);
@@ -331,10 +346,11 @@ int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bo
 	}
 	free(region);
 	if (!create)
-		return cm_err_set(err, CM_E_NO_VM, "volume %s has no ownership block of that VM", vol->super.name);
+		return cm_err_set(err, CM_E_NO_VM, "volume %s has no ownership block of that VM",
+				  vol->super.name);
 	if (free_at < 0)
-		return cm_err_set(err, CM_E_VOL_LIMIT, "volume %s has no room for more VMs (%u)", vol->super.name,
-				  STOR_VOL_VMS);
+		return cm_err_set(err, CM_E_VOL_LIMIT, "volume %s has no room for more VMs (%u)",
+				  vol->super.name, STOR_VOL_VMS);
 	/* The first acquire claims it by COMPARE AND WRITE from zero. */
 	*offset = (vol->super.vms_at + (unsigned)free_at) * s;
 	return 0;
@@ -357,7 +373,8 @@ int stor_volume_vm_forget(struct stor_volume *vol, const struct stor_uuid *vm, s
 	return stor__vol_caw(vol->dev, offset, sector, zero, s, err);
 }
 
-int stor_volume_each_vm(struct stor_volume *vol, stor_volume_vm_fn fn, void *arg, struct cm_err *err)
+int stor_volume_each_vm(struct stor_volume *vol, stor_volume_vm_fn fn, void *arg,
+			struct cm_err *err)
 {
 	uint32_t s = vol->super.sector_bytes;
 	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, err);

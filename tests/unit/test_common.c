@@ -111,7 +111,7 @@ static void on_read(struct cm_io *io, unsigned events, void *arg)
 	assert_int_equal(read(s->pipe[0], &c, 1), 1);
 	s->reads++;
 	cm_io_close(io, on_closed, s);
-	cm_io_close(io, on_closed, s); /* the second close is nothing */
+	cm_io_close(io, on_closed, s);	/* the second close is nothing */
 	assert_int_equal(s->closes, 0); /* not inside the callback */
 }
 
@@ -185,7 +185,7 @@ static const struct cm_fsm_cell t_cells[T_STATE_COUNT][T_EVENT_COUNT] = {
 	[T_ON] = {[TE_PUSH] = CM_ACT(T_OFF, NULL), [TE_BREAK] = CM_BAD, [TE_AGAIN] = CM_IGN},
 };
 static const struct cm_fsm_def t_def = {"toggle", T_STATE_COUNT, T_EVENT_COUNT,
-					t_states, t_events,     &t_cells[0][0]};
+					t_states, t_events,	 &t_cells[0][0]};
 
 static void test_fsm(void **state)
 {
@@ -241,8 +241,9 @@ static void test_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_err),  cmocka_unit_test(test_buf),   cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_fsm),  cmocka_unit_test(test_fault), cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_err),   cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_loop),  cmocka_unit_test(test_fsm),
+		cmocka_unit_test(test_fault), cmocka_unit_test(test_clock),
 	};
 
 	cm_log_set_level(CM_LOG_CRIT);

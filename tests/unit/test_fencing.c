@@ -52,7 +52,8 @@ static void test_powered_off(void **state)
 	(void)state;
 	assert_int_equal(ask(&b, "powered-off node1 off 50 60"), 0);
 	assert_int_equal(ask(&b, "powered-off node1 reboot 60 60"), 0);
-	assert_int_equal(ask(&b, "powered-off node1 off 61 60"), CM_E_LEASE_NO_PROOF); /* an earlier fencing */
+	assert_int_equal(ask(&b, "powered-off node1 off 61 60"),
+			 CM_E_LEASE_NO_PROOF); /* an earlier fencing */
 	assert_int_equal(ask(&b, "powered-off node2 off 50 60"), CM_E_LEASE_NO_PROOF);
 	assert_int_equal(ask(&b, "powered-off node1 on 50 60"), CM_E_LEASE_NO_PROOF);
 	assert_int_equal(ask(&b, "powered-off node1 off 50 60 "), CM_E_LEASE_NO_PROOF);
@@ -98,7 +99,7 @@ static void test_boot_and_reaped(void **state)
 	assert_int_equal(ask(&b, e), CM_E_LEASE_NO_PROOF);
 }
 
-/* --- (d) on a file, and a takeover with it --------------------------------------------------------------- */
+/* --- (d) on a file, and a takeover with it ------------------------------- */
 
 struct world {
 	struct cm_loop *loop;
@@ -110,7 +111,8 @@ struct world {
 	struct fen_proof *proof;
 };
 
-static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err, void *arg)
+static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err,
+		     void *arg)
 {
 	struct world *w = arg;
 
@@ -170,11 +172,20 @@ static void on_gone(void *arg)
 	(*(unsigned *)arg)++;
 }
 
-static void lease_make(struct world *w, unsigned i, const char *url, const struct stor_uuid *vm, const char *node)
+static void lease_make(struct world *w, unsigned i, const char *url, const struct stor_uuid *vm,
+		       const char *node)
 {
-	struct stor_dev_opts o = {.gated = true, .io_timeout_ms = 100, .event = on_event, .event_arg = w,
-				  .exclusive_create = true, .size_bytes = 1 << 20};
-	struct stor_lease_cfg cfg = {.vm = *vm, .node = node, .io_timeout_ms = 100, .label = node, .ops = &lease_ops,
+	struct stor_dev_opts o = {.gated = true,
+				  .io_timeout_ms = 100,
+				  .event = on_event,
+				  .event_arg = w,
+				  .exclusive_create = true,
+				  .size_bytes = 1 << 20};
+	struct stor_lease_cfg cfg = {.vm = *vm,
+				     .node = node,
+				     .io_timeout_ms = 100,
+				     .label = node,
+				     .ops = &lease_ops,
 				     .arg = w};
 
 	w->dev[i] = stor_dev_open(w->loop, url, &o, NULL);
@@ -216,7 +227,8 @@ static void test_shut_out(void **state)
 	assert_int_equal(w.shut_rc, CM_E_LEASE_HELD);
 	assert_null(w.proof);
 
-	/* The owner vanishes without a release: after STOR_DEAD there is one, and the takeover succeeds. */
+	/* The owner vanishes without a release: after STOR_DEAD there is one, and the takeover
+	 * succeeds. */
 	stor_lease_close(w.lease[0], on_gone, &gone);
 	stor_dev_close(w.dev[0], on_gone, &gone);
 	while (gone < 2)

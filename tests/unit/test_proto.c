@@ -56,7 +56,7 @@ static void test_frame(void **state)
 	cm_buf_fini(&b);
 }
 
-/* --- a server thread with a small table of verbs ------------------------------------------------------ */
+/* --- a server thread with a small table of verbs ------------------------- */
 
 struct server {
 	struct cm_loop *loop;
@@ -135,7 +135,8 @@ static void srv_accept(struct px_server *srv, int fd, void *arg)
 	(void)srv;
 	for (size_t i = 0; i < CM_ARRAY_LEN(s->chan); i++)
 		if (!s->chan[i]) {
-			s->chan[i] = s->tls ? px_chan_new_tls(s->loop, fd, s->tls, true, NULL, &self, &srv_ops, s)
+			s->chan[i] = s->tls ? px_chan_new_tls(s->loop, fd, s->tls, true, NULL,
+							      &self, &srv_ops, s)
 					    : px_chan_new(s->loop, fd, &self, &srv_ops, s);
 			return;
 		}
@@ -221,18 +222,24 @@ static int sh(const char *fmt, ...)
 
 static void make_ca(const char *name)
 {
-	assert_int_equal(sh("cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "
+	assert_int_equal(sh("cd %s && openssl req -x509 -newkey ec -pkeyopt "
+			    "ec_paramgen_curve:P-256 -nodes -keyout "
 			    "%s.key -out %s.crt -subj /CN=%s -days 2 2>/dev/null",
-			    dir, name, name, name), 0);
+			    dir, name, name, name),
+			 0);
 }
 
 static void make_node(const char *ca, const char *name)
 {
-	assert_int_equal(sh("cd %s && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout %s.key "
-			    "-out %s.csr -subj /CN=%s 2>/dev/null && echo subjectAltName=DNS:%s > %s.ext && "
-			    "openssl x509 -req -in %s.csr -CA %s.crt -CAkey %s.key -CAcreateserial -extfile %s.ext "
-			    "-out %s.crt -days 2 2>/dev/null && chmod 0400 %s.key",
-			    dir, name, name, name, name, name, name, ca, ca, name, name, name), 0);
+	assert_int_equal(
+		sh("cd %s && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+		   "-keyout %s.key "
+		   "-out %s.csr -subj /CN=%s 2>/dev/null && echo subjectAltName=DNS:%s > %s.ext && "
+		   "openssl x509 -req -in %s.csr -CA %s.crt -CAkey %s.key -CAcreateserial -extfile "
+		   "%s.ext "
+		   "-out %s.crt -days 2 2>/dev/null && chmod 0400 %s.key",
+		   dir, name, name, name, name, name, name, ca, ca, name, name, name),
+		0);
 }
 
 static struct px_tls *load(const char *ca, const char *name, struct cm_err *err)
@@ -296,7 +303,8 @@ static int tls_try(struct px_tls *ctl, const char *expect, uint16_t port, struct
 	px_ask_init(&a, "echo", NULL);
 	a.req.id = 9;
 	px_ask_arg(&a, "text", "tls");
-	assert_int_equal(px_chan_send(c, PX_REQUEST, &a.req), 0); /* queued until the handshake is done */
+	assert_int_equal(px_chan_send(c, PX_REQUEST, &a.req),
+			 0); /* queued until the handshake is done */
 	rc = cm_loop_run(t->loop);
 	cm_loop_free(t->loop);
 	return rc;
@@ -417,8 +425,10 @@ static void test_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_frame), cmocka_unit_test(test_call),
-		cmocka_unit_test(test_tls),   cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_frame),
+		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_stream),
 	};
 	int rc;
 

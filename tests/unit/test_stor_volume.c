@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unit tests of cluster volumes on a file: format, disks, thin and thick data, two hosts at once, full,
- * interrupted work, damage.
+ * Unit tests of cluster volumes on a file: format, disks, thin and thick data, two hosts at once,
+ * full, interrupted work, damage.
  */
 #include "config.h"
 
@@ -25,13 +25,13 @@
 #include "sharedstorage/stor_volume.h"
 
 #define VOL_BYTES (64u << 20)
-#define EXTENT    (1u << 20)
+#define EXTENT	  (1u << 20)
 
 static char path[] = "/tmp/test_volume.XXXXXX", url[64];
 static struct cm_loop *loop;
 static pthread_t loop_thread;
 
-/* --- a worker's view of asynchronous things ------------------------------------------------------------- */
+/* --- a worker's view of asynchronous things ------------------------------ */
 
 struct sync {
 	pthread_mutex_t lock;
@@ -71,7 +71,8 @@ static int sync_run(struct sync *s, cm_post_fn fn)
 	return s->rc;
 }
 
-static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err, void *arg)
+static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err,
+		     void *arg)
 {
 	struct sync *s = arg;
 
@@ -85,7 +86,8 @@ static void do_open(void *arg)
 	struct sync *s = arg;
 	struct stor_dev_opts o = {.event = on_event, .event_arg = s};
 
-	s->dev = s->vol ? stor_disk_open(s->vol, s->name, &o, NULL) : stor_dev_open(loop, url, &o, NULL);
+	s->dev = s->vol ? stor_disk_open(s->vol, s->name, &o, NULL)
+			: stor_dev_open(loop, url, &o, NULL);
 	if (!s->dev)
 		sync_say(s, -1);
 }
@@ -293,9 +295,11 @@ static void test_full(void **state)
 	fill(a, EXTENT, 9);
 	assert_int_equal(stor_volume_info(vol, &vi, NULL), 0);
 	assert_int_equal(stor_volume_disk_create(vol, "thick", 4 * EXTENT, true, NULL), 0);
-	assert_int_equal(stor_volume_disk_create(vol, "huge", vi.extents * EXTENT, true, NULL), CM_E_VOL_FULL);
+	assert_int_equal(stor_volume_disk_create(vol, "huge", vi.extents * EXTENT, true, NULL),
+			 CM_E_VOL_FULL);
 	check_clean(vol, false, 0); /* and it left nothing behind */
-	assert_int_equal(stor_volume_disk_create(vol, "thin", 2 * vi.extents * EXTENT, false, NULL), 0);
+	assert_int_equal(stor_volume_disk_create(vol, "thin", 2 * vi.extents * EXTENT, false, NULL),
+			 0);
 	disk = open_dev(vol, "thin", &rc);
 	while ((rc = disk_io(disk, true, n * EXTENT, a, EXTENT)) == 0)
 		n++;
@@ -364,7 +368,8 @@ static void test_hosts(void **state)
 
 		for (unsigned i = 0; i < 12; i++) {
 			fill(a, sizeof a, h[d].seed + i);
-			assert_int_equal(disk_io(disk, false, (uint64_t)i * EXTENT, b, sizeof b), 0);
+			assert_int_equal(disk_io(disk, false, (uint64_t)i * EXTENT, b, sizeof b),
+					 0);
 			assert_memory_equal(a, b, sizeof a);
 		}
 		close_dev(disk);
@@ -455,7 +460,8 @@ static void test_damage(void **state)
 	assert_int_equal(stor_volume_format(dev, "v0", EXTENT, NULL), 0);
 	assert_int_equal(stor_volume_open(dev, &vol, NULL), 0);
 	assert_int_equal(stor_volume_disk_create(vol, "d", 8 * EXTENT, false, NULL), 0);
-	poke((8 + STOR_VOL_HOSTS + STOR_VOL_VMS + STOR_VOL_DISKS) * 512, junk, sizeof junk); /* extent table */
+	poke((8 + STOR_VOL_HOSTS + STOR_VOL_VMS + STOR_VOL_DISKS) * 512, junk,
+	     sizeof junk); /* extent table */
 	{
 		struct stor_dev *disk = open_dev(vol, "d", &rc);
 		uint8_t b[4096];
@@ -473,7 +479,11 @@ static void test_decoders(void **state)
 {
 	uint8_t s[512], t[512];
 	struct stor_super sup, out;
-	struct stor_diskslot d = {.state = STOR_DISKSLOT_USED, .name = "x", .size_bytes = 7, .generation = 3}, e;
+	struct stor_diskslot d = {.state = STOR_DISKSLOT_USED,
+				  .name = "x",
+				  .size_bytes = 7,
+				  .generation = 3},
+			     e;
 
 	(void)state;
 	assert_int_equal(stor_super_plan(1ull << 40, 512, 0, &sup, NULL), 0);
