@@ -47,6 +47,11 @@ const struct hvctl_verb hvctl_verbs[] = {
 	{"pause", "VM", 1, 1, "pause", "v", NULL, NULL, "stop the vCPUs", {{0}}},
 	{"resume", "VM", 1, 1, "resume", "v", NULL, NULL, "let the vCPUs run again", {{0}}},
 	{"power-button", "VM", 1, 1, "power-button", "v", NULL, NULL, "press the power button", {{0}}},
+	{"agent ping", "VM", 1, 1, "qga-ping", "v", NULL, hvctl_show_tree, "does the guest agent answer", {{0}}},
+	{"agent time", "VM", 1, 1, "qga-time", "v", NULL, hvctl_show_tree, "the guest's clock beside the host's", {{0}}},
+	{"agent freeze", "VM", 1, 1, "qga-freeze", "v", NULL, hvctl_show_tree, "freeze the guest's file systems", {{0}}},
+	{"agent thaw", "VM", 1, 1, "qga-thaw", "v", NULL, hvctl_show_tree, "thaw them again", {{0}}},
+	{"agent shutdown", "VM", 1, 1, "qga-shutdown", "v", NULL, NULL, "ask the agent to shut the guest down", {{0}}},
 	{"console", "VM", 1, 1, "console", "v", hvctl_console, NULL, "serial console (Ctrl-] ends)", {{0}}},
 	{"migrate", "VM [NODE]", 1, 2, "migrate", "vn", NULL, hvctl_show_migrated, "move a running VM to another node", {
 		{"live", NULL, "mode=live", "by pre-copy: short blackout (default)"},

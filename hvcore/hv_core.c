@@ -266,6 +266,9 @@ static int build_vm(struct hv_core *core, struct cm_err *err)
 	rc = hv_vm_new(&core->vm, &core->vmcfg, core->loop, &owner, err);
 	if (rc < 0)
 		return rc;
+	rc = hv_qga_new(&core->qga, core->loop, hv_vm_lock(core->vm), hv_vm_agent_port(core->vm));
+	if (rc < 0)
+		return cm_err_set(err, rc, "out of memory");
 	if (core->owner)
 		hv_owner_set_vm(core->owner, core->vm);
 	attach_chars(core);

@@ -43,6 +43,8 @@ static void disks_closed(void *arg)
 	struct hv_core *core = arg;
 
 	core->disks = NULL;
+	hv_qga_free(core->qga);
+	core->qga = NULL;
 	hv_vm_free(core->vm);
 	core->vm = NULL;
 	/* "stopped" tells the agent that the block is free. */

@@ -10,6 +10,7 @@
 #include "hvcore/hv_ctl.h"
 #include "hvcore/hv_disks.h"
 #include "hvcore/hv_owner.h"
+#include "hvcore/hv_qga.h"
 
 #define HV_CORE_ENDERS 8u
 
@@ -26,6 +27,7 @@ struct hv_core {
 	struct hv_owner *owner;
 	bool owned;
 	struct hv_vm *vm;
+	struct hv_qga *qga; /* with the VM */
 	struct hv_vm_config vmcfg;
 	struct hv_ctl *ctl;
 	int console_log_fd, heartbeat_fd, kvm_fd;

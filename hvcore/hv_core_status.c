@@ -105,6 +105,7 @@ void hv_core_status(struct hv_core *core, struct hv_json *j)
 		hv_json_open(j, "counters", '{');
 		hv_vm_counters(core->vm, counter, j);
 		hv_json_close(j, '}');
+		hv_qga_status(core->qga, j);
 	}
 	if (core->hooks.status)
 		core->hooks.status(core, j);

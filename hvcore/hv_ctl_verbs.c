@@ -42,6 +42,7 @@ struct stop {
 	struct px_req *q;
 	struct hv_core *core;
 	struct cm_timer timer;
+	uint64_t rest_ms; /* after the guest agent's share of the time */
 };
 
 static void stop_free(void *arg)
@@ -75,11 +76,41 @@ static void stop_done(void *arg, int error)
 	cm_loop_defer(s->core->loop, stop_free, s);
 }
 
+/* Then waits for what is left of the time. */
+static void press(struct stop *s)
+{
+	struct cm_err err = CM_ERR_INIT;
+	uint64_t rest_ms = s->rest_ms;
+
+	s->rest_ms = 0;
+	if (!s->core->vm || hv_vm_power_button(s->core->vm, &err) < 0)
+		hv_core_end(s->core, 0, true);
+	else
+		cm_timer_arm_ms(&s->timer, rest_ms);
+}
+
+/* Comes before the stop is done, at the latest with the end of the VM. */
+static void agent_asked(void *arg, int rc, const char *text)
+{
+	struct stop *s = arg;
+
+	if (rc == 0 || s->core->ending)
+		return;
+	cm_notice("the guest agent does not shut down (%s): by the power button", text);
+	if (s->rest_ms)
+		press(s);
+}
+
 static void stop_timeout(struct cm_timer *t, void *arg)
 {
 	struct stop *s = arg;
 
 	(void)t;
+	if (s->rest_ms) {
+		cm_notice("the guest agent did not end the guest: by the power button");
+		press(s);
+		return;
+	}
 	cm_notice("the guest did not shut down in time: by force");
 	hv_core_end(s->core, 0, true);
 }
@@ -107,10 +138,16 @@ static void verb_stop(struct px_req *q, void *ctx)
 	q->work = s;
 	q->gone = stop_gone;
 	cm_timer_init(&s->timer, core->loop, stop_timeout, s);
-	if (px_req_flag(q, "force") || !core->vm || hv_vm_power_button(core->vm, &err) < 0)
+	s->rest_ms = timeout_ms - timeout_ms / 2;
+	if (px_req_flag(q, "force") || !core->vm) {
 		hv_core_end(core, 0, true);
-	else
-		cm_timer_arm_ms(&s->timer, timeout_ms);
+	} else if (core->state == HV_CORE_RUNNING &&
+		   hv_qga_ask(core->qga, HV_QGA_SHUTDOWN, agent_asked, s, &err) == 0) {
+		cm_timer_arm_ms(&s->timer, timeout_ms / 2 + 1);
+	} else {
+		s->rest_ms = timeout_ms;
+		press(s);
+	}
 }
 
 /* --- run state ------------------------------------------------------------------ */
@@ -192,6 +229,56 @@ static void verb_power_button(struct px_req *q, void *ctx)
 		px_req_fail(q, &err);
 	else
 		px_req_ok(q, NULL);
+}
+
+/* --- the guest agent ---------------------------------------------------------------- */
+
+static void qga_done(void *arg, int rc, const char *text)
+{
+	struct px_req *q = arg;
+
+	if (rc < 0)
+		px_req_failf(q, rc, "%s", text);
+	else
+		px_req_ok(q, text);
+}
+
+/* If the connection goes first, the command goes on and its answer goes nowhere. */
+static void qga_ask(struct px_req *q, struct hv_core *core, enum hv_qga_command command)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	if (!need_vm(q, core))
+		return;
+	if (core->state != HV_CORE_RUNNING)
+		px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(core->state));
+	else if (hv_qga_ask(core->qga, command, qga_done, q, &err) < 0)
+		px_req_fail(q, &err);
+}
+
+static void verb_qga_ping(struct px_req *q, void *ctx)
+{
+	qga_ask(q, ctx, HV_QGA_PING);
+}
+
+static void verb_qga_time(struct px_req *q, void *ctx)
+{
+	qga_ask(q, ctx, HV_QGA_TIME);
+}
+
+static void verb_qga_freeze(struct px_req *q, void *ctx)
+{
+	qga_ask(q, ctx, HV_QGA_FREEZE);
+}
+
+static void verb_qga_thaw(struct px_req *q, void *ctx)
+{
+	qga_ask(q, ctx, HV_QGA_THAW);
+}
+
+static void verb_qga_shutdown(struct px_req *q, void *ctx)
+{
+	qga_ask(q, ctx, HV_QGA_SHUTDOWN);
 }
 
 static void verb_balloon(struct px_req *q, void *ctx)
@@ -297,6 +384,9 @@ const struct px_verb hv__ctl_verbs[] = {
 	{"status", "", verb_status, false},	{"stop", "force timeout_ms", verb_stop, true},
 	{"pause", "", verb_pause, true},	{"resume", "", verb_resume, true},
 	{"reset", "", verb_reset, true},	{"power-button", "", verb_power_button, true},
+	{"qga-ping", "", verb_qga_ping, true},	{"qga-time", "", verb_qga_time, true},
+	{"qga-freeze", "", verb_qga_freeze, true}, {"qga-thaw", "", verb_qga_thaw, true},
+	{"qga-shutdown", "", verb_qga_shutdown, true},
 	{"balloon", "bytes", verb_balloon, true},
 	{"console", "", hv__ctl_console, true}, {"watch", "", verb_watch, false},
 	{"dump", "", verb_dump, true},		{"log-level", "level", verb_log_level, true},

@@ -16,10 +16,12 @@
 #include "hvcore/hv_dev.h"
 
 struct hv_char;
+struct hv_port;
 struct stor_dev;
 
-struct hv_char_config { /* uart, debugport, virtio console (one port) */
+struct hv_char_config { /* uart, debugport, virtio console (port 0) */
 	struct hv_char *chr;
+	struct hv_port *agent; /* virtio console: port 1, the guest agent's; or NULL: one port */
 };
 
 struct hv_blk_config {

@@ -268,6 +268,11 @@ struct hv_char *hv_vm_console(struct hv_vm *vm)
 	return vm->console;
 }
 
+struct hv_port *hv_vm_agent_port(struct hv_vm *vm)
+{
+	return &vm->agent_port;
+}
+
 struct hv_char *hv_vm_debugport(struct hv_vm *vm)
 {
 	return vm->debugport;

@@ -31,6 +31,7 @@
 struct cm_loop;
 struct hv_bus;
 struct hv_char;
+struct hv_port;
 struct hv_mem;
 struct hv_vm;
 struct stor_dev;
@@ -175,6 +176,7 @@ struct hv_lock *hv_vm_lock(struct hv_vm *vm);
 struct cm_loop *hv_vm_loop(struct hv_vm *vm);
 struct hv_char *hv_vm_serial(struct hv_vm *vm);
 struct hv_char *hv_vm_console(struct hv_vm *vm); /* virtio console port 0; NULL if not configured */
+struct hv_port *hv_vm_agent_port(struct hv_vm *vm); /* virtio console port 1 */
 struct hv_char *hv_vm_debugport(struct hv_vm *vm); /* bytes of port 0xe9 */
 /* The CPUID contract of the guest (valid after boot or load). */
 const struct hv_cpuid *hv_vm_cpuid(const struct hv_vm *vm);

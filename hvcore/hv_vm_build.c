@@ -126,6 +126,7 @@ void hv__vm_plan_devices(struct hv_vm *vm)
 
 	vm->serial_cfg.chr = vm->serial;
 	vm->console_cfg.chr = vm->console;
+	vm->console_cfg.agent = &vm->agent_port;
 	vm->debugport_cfg.chr = vm->debugport;
 	for (unsigned i = 0; i < HV_SLOT_BLK_MAX; i++)
 		vm->blk_cfg[i] = (struct hv_blk_config){.dev = cfg->disk[i].dev,

@@ -10,6 +10,7 @@
 #include "common/cm_fsm.h"
 #include "hvcore/hv_devset.h"
 #include "hvcore/hv_vcpus.h"
+#include "hvcore/hv_port.h"
 #include "hvcore/hv_vm.h"
 
 /* What happens to a VM. */
@@ -49,6 +50,7 @@ struct hv_vm {
 	struct hv_cpuid cpuid;
 
 	struct hv_char *serial, *console, *debugport;
+	struct hv_port agent_port; /* of the virtio console; set up by its user */
 	struct hv_char_config serial_cfg, console_cfg, debugport_cfg;
 	struct hv_blk_config blk_cfg[HV_SLOT_BLK_MAX];
 	struct hv_nic_config nic_cfg[HV_SLOT_NET_MAX];

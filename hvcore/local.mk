@@ -13,6 +13,8 @@ libhvcore_a_SOURCES = \
 	hvcore/hv_ctl_console.c hvcore/hv_ctl_verbs.c \
 	hvcore/hv_disks.c hvcore/hv_disks.h \
 	hvcore/hv_json.c hvcore/hv_json.h \
+	hvcore/hv_port.h hvcore/hv_qga.c hvcore/hv_qga.h \
+	hvcore/hv_qga_parse.c hvcore/hv_qga_parse.h \
 	hvcore/hv_owner.c hvcore/hv_owner.h \
 	hvcore/hv_dev.h hvcore/hv_devices.h \
 	hvcore/hv_devset.c hvcore/hv_devset.h \

@@ -12,12 +12,14 @@
 
 #include "common/cm_log.h"
 #include "hvcore/devices/hv_virtio_mmio.h"
+#include "hvcore/hv_port.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/hv_devkit.h"
 
 static struct kit kit;
 static int tap[2];
 static struct hv_nic_config nic;
+static struct hv_port port;
 static struct hv_char_config con;
 
 static const struct hv_dev_ops *device(uint8_t which, const void **cfg)
@@ -54,6 +56,7 @@ static void start(void)
 	kit_open(&kit);
 	nic.tap_fd = tap[1];
 	con.chr = kit.chr;
+	con.agent = &port;
 }
 
 /* The state as it is, changed here and there by the input: a device that lets it in must be able to live with it. */

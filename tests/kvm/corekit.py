@@ -38,6 +38,15 @@ def why_not():
     return None
 
 
+FIRST_NETWORK = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def first_network():
+    """For preexec_fn of a program that must reach the network of who started the tests."""
+    if ctypes.CDLL(None, use_errno=True).setns(FIRST_NETWORK, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 def own_network():
     """Puts this process into a new network namespace; says why not, or None."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
