@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-dist_man_MANS += docs/man/hvctl.8 docs/man/hvclusterd.8 docs/man/hvcluster.conf.5
+dist_man_MANS += docs/man/hvctl.8 docs/man/hvclusterd.8 docs/man/hvcluster.conf.5 docs/man/hvwatchdogd.8 \
+	docs/man/fence_hvsan.8 docs/man/ocf_hvcluster_VirtualMachine.7
 completiondir = $(datadir)/bash-completion/completions
 dist_completion_DATA = scripts/completion/hvctl
 EXTRA_DIST += docs/ARCHITECTURE.md docs/DEVELOPING.md docs/DISK.md docs/SOFT-ENGINE.md docs/SPEC.md docs/TESTING.md \
