@@ -51,6 +51,7 @@ static void put_disks(struct hv_core *core, struct hv_json *j)
 			hv_json_u64(j, "write_bytes", st.write_bytes);
 			hv_json_u64(j, "errors", st.errors);
 			hv_json_u64(j, "reconnects", st.reconnects);
+			hv_json_u64(j, "lost_flushes", st.lost_flushes);
 		}
 		hv_json_close(j, '}');
 	}

@@ -8,7 +8,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_volume.c sharedstorage/stor_volume_int.h \
 	sharedstorage/stor_file.c \
 	sharedstorage/stor_iscsi.c sharedstorage/stor_iscsi_int.h \
-	sharedstorage/stor_iscsi_admit.c sharedstorage/stor_iscsi_fence.c \
+	sharedstorage/stor_iscsi_admit.c sharedstorage/stor_iscsi_fence.c sharedstorage/stor_iscsi_flush.c \
 	sharedstorage/stor_iscsi_guard.c sharedstorage/stor_iscsi_io.c \
 	sharedstorage/stor_scsi.c sharedstorage/stor_scsi.h \
 	sharedstorage/stor_sess.c sharedstorage/stor_sess.h \

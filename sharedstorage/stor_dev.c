@@ -123,6 +123,7 @@ void stor_dev_get_status(struct stor_dev *dev, struct stor_dev_status *st)
 		.write_bytes = dev->write_bytes,
 		.errors = dev->errors,
 		.reconnects = dev->reconnects,
+		.lost_flushes = dev->lost_flushes,
 	};
 	memcpy(st->why, dev->why, sizeof st->why);
 	TAILQ_FOREACH(r, &dev->waiting, link)

@@ -43,7 +43,7 @@ enum stor_op {
 	STOR_OP_NONE = 0,
 	STOR_OP_READ,
 	STOR_OP_WRITE,
-	STOR_OP_FLUSH,	      /* all writes that were done before are on stable storage */
+	STOR_OP_FLUSH,	      /* all writes that were done before are on stable storage; CM_E_IO: the SAN lost some */
 	STOR_OP_DISCARD,      /* contents may be forgotten */
 	STOR_OP_WRITE_ZEROES, /* reads give zero afterwards */
 	STOR_OP_CAW,	      /* compare and write, durable when done */
@@ -110,6 +110,7 @@ struct stor_dev_status {
 	uint64_t pr_key;      /* 0: none */
 	uint32_t inflight, queued;
 	uint64_t reads, writes, flushes, others, read_bytes, write_bytes, errors, reconnects;
+	uint64_t lost_flushes; /* how often the SAN lost writes that were done but not flushed */
 	char path[64]; /* portal in use */
 };
 

@@ -60,6 +60,7 @@ struct stor_dev {
 	void *gate_arg;
 	unsigned inflight;
 	uint64_t reads, writes, flushes, others, read_bytes, write_bytes, errors, reconnects;
+	uint64_t lost_flushes;
 	cm_close_fn close_fn;
 	void *close_arg;
 };

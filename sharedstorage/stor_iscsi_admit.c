@@ -115,6 +115,7 @@ int stor__adm_keys(const struct stor_adm *a, uint64_t keys[ISCSI_KEYS])
 	    stor_pr_decode_keys(a->buf, a->cmd.actual_bytes, keys, ISCSI_KEYS, &n, &generation) ||
 	    n > ISCSI_KEYS)
 		return -1;
+	stor__flush_witness(a->dev, keys, n, generation);
 	return (int)n;
 }
 
@@ -147,6 +148,18 @@ static void probe_done(struct stor_iscsi *d)
 	stor__iscsi_feed(d, IE_PROBED, "");
 }
 
+static void probe_keys(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	uint64_t keys[ISCSI_KEYS];
+
+	(void)arg;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	if (stor__adm_keys(a, keys) < 0)
+		cm_debug("%s: no READ KEYS here", d->label); /* needed only by who registers */
+	probe_done(d);
+}
+
 static void probe_provisioning(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	(void)arg;
@@ -155,7 +168,8 @@ static void probe_provisioning(struct stor_iscsi *d, struct stor_adm *a, void *a
 	if (a->cmd.status != STOR_SCSI_GOOD ||
 	    stor__decode_provisioning(a->buf, a->cmd.actual_bytes, &d->unmap, &d->ws_unmap))
 		d->unmap = d->ws_unmap = false; /* an optional page */
-	probe_done(d);
+	/* before anything is registered: whether the target is the one we left */
+	stor__adm_read_keys(d, probe_keys, NULL);
 }
 
 static void probe_limits(struct stor_iscsi *d, struct stor_adm *a, void *arg)
@@ -387,6 +401,7 @@ static void enter_registered(struct stor_iscsi *d, struct stor_adm *a, void *arg
 
 static void enter_register(struct stor_iscsi *d)
 {
+	d->flushed.entered_key = 0; /* it was looked for in the probe; now we may replace it */
 	stor__adm_pr_out(d, STOR_PR_REGISTER_IGNORE, STOR_PR_NONE, d->key, enter_registered, NULL);
 }
 
@@ -426,5 +441,6 @@ void stor__iscsi_key_is_old(struct stor_iscsi *d)
 
 void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next)
 {
+	d->flushed.entered_key = 0;
 	stor__adm_pr_out(d, STOR_PR_REGISTER, STOR_PR_NONE, 0, next, NULL);
 }

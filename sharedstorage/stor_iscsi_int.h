@@ -37,6 +37,7 @@ struct stor_io {
 	struct stor_req *req;
 	struct stor_iscsi *dev;
 	uint64_t done_bytes; /* of req, before this command */
+	uint64_t covers;     /* FLUSH: writes that were done when it was sent */
 	unsigned tries;
 	bool sent;
 	struct iovec own[2]; /* CAW halves, or a buffer */
@@ -56,6 +57,19 @@ struct stor_fence_job {
 };
 
 struct stor_guard_job;
+
+/* What a flush would promise, and what the target showed of itself: see stor_iscsi_flush.c. */
+struct stor_flushed {
+	uint64_t writes;      /* done, without FUA */
+	uint64_t safe;	      /* of them: done before a flush that succeeded was sent */
+	bool failing;	      /* the next flush has to fail */
+	uint64_t lost_ns;     /* when the loss was seen; older flushes fail as well */
+	bool looked;	      /* the three below are valid */
+	uint32_t generation;  /* of the last READ KEYS */
+	unsigned nkeys;
+	uint64_t keys_sum;
+	uint64_t entered_key; /* of ours, 0 none: nobody but a fencer or a power cut removes it */
+};
 
 struct stor_iscsi {
 	struct stor_dev dev; /* first */
@@ -86,6 +100,7 @@ struct stor_iscsi {
 	struct stor_fence_job *fence;
 	struct stor_reqs cawq;
 	struct stor_guard_job *guard;
+	struct stor_flushed flushed;
 };
 
 static inline struct stor_iscsi *stor__iscsi_of(struct stor_dev *dev)
@@ -137,6 +152,15 @@ void stor__iscsi_pump(struct stor_iscsi *d);
 /* The session is dead: whatever was not sent goes back. */
 void stor__iscsi_io_down(struct stor_iscsi *d);
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg);
+
+/* --- stor_iscsi_flush.c ---- */
+void stor__flush_write_done(struct stor_iscsi *d, const struct stor_req *req);
+void stor__flush_sent(struct stor_io *io);
+/* After SYNCHRONIZE CACHE succeeded: 0 or CM_E_IO. */
+int stor__flush_done(struct stor_io *io);
+/* Every answer to READ KEYS passes here. */
+void stor__flush_witness(struct stor_iscsi *d, const uint64_t *keys, unsigned nkeys,
+			 uint32_t generation);
 
 /* --- stor_iscsi_fence.c ---- */
 void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,

@@ -334,6 +334,7 @@ static void io_check(struct stor_io *io)
 
 static void io_good(struct stor_io *io)
 {
+	struct stor_iscsi *d = io->dev;
 	struct stor_req *r = io->req;
 
 	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
@@ -346,6 +347,13 @@ static void io_good(struct stor_io *io)
 		io->done_bytes = r->length_bytes;
 	if (io->done_bytes < r->length_bytes)
 		return io_again(io);
+	if (r->op == STOR_OP_FLUSH) {
+		/* a reset is being looked into: what was flushed is known only afterwards */
+		if (d->revalidating)
+			return io_revalidate(io);
+		return io_end(io, stor__flush_done(io));
+	}
+	stor__flush_write_done(d, r);
 	io_end(io, 0);
 }
 
@@ -399,6 +407,7 @@ void stor__iscsi_pump(struct stor_iscsi *d)
 			continue;
 		}
 		d->ncmds++;
+		stor__flush_sent(io);
 		stor__sess_send(d->sess, &io->cmd);
 	}
 }

@@ -291,6 +291,7 @@ static void locked_status(struct stor_dev *dev, struct stor_dev_status *st)
 
 	stor_dev_get_status(locked_of(dev)->child[DATA], &child);
 	memcpy(st->path, child.path, sizeof st->path);
+	st->lost_flushes = child.lost_flushes;
 }
 
 static const struct stor_dev_ops locked_ops = {

@@ -208,6 +208,86 @@ static void test_target_restart(void **state)
 	san_close(&h);
 }
 
+static int flush(struct san_host *h)
+{
+	struct stor_req r;
+
+	stor_req_flush(&r, NULL, NULL);
+	return san_do(h, &r);
+}
+
+static uint64_t lost_flushes(struct san_host *h)
+{
+	struct stor_dev_status st;
+
+	stor_dev_get_status(h->dev, &st);
+	return st.lost_flushes;
+}
+
+/* A power cut of the target, seen by the device; with_flush: a flush is under way meanwhile. */
+static int power_cycle(struct fix *f, struct san_host *h, bool with_flush)
+{
+	unsigned stalls = h->stalls, resumes = h->resumes;
+	struct stor_req r;
+
+	if (kind == SAN_LABSAN)
+		san_ctl(&f->t, "power-cut");
+	else
+		san_kill9(&f->t);
+	SAN_UNTIL(f->loop, h->stalls > stalls);
+	stor_req_flush(&r, NULL, NULL);
+	if (with_flush)
+		san_submit(h, &r);
+	if (kind == SAN_LABSAN)
+		san_ctl(&f->t, "power-on");
+	else
+		san_restart(&f->t);
+	SAN_UNTIL(f->loop, h->resumes > resumes);
+	return with_flush ? san_wait(h) : 0;
+}
+
+/* Writes that were done but not flushed went with the target's cache: exactly one flush says so. */
+static void test_lost_flush(void **state)
+{
+	struct fix *f = *state;
+	struct stor_dev_opts o = {.host_slot = 4, .io_timeout_ms = 400};
+	struct san_host h;
+	uint8_t data[4096], got[4096];
+
+	fill(data, sizeof data, 5);
+	if (kind == SAN_LABSAN)
+		san_ctl(&f->t, "cache volatile");
+	assert_int_equal(san_open(&h, f->loop, f->url, &o), 0);
+	for (unsigned i = 1; kind == SAN_LABSAN && i <= 3; i++) { /* sessions die, the target lives */
+		assert_int_equal(san_rw(&h, true, 0, data, sizeof data, 0), 0);
+		san_ctl(&f->t, "drop all");
+		SAN_UNTIL(f->loop, h.resumes == i);
+		assert_int_equal(flush(&h), 0);
+	}
+	assert_int_equal(san_rw(&h, true, 0, data, sizeof data, 0), 0);
+	assert_int_equal(flush(&h), 0);
+	power_cycle(f, &h, false); /* everything was flushed: nothing to say */
+	assert_int_equal(flush(&h), 0);
+	assert_int_equal(san_rw(&h, true, 8192, data, sizeof data, STOR_REQ_FUA), 0);
+	power_cycle(f, &h, false);
+	assert_int_equal(flush(&h), 0);
+	assert_int_equal(lost_flushes(&h), 0);
+	for (uint64_t i = 1; i <= 2; i++) {
+		assert_int_equal(san_rw(&h, true, 16384, data, sizeof data, 0), 0);
+		assert_int_equal(power_cycle(f, &h, i == 2), i == 2 ? CM_E_IO : 0);
+		assert_int_equal(lost_flushes(&h), i);
+		if (i == 1)
+			assert_int_equal(flush(&h), CM_E_IO);
+		assert_int_equal(flush(&h), 0);
+	}
+	assert_int_equal(san_rw(&h, false, 16384, got, sizeof got, 0), 0);
+	if (kind == SAN_LABSAN)
+		assert_memory_not_equal(got, data, sizeof data);
+	assert_int_equal(san_rw(&h, true, 16384, data, sizeof data, 0), 0);
+	assert_int_equal(flush(&h), 0);
+	san_close(&h);
+}
+
 /* The victim's key goes, its later writes never land, and it notices. */
 static void test_fence(void **state)
 {
@@ -320,6 +400,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(test_read_write), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
 		T(test_fence),	    T(test_bad_open),	     T(test_target_restart), T(test_probe),
+		T(test_lost_flush),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
