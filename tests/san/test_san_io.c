@@ -350,6 +350,98 @@ static void test_bad_open(void **state)
 	assert_int_equal(san_open(&h, f->loop, url, &o), CM_E_DENIED);
 }
 
+static void secret_file(struct fix *f, const char *name, const char *secret)
+{
+	char path[128];
+	FILE *s;
+
+	snprintf(path, sizeof path, "%s/%s", f->t.dir, name);
+	unlink(path);
+	s = fopen(path, "w");
+	assert_non_null(s);
+	fprintf(s, "%s\n", secret);
+	fclose(s);
+	assert_int_equal(chmod(path, 0400), 0);
+}
+
+static void tgt_admin(struct fix *f, const char *words)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof cmd, "TGT_IPC_SOCKET=%s/tgt.sock tgtadm -C %d --lld iscsi %s", f->t.dir,
+		 f->t.ctl, words);
+	assert_int_equal(system(cmd), 0);
+}
+
+#define FRIEND "iqn.2026-01.test:friend"
+/* Initiators prove themselves as joe, the target as san, and only FRIEND may come in at all. */
+static void want_secrets(struct fix *f, char *extra, size_t cap)
+{
+	secret_file(f, "joe", "abcdefghijklmnop");
+	secret_file(f, "san", "qrstuvwxyz012345");
+	secret_file(f, "wrong", "AAAABBBBCCCCDDDD");
+	if (kind == SAN_LABSAN) {
+		snprintf(extra, cap, "--chap joe:%s/joe --chap-mutual san:%s/san --acl " FRIEND, f->t.dir,
+			 f->t.dir);
+		san_kill9(&f->t);
+		f->t.extra = extra;
+		san_restart(&f->t);
+		return;
+	}
+	tgt_admin(f, "--mode account --op new --user joe --password abcdefghijklmnop");
+	tgt_admin(f, "--mode account --op bind --tid 1 --user joe");
+	tgt_admin(f, "--mode account --op new --user san --password qrstuvwxyz012345");
+	tgt_admin(f, "--mode account --op bind --tid 1 --user san --outgoing");
+	tgt_admin(f, "--mode target --op unbind --tid 1 --initiator-address ALL");
+	tgt_admin(f, "--mode target --op bind --tid 1 --initiator-name " FRIEND);
+}
+
+/* Who may come in, who not, and one clear line for each refusal that has no secret in it. */
+static void test_authentication(void **state)
+{
+	static const struct {
+		const char *user, *secret, *target_secret, *initiator;
+		int rc;
+	} cases[] = {
+		{"joe@", "joe", NULL, FRIEND, 0},
+		{"joe@", "joe", "san", FRIEND, 0},
+		{"joe@", "wrong", NULL, FRIEND, CM_E_SAN_LOGIN},
+		{"jim@", "joe", NULL, FRIEND, CM_E_SAN_LOGIN},
+		{"", NULL, NULL, FRIEND, CM_E_SAN_LOGIN},
+		{"joe@", "joe", "wrong", FRIEND, CM_E_SAN_LOGIN},
+		{"joe@", "joe", NULL, "iqn.2026-01.test:stranger", CM_E_SAN_LOGIN},
+	};
+	struct fix *f = *state;
+	char extra[320], url[700], *end;
+	uint8_t data[512];
+	struct san_host h;
+
+	want_secrets(f, extra, sizeof extra);
+	for (unsigned i = 0; i < CM_ARRAY_LEN(cases); i++) {
+		struct stor_dev_opts o = {.io_timeout_ms = 200, .initiator = cases[i].initiator};
+
+		end = url + sprintf(url, "iscsi://%s127.0.0.1:%d/%s/%d", cases[i].user, f->t.port, SAN_IQN,
+				    kind == SAN_TGT);
+		if (cases[i].secret)
+			end += sprintf(end, "?secret-file=%s/%s", f->t.dir, cases[i].secret);
+		if (cases[i].target_secret)
+			end += sprintf(end, "&target-user=san&target-secret-file=%s/%s", f->t.dir,
+				       cases[i].target_secret);
+		print_message("%s\n", url);
+		assert_int_equal(san_open(&h, f->loop, url, &o), cases[i].rc);
+		if (cases[i].rc)
+			print_message("  %s\n", h.words);
+		else
+			assert_int_equal(san_rw(&h, false, 0, data, sizeof data, 0), 0);
+		if (cases[i].rc) {
+			assert_non_null(strstr(h.words, "127.0.0.1")); /* which target */
+			assert_null(strstr(h.words, "abcdefgh"));
+			assert_null(strstr(h.words, "AAAABBBB"));
+		}
+		san_close(&h);
+	}
+}
+
 struct probed {
 	struct stor_probe_report r;
 	int rc;
@@ -400,7 +492,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(test_read_write), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
 		T(test_fence),	    T(test_bad_open),	     T(test_target_restart), T(test_probe),
-		T(test_lost_flush),
+		T(test_lost_flush),  T(test_authentication),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
