@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fen_agent.c - the work of fence_hvsan; see fen_agent.h. Parses nothing itself: blocks and keys come
- * decoded from sharedstorage/.
+ * fen_agent.c - the work of fence_hvsan; see fen_agent.h. Parses nothing itself: blocks and keys
+ * come decoded from sharedstorage/.
  */
 #include "config.h"
 
@@ -159,7 +159,8 @@ static void agent_off(struct agent *a)
 	agent_line(a, "%s owns %u VMs here", a->node, a->nvms);
 	a->waiting = a->nvms;
 	for (unsigned i = 0; i < a->nvms; i++)
-		if (!fen_shut_out_start(a->dev, a->vms[i].offset_bytes, agent_proof, &a->vms[i], &err))
+		if (!fen_shut_out_start(a->dev, a->vms[i].offset_bytes, agent_proof, &a->vms[i],
+					&err))
 			return agent_end(a, err.code, &err);
 	if (!a->nvms)
 		stor_dev_read_keys(a->dev, agent_keys, a);
@@ -217,7 +218,8 @@ static void collect(const struct stor_block *b, uint64_t offset_bytes, void *arg
 		return;
 	if (a->cfg.action != FEN_AGENT_LIST && strcmp(b->owner.node, a->node))
 		return;
-	a->vms[a->nvms++] = (struct agent_vm){.agent = a, .block = *b, .offset_bytes = offset_bytes};
+	a->vms[a->nvms++] =
+		(struct agent_vm){.agent = a, .block = *b, .offset_bytes = offset_bytes};
 }
 
 static void *agent_worker(void *arg)

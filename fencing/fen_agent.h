@@ -2,9 +2,10 @@
 /*
  * fen_agent.h - SAN fencing of a node: every VM of it visibly expired, every key of it gone.
  *
- * off is proof (d) for each ownership block of the volume that the node owns, all at the same time, and then
- * PREEMPT AND ABORT of every key of its host slots, read back as gone. It takes STOR_DEAD at least if the node owns a VM
- * that still looks alive at first, and fails if one of them is renewed meanwhile.
+ * off is proof (d) for each ownership block of the volume that the node owns, all at the same time,
+ * and then PREEMPT AND ABORT of every key of its host slots, read back as gone. It takes STOR_DEAD
+ * at least if the node owns a VM that still looks alive at first, and fails if one of them is
+ * renewed meanwhile.
  *
  * Thread: [loop]. Ownership: the job frees itself after done.
  */
@@ -18,7 +19,7 @@ enum fen_agent_action {
 	FEN_AGENT_OFF,
 	FEN_AGENT_STATUS,  /* rc 0: the node owns VMs or has keys; 1: it is off */
 	FEN_AGENT_MONITOR, /* rc 0: the volume answers */
-	FEN_AGENT_LIST,    /* line() is called with each node's name */
+	FEN_AGENT_LIST,	   /* line() is called with each node's name */
 };
 
 struct fen_agent_cfg {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fen_wd.c - the messages of hvwatchdogd and its clients' side. Parses the daemon's or a client's 16 bytes.
+ * fen_wd.c - the messages of hvwatchdogd and its clients' side. Parses the daemon's or a client's
+ * 16 bytes.
  */
 #include "config.h"
 
@@ -29,7 +30,8 @@ int fen_wd_decode(const uint8_t *in, size_t n, enum fen_wd_type *type, uint64_t 
 {
 	unsigned t;
 
-	if (n != FEN_WD_MESSAGE || memcmp(in, wd_magic, sizeof wd_magic) || cm_le16(in + 6) != WD_VERSION)
+	if (n != FEN_WD_MESSAGE || memcmp(in, wd_magic, sizeof wd_magic) ||
+	    cm_le16(in + 6) != WD_VERSION)
 		return CM_E_PROTO;
 	t = cm_le16(in + 4);
 	if (t == FEN_WD_NONE || t > FEN_WD_ERROR)
@@ -45,13 +47,15 @@ int fen_wd_connect(const char *path, struct cm_err *err)
 	int fd, rc;
 
 	if (strlen(path) >= sizeof a.sun_path)
-		return cm_err_set(err, CM_E_BAD_VALUE, "the path of hvwatchdogd's socket is too long");
+		return cm_err_set(err, CM_E_BAD_VALUE,
+				  "the path of hvwatchdogd's socket is too long");
 	memcpy(a.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return cm_err_set(err, -errno, "no socket: %s", strerror(errno));
 	if (connect(fd, (struct sockaddr *)&a, sizeof a)) {
-		rc = cm_err_set(err, -errno, "hvwatchdogd does not answer on %s: %s", path, strerror(errno));
+		rc = cm_err_set(err, -errno, "hvwatchdogd does not answer on %s: %s", path,
+				strerror(errno));
 		close(fd);
 		return rc;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_dev.c - the part of a block device that all backends share: open by URL, range checks, the gate,
- * the queue of requests that must wait, and words about stalls. Parses nothing; see stor_dev.h first.
+ * stor_dev.c - the part of a block device that all backends share: open by URL, range checks, the
+ * gate, the queue of requests that must wait, and words about stalls. Parses nothing; see
+ * stor_dev.h first.
  */
 #include "config.h"
 
@@ -126,7 +127,7 @@ void stor_dev_get_status(struct stor_dev *dev, struct stor_dev_status *st)
 		.lost_flushes = dev->lost_flushes,
 	};
 	memcpy(st->why, dev->why, sizeof st->why);
-	TAILQ_FOREACH(r, &dev->waiting, link)
+	TAILQ_FOREACH (r, &dev->waiting, link)
 		st->queued++;
 	if (dev->ops->status)
 		dev->ops->status(dev, st);
@@ -230,7 +231,8 @@ void stor_dev_submit(struct stor_dev *dev, struct stor_req *req)
 		return dev_fail_now(dev, req, -ECANCELED);
 	if (dev->opened && !dev_range_ok(dev, req))
 		return dev_fail_now(dev, req, -EINVAL);
-	if (dev->info.readonly && dev->opened && req->op != STOR_OP_READ && req->op != STOR_OP_FLUSH)
+	if (dev->info.readonly && dev->opened && req->op != STOR_OP_READ &&
+	    req->op != STOR_OP_FLUSH)
 		return dev_fail_now(dev, req, -EROFS);
 	if (req->flags & STOR_REQ_ADMIN) {
 		if (stor__dev_usable(dev) ||
@@ -262,7 +264,7 @@ void stor__dev_requeue(struct stor_dev *dev, struct stor_req *req)
 	if (dev->state == STOR_DEV_CLOSING)
 		return dev_fail_now(dev, req, -ECANCELED);
 	req->state = REQ_WAITING;
-	TAILQ_FOREACH(at, &dev->waiting, link)
+	TAILQ_FOREACH (at, &dev->waiting, link)
 		if (at->submitted_ns > req->submitted_ns)
 			break;
 	if (at)
@@ -407,7 +409,6 @@ void stor__dev_open_failed(struct stor_dev *dev, const struct cm_err *err)
 	stor__dev_event(dev, STOR_EVENT_FAILED, err);
 }
 
-
 static void dev_gate_later(void *arg)
 {
 	struct stor_dev *dev = arg;
@@ -529,8 +530,8 @@ static uint64_t iov_bytes(const struct iovec *iov, int niov)
 	return n;
 }
 
-void stor_req_readv(struct stor_req *r, uint64_t off, struct iovec *iov, int niov, stor_done_fn done,
-		    void *arg)
+void stor_req_readv(struct stor_req *r, uint64_t off, struct iovec *iov, int niov,
+		    stor_done_fn done, void *arg)
 {
 	req_init(r, STOR_OP_READ, off, iov_bytes(iov, niov), done, arg);
 	r->iov = iov;

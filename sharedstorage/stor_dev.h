@@ -13,12 +13,12 @@
  * dead session left in doubt are submitted again only after the barrier and the gate below.
  *
  * The gate. Each time the device has a usable session (at open, and after each reconnect) it has a
- * new incarnation. If it was opened with opts.gated, ordinary requests still wait, and the gate callback
- * leads through two stages: STOR_GATE_LOOK: logged in, but not registered: the owner reads the
- * ownership block (STOR_REQ_ADMIN) and calls stor_dev_enter() or stor_dev_shut(). STOR_GATE_ENTERED:
- * registered with a new PR key, and everything of the device's own older sessions is aborted at the target: the
- * owner reads the block again, wins a COMPARE AND WRITE (STOR_REQ_ADMIN), and calls stor_dev_admit().
- * stor_lease does exactly that: give it the device.
+ * new incarnation. If it was opened with opts.gated, ordinary requests still wait, and the gate
+ * callback leads through two stages: STOR_GATE_LOOK: logged in, but not registered: the owner reads
+ * the ownership block (STOR_REQ_ADMIN) and calls stor_dev_enter() or stor_dev_shut().
+ * STOR_GATE_ENTERED: registered with a new PR key, and everything of the device's own older
+ * sessions is aborted at the target: the owner reads the block again, wins a COMPARE AND WRITE
+ * (STOR_REQ_ADMIN), and calls stor_dev_admit(). stor_lease does exactly that: give it the device.
  *
  * Thread: everything is [loop], except stor_req initialisers. Errors: in done: 0, -EINVAL (range,
  * alignment), -ECANCELED, CM_E_IO, CM_E_SAN_*, CM_E_VOL_FULL. Ownership: the device belongs to who
@@ -43,13 +43,15 @@ enum stor_op {
 	STOR_OP_NONE = 0,
 	STOR_OP_READ,
 	STOR_OP_WRITE,
-	STOR_OP_FLUSH,	      /* all writes that were done before are on stable storage; CM_E_IO: the SAN lost some */
-	STOR_OP_DISCARD,      /* contents may be forgotten */
+	STOR_OP_FLUSH,	 /* all writes that were done before are on stable storage; CM_E_IO: the SAN
+			    lost some */
+	STOR_OP_DISCARD, /* contents may be forgotten */
 	STOR_OP_WRITE_ZEROES, /* reads give zero afterwards */
 	STOR_OP_CAW,	      /* compare and write, durable when done */
 };
 
-#define STOR_REQ_ADMIN (1u << 0) /* passes the gate; fails with CM_E_SAN_LOST instead of waiting   \
+#define STOR_REQ_ADMIN                                                                             \
+	(1u << 0)		 /* passes the gate; fails with CM_E_SAN_LOST instead of waiting   \
 				  */
 #define STOR_REQ_FUA   (1u << 1) /* write: durable when done */
 #define STOR_REQ_UNMAP (1u << 2) /* write zeroes: the space may be given back */
@@ -111,7 +113,7 @@ struct stor_dev_status {
 	uint32_t inflight, queued;
 	uint64_t reads, writes, flushes, others, read_bytes, write_bytes, errors, reconnects;
 	uint64_t lost_flushes; /* how often the SAN lost writes that were done but not flushed */
-	char path[64]; /* portal in use */
+	char path[64];	       /* portal in use */
 };
 
 enum stor_dev_event {
@@ -146,7 +148,8 @@ struct stor_dev_opts {
 			  made up */
 	/* iscsi: > 0 turns persistent reservations on; STOR_SLOT_TOOL: a tool, no host */
 	uint16_t host_slot;
-	bool guarded; /* iscsi: a lock LUN: COMPARE AND WRITE by a short reservation, not the command */
+	bool guarded;  /* iscsi: a lock LUN: COMPARE AND WRITE by a short reservation, not the
+			  command */
 	int secret_fd; /* iscsi: CHAP secret is read from here instead of secret-file; <= 0: none */
 	stor_event_fn event;
 	void *event_arg;
@@ -172,7 +175,8 @@ void stor_dev_submit(struct stor_dev *dev, struct stor_req *req);
  * more. */
 void stor_dev_cancel(struct stor_dev *dev, struct stor_req *req);
 
-/* The gate (see the top). fn is called from the loop, also soon after this call if a session is up. */
+/* The gate (see the top). fn is called from the loop, also soon after this call if a session is up.
+ */
 void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg);
 /* Registers and aborts what is left of older sessions. A stale incarnation is ignored. */
 void stor_dev_enter(struct stor_dev *dev, uint32_t incarnation);

@@ -2,10 +2,10 @@
 /*
  * stor_dev_int.h - what a backend of stor_dev sees. Inside sharedstorage/ only.
  *
- * The common part (stor_dev.c) checks ranges, holds ordinary requests back while the device is not READY,
- * counts, and times stalls. A backend gets only requests that may go out now. When its session dies it ends
- * ADMIN requests and COMPARE AND WRITEs with an error and hands the others back by stor__dev_requeue,
- * oldest first.
+ * The common part (stor_dev.c) checks ranges, holds ordinary requests back while the device is not
+ * READY, counts, and times stalls. A backend gets only requests that may go out now. When its
+ * session dies it ends ADMIN requests and COMPARE AND WRITEs with an error and hands the others
+ * back by stor__dev_requeue, oldest first.
  *
  * Thread: [loop].
  */

@@ -2,10 +2,11 @@
 /*
  * stor_file.c - a file or block device of this host as a stor_dev.
  *
- * A few worker threads do the blocking system calls; completions come back through cm_loop_post, many at
- * a time. O_DIRECT is used where the file system takes 512-byte requests; memory that it does not take is
- * copied through a bounce buffer. COMPARE AND WRITE is an open-file-description lock around read, compare,
- * write and fdatasync, so it holds between processes (and hosts, if the file system's locks do).
+ * A few worker threads do the blocking system calls; completions come back through cm_loop_post,
+ * many at a time. O_DIRECT is used where the file system takes 512-byte requests; memory that it
+ * does not take is copied through a bounce buffer. COMPARE AND WRITE is an open-file-description
+ * lock around read, compare, write and fdatasync, so it holds between processes (and hosts, if the
+ * file system's locks do).
  *
  * Does no fencing: a file has no other hosts. Data parsed: none (sizes come from the kernel).
  */
@@ -159,15 +160,16 @@ static int file_rw(struct stor_file *f, struct stor_req *r)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EINVAL ? file_bounced(f, r) : -errno;
-	/* A short transfer is rare (signal, end of space): the slow path does it again and says why. */
+	/* A short transfer is rare (signal, end of space): the slow path does it again and says
+	 * why. */
 	return (uint64_t)n == r->length_bytes ? 0 : file_bounced(f, r);
 }
 
 static int file_zeroes(struct stor_file *f, struct stor_req *r)
 {
-	int mode = FALLOC_FL_KEEP_SIZE | (r->flags & STOR_REQ_UNMAP || r->op == STOR_OP_DISCARD
-						  ? FALLOC_FL_PUNCH_HOLE
-						  : FALLOC_FL_ZERO_RANGE);
+	int mode = FALLOC_FL_KEEP_SIZE |
+		   (r->flags & STOR_REQ_UNMAP || r->op == STOR_OP_DISCARD ? FALLOC_FL_PUNCH_HOLE
+									  : FALLOC_FL_ZERO_RANGE);
 	uint64_t left = r->length_bytes, off = r->offset_bytes;
 	void *zero;
 	int rc = 0;
@@ -189,10 +191,8 @@ static int file_zeroes(struct stor_file *f, struct stor_req *r)
 
 static int file_ofd_lock(int fd, short type, uint64_t off, uint64_t len)
 {
-	struct flock fl = {.l_type = type,
-			   .l_whence = SEEK_SET,
-			   .l_start = (off_t)off,
-			   .l_len = (off_t)len};
+	struct flock fl = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)off, .l_len = (off_t)len};
 	int rc;
 
 	do
@@ -353,7 +353,7 @@ static void file_cancel(struct stor_dev *dev, struct stor_req *req)
 	struct stor_req *r;
 
 	pthread_mutex_lock(&f->lock);
-	TAILQ_FOREACH(r, &f->todo, link)
+	TAILQ_FOREACH (r, &f->todo, link)
 		if (r == req)
 			break;
 	if (r)
@@ -443,15 +443,17 @@ static int file_open_fd(struct stor_file *f, const struct stor_url *u, struct cm
 	if (o->exclusive_create) {
 		f->fd = cm_sys.open(u->path, flags | O_CREAT | O_EXCL, 0600);
 		if (f->fd >= 0 && cm_sys.ftruncate(f->fd, (off_t)o->size_bytes))
-			return cm_err_set(err, -errno, "cannot size %s: %s", u->path, strerror(errno));
+			return cm_err_set(err, -errno, "cannot size %s: %s", u->path,
+					  strerror(errno));
 		if (f->fd < 0 && errno != EEXIST)
-			return cm_err_set(err, -errno, "cannot create %s: %s", u->path, strerror(errno));
+			return cm_err_set(err, -errno, "cannot create %s: %s", u->path,
+					  strerror(errno));
 	}
 	if (f->fd < 0)
 		f->fd = cm_sys.open(u->path, flags, 0);
 	if (f->fd < 0)
-		return cm_err_set(err, errno == ENOENT ? CM_E_NO_FILE : -errno, "cannot open %s: %s",
-				  u->path, strerror(errno));
+		return cm_err_set(err, errno == ENOENT ? CM_E_NO_FILE : -errno,
+				  "cannot open %s: %s", u->path, strerror(errno));
 	if (u->direct) {
 		int fl = fcntl(f->fd, F_GETFL);
 
@@ -480,7 +482,8 @@ static int file_fill_info(struct stor_file *f, const struct stor_url *u, struct 
 	if (f->blockdev && cm_sys.ioctl(f->fd, BLKGETSIZE64, &bytes))
 		return cm_err_set(err, -errno, "cannot tell the size of %s", u->path);
 	if (!f->blockdev && !S_ISREG(st.st_mode))
-		return cm_err_set(err, CM_E_BAD_URL, "%s is neither a file nor a block device", u->path);
+		return cm_err_set(err, CM_E_BAD_URL, "%s is neither a file nor a block device",
+				  u->path);
 	info->sector_bytes = u->sector_bytes;
 	info->capacity_bytes = bytes - bytes % u->sector_bytes;
 	if (!info->capacity_bytes)

@@ -2,10 +2,11 @@
 /*
  * stor_iscsi.c - a LUN of an iSCSI target as a stor_dev: its life.
  *
- * One session at a time; when it dies a new one is made, by the other portal first, and the full re-admission runs: log in,
- * probe, look (gate), register a new key, abort what older sessions left, gate, I/O. The session after one that could
- * write uses the other of two fixed ISIDs, so that it is another nexus on every kind of target and PREEMPT AND ABORT
- * of the older key reaches what the dead session left in flight.
+ * One session at a time; when it dies a new one is made, by the other portal first, and the full
+ * re-admission runs: log in, probe, look (gate), register a new key, abort what older sessions
+ * left, gate, I/O. The session after one that could write uses the other of two fixed ISIDs, so
+ * that it is another nexus on every kind of target and PREEMPT AND ABORT of the older key reaches
+ * what the dead session left in flight.
  *
  * Parses secrets from files (operator).
  */
@@ -274,42 +275,80 @@ static unsigned act_closed(void *ctx, void *arg)
 #define REST_BAD(s) ON(s, SESS_UP) = CM_BAD, ON(s, PROBED) = CM_IGN, ON(s, ENTERED) = CM_IGN
 /* Answers of an older step may still come after a drop was decided: they are ignored. */
 static const struct cm_fsm_cell iscsi_cells[IS_COUNT * IE_COUNT] = {
-	ON(LOGIN, SESS_UP) = A(PROBE, act_probe), ON(LOGIN, SESS_DOWN) = A(PAUSE, act_pause),
-	ON(LOGIN, PROBED) = CM_BAD, ON(LOGIN, ENTER) = CM_IGN, ON(LOGIN, ENTERED) = CM_BAD,
-	ON(LOGIN, BAD) = CM_IGN, ON(LOGIN, TIMER) = CM_IGN, ON(LOGIN, CLOSE) = A(CLOSING, act_close_up),
+	ON(LOGIN, SESS_UP) = A(PROBE, act_probe),
+	ON(LOGIN, SESS_DOWN) = A(PAUSE, act_pause),
+	ON(LOGIN, PROBED) = CM_BAD,
+	ON(LOGIN, ENTER) = CM_IGN,
+	ON(LOGIN, ENTERED) = CM_BAD,
+	ON(LOGIN, BAD) = CM_IGN,
+	ON(LOGIN, TIMER) = CM_IGN,
+	ON(LOGIN, CLOSE) = A(CLOSING, act_close_up),
 
-	ON(PROBE, SESS_UP) = CM_BAD, ON(PROBE, SESS_DOWN) = A(PAUSE, act_pause),
-	ON(PROBE, PROBED) = A(LOOK, act_look), ON(PROBE, ENTER) = CM_IGN, ON(PROBE, ENTERED) = CM_BAD,
-	ON(PROBE, BAD) = A(DROP, act_drop), ON(PROBE, TIMER) = CM_IGN,
+	ON(PROBE, SESS_UP) = CM_BAD,
+	ON(PROBE, SESS_DOWN) = A(PAUSE, act_pause),
+	ON(PROBE, PROBED) = A(LOOK, act_look),
+	ON(PROBE, ENTER) = CM_IGN,
+	ON(PROBE, ENTERED) = CM_BAD,
+	ON(PROBE, BAD) = A(DROP, act_drop),
+	ON(PROBE, TIMER) = CM_IGN,
 	ON(PROBE, CLOSE) = A(CLOSING, act_close_up),
 
-	ON(LOOK, SESS_UP) = CM_BAD, ON(LOOK, SESS_DOWN) = A(PAUSE, act_pause), ON(LOOK, PROBED) = CM_BAD,
-	ON(LOOK, ENTER) = A(ENTER, act_enter), ON(LOOK, ENTERED) = CM_BAD,
-	ON(LOOK, BAD) = A(DROP, act_drop), ON(LOOK, TIMER) = CM_IGN,
+	ON(LOOK, SESS_UP) = CM_BAD,
+	ON(LOOK, SESS_DOWN) = A(PAUSE, act_pause),
+	ON(LOOK, PROBED) = CM_BAD,
+	ON(LOOK, ENTER) = A(ENTER, act_enter),
+	ON(LOOK, ENTERED) = CM_BAD,
+	ON(LOOK, BAD) = A(DROP, act_drop),
+	ON(LOOK, TIMER) = CM_IGN,
 	ON(LOOK, CLOSE) = A(CLOSING, act_close_up),
 
-	ON(ENTER, SESS_UP) = CM_BAD, ON(ENTER, SESS_DOWN) = A(PAUSE, act_pause),
-	ON(ENTER, PROBED) = CM_BAD, ON(ENTER, ENTER) = CM_IGN, ON(ENTER, ENTERED) = A(UP, act_up),
-	ON(ENTER, BAD) = A(DROP, act_drop), ON(ENTER, TIMER) = CM_IGN,
+	ON(ENTER, SESS_UP) = CM_BAD,
+	ON(ENTER, SESS_DOWN) = A(PAUSE, act_pause),
+	ON(ENTER, PROBED) = CM_BAD,
+	ON(ENTER, ENTER) = CM_IGN,
+	ON(ENTER, ENTERED) = A(UP, act_up),
+	ON(ENTER, BAD) = A(DROP, act_drop),
+	ON(ENTER, TIMER) = CM_IGN,
 	ON(ENTER, CLOSE) = A(CLOSING, act_close_up),
 
-	ON(UP, SESS_UP) = CM_BAD, ON(UP, SESS_DOWN) = A(PAUSE, act_pause), ON(UP, PROBED) = CM_BAD,
-	ON(UP, ENTER) = CM_IGN, ON(UP, ENTERED) = CM_BAD, ON(UP, BAD) = A(DROP, act_drop),
-	ON(UP, TIMER) = CM_IGN, ON(UP, CLOSE) = A(CLOSING, act_close_up),
+	ON(UP, SESS_UP) = CM_BAD,
+	ON(UP, SESS_DOWN) = A(PAUSE, act_pause),
+	ON(UP, PROBED) = CM_BAD,
+	ON(UP, ENTER) = CM_IGN,
+	ON(UP, ENTERED) = CM_BAD,
+	ON(UP, BAD) = A(DROP, act_drop),
+	ON(UP, TIMER) = CM_IGN,
+	ON(UP, CLOSE) = A(CLOSING, act_close_up),
 
-	REST_BAD(DROP), ON(DROP, SESS_DOWN) = A(PAUSE, act_pause), ON(DROP, ENTER) = CM_IGN,
-	ON(DROP, BAD) = CM_IGN, ON(DROP, TIMER) = CM_IGN, ON(DROP, CLOSE) = A(CLOSING, NULL),
+	REST_BAD(DROP),
+	ON(DROP, SESS_DOWN) = A(PAUSE, act_pause),
+	ON(DROP, ENTER) = CM_IGN,
+	ON(DROP, BAD) = CM_IGN,
+	ON(DROP, TIMER) = CM_IGN,
+	ON(DROP, CLOSE) = A(CLOSING, NULL),
 
-	REST_BAD(PAUSE), ON(PAUSE, SESS_DOWN) = CM_BAD, ON(PAUSE, ENTER) = CM_IGN,
-	ON(PAUSE, BAD) = CM_IGN, ON(PAUSE, TIMER) = A(LOGIN, act_login),
+	REST_BAD(PAUSE),
+	ON(PAUSE, SESS_DOWN) = CM_BAD,
+	ON(PAUSE, ENTER) = CM_IGN,
+	ON(PAUSE, BAD) = CM_IGN,
+	ON(PAUSE, TIMER) = A(LOGIN, act_login),
 	ON(PAUSE, CLOSE) = A(OFF, act_closed),
 
-	ON(CLOSING, SESS_UP) = CM_IGN, ON(CLOSING, SESS_DOWN) = A(OFF, act_closed),
-	ON(CLOSING, PROBED) = CM_IGN, ON(CLOSING, ENTER) = CM_IGN, ON(CLOSING, ENTERED) = CM_IGN,
-	ON(CLOSING, BAD) = CM_IGN, ON(CLOSING, TIMER) = CM_IGN, ON(CLOSING, CLOSE) = CM_BAD,
+	ON(CLOSING, SESS_UP) = CM_IGN,
+	ON(CLOSING, SESS_DOWN) = A(OFF, act_closed),
+	ON(CLOSING, PROBED) = CM_IGN,
+	ON(CLOSING, ENTER) = CM_IGN,
+	ON(CLOSING, ENTERED) = CM_IGN,
+	ON(CLOSING, BAD) = CM_IGN,
+	ON(CLOSING, TIMER) = CM_IGN,
+	ON(CLOSING, CLOSE) = CM_BAD,
 
-	REST_BAD(OFF), ON(OFF, SESS_DOWN) = CM_BAD, ON(OFF, ENTER) = CM_IGN, ON(OFF, BAD) = CM_IGN,
-	ON(OFF, TIMER) = CM_IGN, ON(OFF, CLOSE) = CM_BAD,
+	REST_BAD(OFF),
+	ON(OFF, SESS_DOWN) = CM_BAD,
+	ON(OFF, ENTER) = CM_IGN,
+	ON(OFF, BAD) = CM_IGN,
+	ON(OFF, TIMER) = CM_IGN,
+	ON(OFF, CLOSE) = CM_BAD,
 };
 #define XX(n) #n,
 static const char *const iscsi_state_names[] = {ISCSI_STATES(XX)};
@@ -408,7 +447,8 @@ static int read_secret(const char *path, int fd, char *out, size_t cap, struct c
 				  strerror(errno));
 	if (own && (fstat(fd, &st) || st.st_mode & 077)) {
 		close(fd);
-		return cm_err_set(err, CM_E_DENIED, "%s can be read by others: chmod 0400 it", path);
+		return cm_err_set(err, CM_E_DENIED, "%s can be read by others: chmod 0400 it",
+				  path);
 	}
 	n = read(fd, out, cap - 1);
 	if (own)
@@ -427,8 +467,8 @@ static int iscsi_secrets(struct stor_iscsi *d, struct cm_err *err)
 	int rc = 0;
 
 	if (d->url.user[0])
-		rc = read_secret(d->url.secret_file, d->dev.opts.secret_fd, d->secret, sizeof d->secret,
-				 err);
+		rc = read_secret(d->url.secret_file, d->dev.opts.secret_fd, d->secret,
+				 sizeof d->secret, err);
 	if (!rc && d->url.target_user[0])
 		rc = read_secret(d->url.target_secret_file, -1, d->target_secret,
 				 sizeof d->target_secret, err);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_admit.c - administrative commands, what is asked of a target after a login, and the admission:
- * REGISTER a new key, RESERVE type 7, abort what our own older sessions left, and prove it by READ KEYS.
+ * stor_iscsi_admit.c - administrative commands, what is asked of a target after a login, and the
+ * admission: REGISTER a new key, RESERVE type 7, abort what our own older sessions left, and prove
+ * it by READ KEYS.
  *
- * Order of design: log in -> look (gate) -> this -> gate -> I/O. Parses data of the target through stor_scsi
- * and stor_pr.
+ * Order of design: log in -> look (gate) -> this -> gate -> I/O. Parses data of the target through
+ * stor_scsi and stor_pr.
  */
 #include "config.h"
 
@@ -30,8 +31,9 @@ static void adm_done(struct stor_cmd *cmd)
 
 	stor__iscsi_cmd_ended(d);
 	/*
-	 * A pending unit attention answers any command instead of executing it: 29/00 after each login. Whether
-	 * we were shut out meanwhile is never guessed from it: steps read keys, and data commands re-validate.
+	 * A pending unit attention answers any command instead of executing it: 29/00 after each
+	 * login. Whether we were shut out meanwhile is never guessed from it: steps read keys, and
+	 * data commands re-validate.
 	 */
 	if (((cmd->status == STOR_SCSI_CHECK && cmd->key == STOR_KEY_ATTENTION) ||
 	     cmd->status == STOR_SCSI_BUSY || cmd->status == STOR_SCSI_FULL) &&
@@ -80,20 +82,19 @@ void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_
 	uint8_t list[STOR_PR_OUT_BYTES];
 	bool reg = service == STOR_PR_REGISTER || service == STOR_PR_REGISTER_IGNORE;
 	/* PREEMPT AND ABORT ends when what it aborts has ended: that takes what it takes. */
-	uint64_t timeout_ms = service == STOR_PR_PREEMPT_ABORT
-				      ? 30 * STOR_IO(d->dev.opts.io_timeout_ms)
-				      : 0;
+	uint64_t timeout_ms =
+		service == STOR_PR_PREEMPT_ABORT ? 30 * STOR_IO(d->dev.opts.io_timeout_ms) : 0;
 
 	stor_pr_encode_out(list, service == STOR_PR_REGISTER_IGNORE ? 0 : d->key, sa_key,
 			   reg && !d->no_aptpl);
-	stor__adm_send(d, stor__cdb_pr_out((uint8_t)service, (uint8_t)type, sizeof list), STOR_DIR_OUT,
-		       list, sizeof list, timeout_ms, next, arg);
+	stor__adm_send(d, stor__cdb_pr_out((uint8_t)service, (uint8_t)type, sizeof list),
+		       STOR_DIR_OUT, list, sizeof list, timeout_ms, next, arg);
 }
 
 void stor__adm_read_keys(struct stor_iscsi *d, stor_adm_fn next, void *arg)
 {
-	stor__adm_send(d, stor__cdb_pr_in(0, ISCSI_ADM_BYTES), STOR_DIR_IN, NULL, ISCSI_ADM_BYTES, 0,
-		       next, arg);
+	stor__adm_send(d, stor__cdb_pr_in(0, ISCSI_ADM_BYTES), STOR_DIR_IN, NULL, ISCSI_ADM_BYTES,
+		       0, next, arg);
 }
 
 bool stor__adm_is(const struct stor_adm *a, uint8_t key)
@@ -127,8 +128,7 @@ static void adm_bad(struct stor_iscsi *d, const struct stor_adm *a, const char *
 	if (a->cmd.status == STOR_CMD_LOST)
 		return;
 	stor__adm_words(a, words, sizeof words);
-	stor__iscsi_bad(d,
-			a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE,
+	stor__iscsi_bad(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE,
 			"%s: %s: %s", d->label, what, words);
 }
 
@@ -186,8 +186,8 @@ static void probe_limits(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	if (d->limits.max_transfer_blocks &&
 	    d->limits.max_transfer_blocks < i->max_transfer_bytes / i->sector_bytes)
 		i->max_transfer_bytes = d->limits.max_transfer_blocks * i->sector_bytes;
-	stor__adm_send(d, stor__cdb_inquiry(0xb2, 255), STOR_DIR_IN, NULL, 255, 0, probe_provisioning,
-		       NULL);
+	stor__adm_send(d, stor__cdb_inquiry(0xb2, 255), STOR_DIR_IN, NULL, 255, 0,
+		       probe_provisioning, NULL);
 }
 
 static void probe_serial(struct stor_iscsi *d, struct stor_adm *a, void *arg)
@@ -201,12 +201,14 @@ static void probe_serial(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	    stor__decode_serial(a->buf, a->cmd.actual_bytes, serial, sizeof serial))
 		serial[0] = 0;
 	if (d->dev.opened && strcmp(serial, d->dev.info.serial)) {
-		stor__iscsi_bad(d, CM_E_SAN_UNSAFE, "%s: another disk answers now: serial '%s', was '%s'",
-				d->label, serial, d->dev.info.serial);
+		stor__iscsi_bad(d, CM_E_SAN_UNSAFE,
+				"%s: another disk answers now: serial '%s', was '%s'", d->label,
+				serial, d->dev.info.serial);
 		return;
 	}
 	memcpy(d->dev.info.serial, serial, sizeof serial);
-	stor__adm_send(d, stor__cdb_inquiry(0xb0, 255), STOR_DIR_IN, NULL, 255, 0, probe_limits, NULL);
+	stor__adm_send(d, stor__cdb_inquiry(0xb0, 255), STOR_DIR_IN, NULL, 255, 0, probe_limits,
+		       NULL);
 }
 
 static void probe_capacity(struct stor_iscsi *d, struct stor_adm *a, void *arg)
@@ -232,7 +234,8 @@ static void probe_capacity(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	i->discard_zeroes = c.thin && c.zeroes;
 	if (resized)
 		stor__dev_event(&d->dev, STOR_EVENT_RESIZED, NULL);
-	stor__adm_send(d, stor__cdb_inquiry(0x80, 255), STOR_DIR_IN, NULL, 255, 0, probe_serial, NULL);
+	stor__adm_send(d, stor__cdb_inquiry(0x80, 255), STOR_DIR_IN, NULL, 255, 0, probe_serial,
+		       NULL);
 }
 
 static void probe_ready(struct stor_iscsi *d, struct stor_adm *a, void *arg)
@@ -242,7 +245,8 @@ static void probe_ready(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		adm_bad(d, a, "not ready");
 		return;
 	}
-	stor__adm_send(d, stor__cdb_read_capacity(32), STOR_DIR_IN, NULL, 32, 0, probe_capacity, NULL);
+	stor__adm_send(d, stor__cdb_read_capacity(32), STOR_DIR_IN, NULL, 32, 0, probe_capacity,
+		       NULL);
 }
 
 void stor__iscsi_probe(struct stor_iscsi *d)
@@ -250,7 +254,8 @@ void stor__iscsi_probe(struct stor_iscsi *d)
 	stor__adm_send(d, stor__cdb_tur(), STOR_DIR_NONE, NULL, 0, 0, probe_ready, NULL);
 }
 
-/* --- admission ------------------------------------------------------------------------------------ */
+/* --- admission
+ * ------------------------------------------------------------------------------------ */
 
 static bool is_older(const struct stor_iscsi *d, uint64_t key)
 {
@@ -382,7 +387,8 @@ static void enter_registered(struct stor_iscsi *d, struct stor_adm *a, void *arg
 	if (d->fsm.state != IS_ENTER)
 		return;
 	if (!d->no_aptpl && stor__adm_is(a, STOR_KEY_ILLEGAL)) {
-		cm_info("%s: no APTPL here: a restart of the target drops its reservations", d->label);
+		cm_info("%s: no APTPL here: a restart of the target drops its reservations",
+			d->label);
 		d->no_aptpl = true;
 		enter_register(d);
 		return;

@@ -2,8 +2,9 @@
 /*
  * stor_iscsi_fence.c - shutting other hosts' keys out, and reading keys.
  *
- * READ KEYS -> PREEMPT AND ABORT of each victim's key that is there -> (without PREEMPT AND ABORT: PREEMPT, then a LUN
- * RESET that is awaited) -> READ KEYS shows none. PREEMPT alone is no barrier. Parses keys through stor_pr.
+ * READ KEYS -> PREEMPT AND ABORT of each victim's key that is there -> (without PREEMPT AND ABORT:
+ * PREEMPT, then a LUN RESET that is awaited) -> READ KEYS shows none. PREEMPT alone is no barrier.
+ * Parses keys through stor_pr.
  */
 #include "config.h"
 
@@ -39,7 +40,8 @@ static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, con
 	if (a->cmd.status == STOR_CMD_LOST)
 		return fence_end(d, CM_E_SAN_LOST, "the session broke while keys were shut out");
 	stor__adm_words(a, words, sizeof words);
-	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE, words);
+	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE,
+		  words);
 }
 
 static void fence_reset_done(int rc, void *arg)
@@ -102,12 +104,14 @@ static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		return fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
 	victim = fence_victim(j, keys, n);
 	if (victim && ++j->next > 4 * CM_ARRAY_LEN(j->keys))
-		return fence_end(d, CM_E_SAN_UNSAFE, "keys come back however often they are preempted");
+		return fence_end(d, CM_E_SAN_UNSAFE,
+				 "keys come back however often they are preempted");
 	if (victim) {
 		if (cm_fault("iscsi_preempt"))
 			return fence_end(d, CM_E_SAN_LOST, "fault point");
 		stor__adm_pr_out(d, d->no_pa ? STOR_PR_PREEMPT : STOR_PR_PREEMPT_ABORT,
-				 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, victim, fence_preempted, NULL);
+				 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, victim, fence_preempted,
+				 NULL);
 		return;
 	}
 	if (j->reset_needed)
@@ -152,7 +156,8 @@ void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkey
 			j->keys[j->nkeys++] = keys[i];
 	j->done = done;
 	j->arg = arg;
-	/* Without PREEMPT AND ABORT a key that is gone already proves nothing about what is in flight. */
+	/* Without PREEMPT AND ABORT a key that is gone already proves nothing about what is in
+	 * flight. */
 	j->reset_needed = d->no_pa;
 	if (d->fence) { /* one after the other */
 		struct stor_fence_job *last = d->fence;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_flush.c - a flush after the SAN lost its volatile cache must not be reported as a success.
+ * stor_iscsi_flush.c - a flush after the SAN lost its volatile cache must not be reported as a
+ * success.
  *
- * Counted: writes that are done, and those that a SYNCHRONIZE CACHE which was sent after them made durable. If the target
- * had a power cut with some in between, the next flush fails, and every flush that was waiting when the loss was seen.
+ * Counted: writes that are done, and those that a SYNCHRONIZE CACHE which was sent after them made
+ * durable. If the target had a power cut with some in between, the next flush fails, and every
+ * flush that was waiting when the loss was seen.
  *
- * A unit attention does not tell a power cut: 29/00 is also what a new nexus and, on some targets, a LUN RESET
- * gets. READ KEYS tells: PRGENERATION counts every change of the keys and begins at 0 with the power. So the unit
- * was restarted if the count went back, or the keys changed while it stood still, or the key of our last session
- * is gone (a fencer may have done that too: then the failed flush is a false alarm on a shut out host, never
- * the other way round). Not seen: a restart after which others changed more keys than before it, with our key kept.
- * Parses nothing.
+ * A unit attention does not tell a power cut: 29/00 is also what a new nexus and, on some targets,
+ * a LUN RESET gets. READ KEYS tells: PRGENERATION counts every change of the keys and begins at 0
+ * with the power. So the unit was restarted if the count went back, or the keys changed while it
+ * stood still, or the key of our last session is gone (a fencer may have done that too: then the
+ * failed flush is a false alarm on a shut out host, never the other way round). Not seen: a restart
+ * after which others changed more keys than before it, with our key kept. Parses nothing.
  */
 #include "config.h"
 
@@ -50,7 +52,8 @@ static void flush_lost(struct stor_iscsi *d)
 
 	if (f->writes == f->safe)
 		return;
-	cm_error("%s: the SAN lost writes that were not flushed yet: it was restarted; the next flush fails",
+	cm_error("%s: the SAN lost writes that were not flushed yet: it was restarted; the next "
+		 "flush fails",
 		 d->label);
 	f->safe = f->writes;
 	f->failing = true;
@@ -69,8 +72,9 @@ void stor__flush_witness(struct stor_iscsi *d, const uint64_t *keys, unsigned nk
 		sum += keys[i] * 0x9e3779b97f4a7c15ull;
 		kept |= keys[i] == f->entered_key;
 	}
-	if (f->looked && ((int32_t)(generation - f->generation) < 0 || !kept ||
-			  (generation == f->generation && (nkeys != f->nkeys || sum != f->keys_sum))))
+	if (f->looked &&
+	    ((int32_t)(generation - f->generation) < 0 || !kept ||
+	     (generation == f->generation && (nkeys != f->nkeys || sum != f->keys_sum))))
 		flush_lost(d);
 	if (!kept)
 		f->entered_key = 0;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_guard.c - compare_and_write() on a target that has no COMPARE AND WRITE: on a lock LUN, guarded by
- * a short reservation.
+ * stor_iscsi_guard.c - compare_and_write() on a target that has no COMPARE AND WRITE: on a lock
+ * LUN, guarded by a short reservation.
  *
- * RESERVE (write exclusive) -> READ -> compare -> WRITE -> SYNCHRONIZE CACHE -> RELEASE. While one host holds the
- * reservation no other can write there. A holder that dies in between is preempted by whoever waited for 2 T, and a LUN
- * RESET is awaited before anything is read, so a late write of it cannot land behind the next holder's.
+ * RESERVE (write exclusive) -> READ -> compare -> WRITE -> SYNCHRONIZE CACHE -> RELEASE. While one
+ * host holds the reservation no other can write there. A holder that dies in between is preempted
+ * by whoever waited for 2 T, and a LUN RESET is awaited before anything is read, so a late write of
+ * it cannot land behind the next holder's.
  *
  * Parses no data of the target beyond status, keys and reservation (through stor_pr).
  */
@@ -68,7 +69,8 @@ static void guard_released(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	struct stor_guard_job *j = arg;
 
 	(void)d;
-	/* What was written is written; a lost RELEASE is cleaned up by the next session or the next waiter. */
+	/* What was written is written; a lost RELEASE is cleaned up by the next session or the next
+	 * waiter. */
 	if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_CMD_LOST)
 		cm_warning("%s: RELEASE was refused", d->label);
 	guard_end(j, j->rc);
@@ -104,7 +106,8 @@ static void guard_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		return guard_release(j, a->cmd.actual_bytes == s ? CM_E_LEASE_MISCOMPARE : CM_E_IO);
 	j->wrote = true;
 	if (cm_fault("iscsi_guard_write"))
-		return stor__iscsi_bad(d, CM_E_SAN_LOST, "fault point"), guard_end(j, CM_E_LEASE_UNKNOWN);
+		return stor__iscsi_bad(d, CM_E_SAN_LOST, "fault point"),
+		       guard_end(j, CM_E_LEASE_UNKNOWN);
 	stor__adm_send(d, stor__cdb_rw(true, j->req->offset_bytes / s, 1, true), STOR_DIR_OUT,
 		       j->req->swap, s, 0, guard_written, j);
 }
@@ -113,8 +116,8 @@ static void guard_compare(struct stor_guard_job *j)
 {
 	uint32_t s = j->dev->dev.info.sector_bytes;
 
-	stor__adm_send(j->dev, stor__cdb_rw(false, j->req->offset_bytes / s, 1, false), STOR_DIR_IN, NULL,
-		       s, 0, guard_read, j);
+	stor__adm_send(j->dev, stor__cdb_rw(false, j->req->offset_bytes / s, 1, false), STOR_DIR_IN,
+		       NULL, s, 0, guard_read, j);
 }
 
 /* --- getting the reservation --------------------------------------------------------------- */
@@ -187,7 +190,8 @@ static void guard_keys(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		return;
 	}
 	if (n >= 0 && !mine) {
-		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key was removed from the lock LUN", d->label);
+		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key was removed from the lock LUN",
+				d->label);
 		return guard_end(j, CM_E_SAN_CONFLICT);
 	}
 	if (!guard_ok(j, a, "READ KEYS"))
@@ -199,7 +203,8 @@ static void guard_reserved(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	struct stor_guard_job *j = arg;
 
-	/* Each RELEASE of another host is a unit attention (2A/04) for us: with many waiters they do not end. */
+	/* Each RELEASE of another host is a unit attention (2A/04) for us: with many waiters they
+	 * do not end. */
 	if (a->cmd.status == STOR_SCSI_CONFLICT || stor__adm_is(a, STOR_KEY_ATTENTION))
 		return stor__adm_read_keys(d, guard_keys, j);
 	if (guard_ok(j, a, "RESERVE"))
@@ -240,7 +245,7 @@ bool stor__iscsi_guard_cancel(struct stor_iscsi *d, struct stor_req *req)
 {
 	struct stor_req *r;
 
-	TAILQ_FOREACH(r, &d->cawq, link)
+	TAILQ_FOREACH (r, &d->cawq, link)
 		if (r == req) {
 			TAILQ_REMOVE(&d->cawq, r, link);
 			stor__dev_end_later(&d->dev, r, -ECANCELED);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_int.h - inside of an iSCSI device. stor_iscsi.c has its life (sessions, gate), stor_iscsi_admit.c
- * what is asked and registered at each login, stor_iscsi_io.c the requests, stor_iscsi_fence.c shutting others
- * out, stor_iscsi_guard.c COMPARE AND WRITE without the command. Inside sharedstorage/ only. Thread: [loop].
+ * stor_iscsi_int.h - inside of an iSCSI device. stor_iscsi.c has its life (sessions, gate),
+ * stor_iscsi_admit.c what is asked and registered at each login, stor_iscsi_io.c the requests,
+ * stor_iscsi_fence.c shutting others out, stor_iscsi_guard.c COMPARE AND WRITE without the command.
+ * Inside sharedstorage/ only. Thread: [loop].
  */
 #ifndef STOR_ISCSI_INT_H
 #define STOR_ISCSI_INT_H
@@ -19,10 +20,12 @@
 #define ISCSI_OLDER_KEYS 32
 #define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
 
-#define ISCSI_STATES(XX) \
-	XX(NONE) XX(LOGIN) XX(PROBE) XX(LOOK) XX(ENTER) XX(UP) XX(DROP) XX(PAUSE) XX(CLOSING) XX(OFF)
-#define ISCSI_EVENTS(XX) \
-	XX(NONE) XX(SESS_UP) XX(SESS_DOWN) XX(PROBED) XX(ENTER) XX(ENTERED) XX(BAD) XX(TIMER) XX(CLOSE)
+#define ISCSI_STATES(XX)                                                                           \
+	XX(NONE)                                                                                   \
+	XX(LOGIN) XX(PROBE) XX(LOOK) XX(ENTER) XX(UP) XX(DROP) XX(PAUSE) XX(CLOSING) XX(OFF)
+#define ISCSI_EVENTS(XX)                                                                           \
+	XX(NONE)                                                                                   \
+	XX(SESS_UP) XX(SESS_DOWN) XX(PROBED) XX(ENTER) XX(ENTERED) XX(BAD) XX(TIMER) XX(CLOSE)
 #define XX(n) IS_##n,
 enum stor_iscsi_state { ISCSI_STATES(XX) IS_COUNT };
 #undef XX
@@ -60,12 +63,12 @@ struct stor_guard_job;
 
 /* What a flush would promise, and what the target showed of itself: see stor_iscsi_flush.c. */
 struct stor_flushed {
-	uint64_t writes;      /* done, without FUA */
-	uint64_t safe;	      /* of them: done before a flush that succeeded was sent */
-	bool failing;	      /* the next flush has to fail */
-	uint64_t lost_ns;     /* when the loss was seen; older flushes fail as well */
-	bool looked;	      /* the three below are valid */
-	uint32_t generation;  /* of the last READ KEYS */
+	uint64_t writes;     /* done, without FUA */
+	uint64_t safe;	     /* of them: done before a flush that succeeded was sent */
+	bool failing;	     /* the next flush has to fail */
+	uint64_t lost_ns;    /* when the loss was seen; older flushes fail as well */
+	bool looked;	     /* the three below are valid */
+	uint32_t generation; /* of the last READ KEYS */
 	unsigned nkeys;
 	uint64_t keys_sum;
 	uint64_t entered_key; /* of ours, 0 none: nobody but a fencer or a power cut removes it */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_io.c - requests as SCSI commands: split, sent within the target's window, answered, tried again
- * where that is safe.
+ * stor_iscsi_io.c - requests as SCSI commands: split, sent within the target's window, answered,
+ * tried again where that is safe.
  *
- * Never tried again: a COMPARE AND WRITE that may have happened. A unit attention that may mean "shut out" or "reset"
- * holds its request back until READ KEYS shows our key; a reservation conflict costs the session, so that the gate
- * looks at the ownership block before anything goes out again.
+ * Never tried again: a COMPARE AND WRITE that may have happened. A unit attention that may mean
+ * "shut out" or "reset" holds its request back until READ KEYS shows our key; a reservation
+ * conflict costs the session, so that the gate looks at the ownership block before anything goes
+ * out again.
  *
  * Parses no data of the target beyond status and sense.
  */
@@ -143,7 +144,8 @@ static int io_build_plain_zeroes(struct stor_io *io)
 	io->cmd.niov = 1;
 	io->cmd.dir = STOR_DIR_OUT;
 	io->cmd.length_bytes = (uint32_t)n;
-	io->cmd.cdb = stor__cdb_rw(true, (r->offset_bytes + io->done_bytes) / s, (uint32_t)(n / s), false);
+	io->cmd.cdb = stor__cdb_rw(true, (r->offset_bytes + io->done_bytes) / s, (uint32_t)(n / s),
+				   false);
 	io->own[1].iov_len = n;
 	return 0;
 }
@@ -167,7 +169,8 @@ static int io_build_zeroes(struct stor_io *io)
 	io->cmd.niov = 1;
 	io->cmd.dir = STOR_DIR_OUT;
 	io->cmd.length_bytes = s;
-	io->cmd.cdb = stor__cdb_write_same((r->offset_bytes + io->done_bytes) / s, (uint32_t)n, unmap);
+	io->cmd.cdb =
+		stor__cdb_write_same((r->offset_bytes + io->done_bytes) / s, (uint32_t)n, unmap);
 	io->own[1].iov_len = n * s; /* remembered: what this command covers */
 	return 0;
 }
@@ -257,7 +260,8 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	for (int i = 0; i < n; i++)
 		mine |= keys[i] == d->key;
 	if (!mine) {
-		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key is not registered any more", d->label);
+		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key is not registered any more",
+				d->label);
 		return;
 	}
 	TAILQ_CONCAT(&d->sendq, &d->held, link);
@@ -284,7 +288,8 @@ static void io_conflict(struct stor_io *io)
 	struct stor_req *r = io->req;
 
 	if (d->guarded && d->key && d->fsm.state == IS_UP) {
-		/* somebody's short COMPARE AND WRITE; if it is more than that, reading the keys tells */
+		/* somebody's short COMPARE AND WRITE; if it is more than that, reading the keys
+		 * tells */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
 		return io_delay(io);
@@ -328,7 +333,8 @@ static void io_check(struct stor_io *io)
 	}
 	if (c->key == STOR_KEY_PROTECT)
 		return io_end(io, c->asc == 0x27 && c->ascq == 7 ? CM_E_VOL_FULL : -EROFS);
-	cm_warning("%s: %s at byte %llu", d->label, words, (unsigned long long)io->req->offset_bytes);
+	cm_warning("%s: %s at byte %llu", d->label, words,
+		   (unsigned long long)io->req->offset_bytes);
 	io_end(io, c->key == STOR_KEY_ILLEGAL ? CM_E_SAN_SENSE : CM_E_IO);
 }
 
@@ -381,14 +387,16 @@ static void io_cmd_done(struct stor_cmd *cmd)
 		io_delay(io);
 		break;
 	default: /* TASK ABORTED and what else there is: nobody knows what happened to it */
-		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: status %02x", d->label, (unsigned)cmd->status);
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: status %02x", d->label,
+				(unsigned)cmd->status);
 		TAILQ_INSERT_TAIL(&d->held, io, link);
 		break;
 	}
 	stor__iscsi_pump(d);
 }
 
-/* --- the queue ------------------------------------------------------------------------------------ */
+/* --- the queue
+ * ------------------------------------------------------------------------------------ */
 
 void stor__iscsi_pump(struct stor_iscsi *d)
 {
@@ -438,7 +446,7 @@ static bool io_unqueue(struct stor_ios *q, struct stor_io *io)
 {
 	struct stor_io *x;
 
-	TAILQ_FOREACH(x, q, link)
+	TAILQ_FOREACH (x, q, link)
 		if (x == io) {
 			TAILQ_REMOVE(q, io, link);
 			return true;
@@ -455,7 +463,8 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 		stor__iscsi_guard_cancel(d, req);
 		return;
 	}
-	/* What was sent stays: its memory is in use until the target answers or the session dies. */
+	/* What was sent stays: its memory is in use until the target answers or the session dies.
+	 */
 	if (!io || (!io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
 		    !io_unqueue(&d->delayed, io)))
 		return;

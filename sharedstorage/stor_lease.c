@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease.c - the machine of a lease: reads, COMPARE AND WRITEs, timers and the gate of the devices.
+ * stor_lease.c - the machine of a lease: reads, COMPARE AND WRITEs, timers and the gate of the
+ * devices.
  *
- * What a block means is decided in stor_lease_judge.c; this file only carries it out. Parses the block
- * through stor_lease_disk. Read stor_lease.h and stor_timing.h first.
+ * What a block means is decided in stor_lease_judge.c; this file only carries it out. Parses the
+ * block through stor_lease_disk. Read stor_lease.h and stor_timing.h first.
  */
 #include "config.h"
 
@@ -85,10 +86,10 @@ static void lease_caw_done(struct stor_req *req, int rc)
 		rc = cm_fault("lease_written");
 	l->in_doubt = rc && rc != CM_E_LEASE_MISCOMPARE;
 	stor__lease_feed(l,
-		   !rc				  ? E_CAW_OK
-		   : rc == CM_E_LEASE_MISCOMPARE ? E_CAW_MISS
-						  : E_CAW_UNSURE,
-		   rc ? cm_err_name(rc) : stor__lease_op_name(l->writing));
+			 !rc			       ? E_CAW_OK
+			 : rc == CM_E_LEASE_MISCOMPARE ? E_CAW_MISS
+						       : E_CAW_UNSURE,
+			 rc ? cm_err_name(rc) : stor__lease_op_name(l->writing));
 	stor__lease_closed_check(l);
 }
 
@@ -97,7 +98,8 @@ static void lease_caw(struct stor_lease *l, const uint8_t *from)
 	CM_ASSERT(!l->req_busy);
 	l->req_busy = true;
 	stor_block_encode(&l->next, l->next_raw, l->sector_bytes);
-	stor_req_caw(&l->req, l->offset_bytes, from, l->next_raw, l->sector_bytes, lease_caw_done, l);
+	stor_req_caw(&l->req, l->offset_bytes, from, l->next_raw, l->sector_bytes, lease_caw_done,
+		     l);
 	l->req.flags = STOR_REQ_ADMIN;
 	l->write_start_ns = cm_now_ns();
 	for (unsigned i = 0; i < l->ndevs; i++)
@@ -107,7 +109,8 @@ static void lease_caw(struct stor_lease *l, const uint8_t *from)
 	stor_dev_submit(l->devs[0].dev, &l->req);
 }
 
-/* Keys of all sessions of now; a device on a lock LUN has two. What does not fit is refused by stor_lease_guard. */
+/* Keys of all sessions of now; a device on a lock LUN has two. What does not fit is refused by
+ * stor_lease_guard. */
 void stor__lease_fill_keys(struct stor_lease *l)
 {
 	unsigned n = 0;
@@ -136,7 +139,8 @@ void stor__lease_answer(struct stor_lease *l, int rc, const struct cm_err *why)
 	struct cm_err err = CM_ERR_INIT;
 
 	if (rc)
-		cm_err_set(&err, rc, "%s: %s", l->label, why && why->code ? why->text : cm_err_text(rc));
+		cm_err_set(&err, rc, "%s: %s", l->label,
+			   why && why->code ? why->text : cm_err_text(rc));
 	l->op = STOR_LEASE_NONE;
 	l->done = NULL;
 	l->cancelled = false;
@@ -295,7 +299,8 @@ static unsigned lease_fence_next(struct stor_lease *l)
 	if (!l->fence_nkeys || l->fence_dev == l->ndevs)
 		return E_FENCED;
 	l->fence_busy = true;
-	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence_keys, l->fence_nkeys, lease_fence_done, l);
+	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence_keys, l->fence_nkeys, lease_fence_done,
+		       l);
 	return 0;
 }
 
@@ -350,12 +355,14 @@ static unsigned act_write(void *ctx, void *arg)
 			     &l->next)) {
 		struct cm_err err = CM_ERR_INIT;
 
-		cm_err_set(&err, CM_E_LEASE_MISCOMPARE, "the destination gave up: no intent is left");
+		cm_err_set(&err, CM_E_LEASE_MISCOMPARE,
+			   "the destination gave up: no intent is left");
 		stor__lease_answer(l, CM_E_LEASE_MISCOMPARE, &err);
 		return E_AGAIN; /* renew instead */
 	}
 	if (l->writing == STOR_LEASE_COMMIT || l->writing == STOR_LEASE_RELEASE)
-		atomic_store(&l->valid_until_ns, 0); /* whatever comes, nobody runs on the old term */
+		atomic_store(&l->valid_until_ns,
+			     0); /* whatever comes, nobody runs on the old term */
 	lease_caw(l, l->last_raw);
 	return 0;
 }
@@ -369,7 +376,8 @@ static unsigned act_wrote(void *ctx, void *arg)
 	l->writing = STOR_LEASE_NONE;
 	if (did == STOR_LEASE_COMMIT || did == STOR_LEASE_RELEASE) {
 		l->in_doubt = false;
-		stor__lease_no_more(l, did == STOR_LEASE_COMMIT ? "the VM was handed over" : "released");
+		stor__lease_no_more(l, did == STOR_LEASE_COMMIT ? "the VM was handed over"
+								: "released");
 		stor__lease_answer(l, 0, NULL);
 		return E_ENDED;
 	}
@@ -392,7 +400,8 @@ static unsigned act_unsure(void *ctx, void *arg)
 	return l->cancelled && l->op ? E_CANCEL : 0;
 }
 
-/* May we look? A write in doubt on a SAN is over only when a new session has aborted the old one. */
+/* May we look? A write in doubt on a SAN is over only when a new session has aborted the old one.
+ */
 static unsigned act_unsure_tick(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
@@ -518,67 +527,147 @@ static unsigned act_enter(void *ctx, void *arg)
 
 #define A(next, fn) CM_ACT(S_##next, fn)
 #define ON(s, e)    [S_##s * E_COUNT + E_##e]
-#define SEEKING(s) \
-	ON(s, OP) = CM_IGN, ON(s, EXPIRE) = CM_IGN, ON(s, LOOKED) = A(s, act_enter), ON(s, LOST) = CM_BAD
+#define SEEKING(s)                                                                                 \
+	ON(s, OP) = CM_IGN, ON(s, EXPIRE) = CM_IGN, ON(s, LOOKED) = A(s, act_enter),               \
+	      ON(s, LOST) = CM_BAD
 #define NO_READ(s)  ON(s, READ_OK) = CM_BAD, ON(s, READ_FAIL) = CM_BAD
 #define NO_CAW(s)   ON(s, CAW_OK) = CM_BAD, ON(s, CAW_MISS) = CM_BAD, ON(s, CAW_UNSURE) = CM_BAD
 #define NO_FENCE(s) ON(s, FENCED) = CM_BAD, ON(s, FENCE_FAIL) = CM_BAD
 #define NO_DO(s)    ON(s, DO_TAKE) = CM_BAD, ON(s, DO_FENCE) = CM_BAD, ON(s, DO_WRITE) = CM_BAD
-#define OWNING(s) \
-	ON(s, EXPIRE) = A(s, act_expire), ON(s, DO_TAKE) = CM_BAD, ON(s, DO_FENCE) = CM_BAD, \
-	ON(s, LOST) = A(GONE, act_lost), ON(s, ENDED) = A(GONE, NULL)
+#define OWNING(s)                                                                                  \
+	ON(s, EXPIRE) = A(s, act_expire), ON(s, DO_TAKE) = CM_BAD, ON(s, DO_FENCE) = CM_BAD,       \
+	      ON(s, LOST) = A(GONE, act_lost), ON(s, ENDED) = A(GONE, NULL)
 
 static const struct cm_fsm_cell lease_cells[S_COUNT * E_COUNT] = {
-	ON(IDLE, OP) = A(WAIT, act_seek), ON(IDLE, CANCEL) = CM_IGN, ON(IDLE, UP) = CM_IGN,
-	ON(IDLE, TICK) = CM_IGN, ON(IDLE, EXPIRE) = CM_IGN, NO_READ(IDLE), NO_CAW(IDLE),
-	NO_FENCE(IDLE), ON(IDLE, LOOKED) = A(IDLE, act_enter), NO_DO(IDLE), ON(IDLE, ENDED) = CM_BAD,
-	ON(IDLE, AGAIN) = CM_BAD, ON(IDLE, LOST) = CM_BAD,
+	ON(IDLE, OP) = A(WAIT, act_seek),
+	ON(IDLE, CANCEL) = CM_IGN,
+	ON(IDLE, UP) = CM_IGN,
+	ON(IDLE, TICK) = CM_IGN,
+	ON(IDLE, EXPIRE) = CM_IGN,
+	NO_READ(IDLE),
+	NO_CAW(IDLE),
+	NO_FENCE(IDLE),
+	ON(IDLE, LOOKED) = A(IDLE, act_enter),
+	NO_DO(IDLE),
+	ON(IDLE, ENDED) = CM_BAD,
+	ON(IDLE, AGAIN) = CM_BAD,
+	ON(IDLE, LOST) = CM_BAD,
 
-	SEEKING(WAIT), ON(WAIT, CANCEL) = A(IDLE, act_cancel), ON(WAIT, UP) = A(WAIT, act_wait_up),
-	ON(WAIT, TICK) = A(WAIT, act_wait_up), NO_READ(WAIT), NO_CAW(WAIT), NO_FENCE(WAIT), NO_DO(WAIT),
-	ON(WAIT, ENDED) = CM_BAD, ON(WAIT, AGAIN) = A(READ, act_read),
+	SEEKING(WAIT),
+	ON(WAIT, CANCEL) = A(IDLE, act_cancel),
+	ON(WAIT, UP) = A(WAIT, act_wait_up),
+	ON(WAIT, TICK) = A(WAIT, act_wait_up),
+	NO_READ(WAIT),
+	NO_CAW(WAIT),
+	NO_FENCE(WAIT),
+	NO_DO(WAIT),
+	ON(WAIT, ENDED) = CM_BAD,
+	ON(WAIT, AGAIN) = A(READ, act_read),
 
-	SEEKING(READ), ON(READ, CANCEL) = CM_IGN, ON(READ, UP) = CM_IGN, ON(READ, TICK) = CM_IGN,
-	ON(READ, READ_OK) = A(READ, act_seen), ON(READ, READ_FAIL) = A(WAIT, act_wait), NO_CAW(READ),
-	NO_FENCE(READ), ON(READ, DO_TAKE) = A(TAKE, act_take), ON(READ, DO_FENCE) = A(FENCE, act_fence),
-	ON(READ, DO_WRITE) = CM_BAD, ON(READ, ENDED) = A(IDLE, NULL), ON(READ, AGAIN) = CM_BAD,
+	SEEKING(READ),
+	ON(READ, CANCEL) = CM_IGN,
+	ON(READ, UP) = CM_IGN,
+	ON(READ, TICK) = CM_IGN,
+	ON(READ, READ_OK) = A(READ, act_seen),
+	ON(READ, READ_FAIL) = A(WAIT, act_wait),
+	NO_CAW(READ),
+	NO_FENCE(READ),
+	ON(READ, DO_TAKE) = A(TAKE, act_take),
+	ON(READ, DO_FENCE) = A(FENCE, act_fence),
+	ON(READ, DO_WRITE) = CM_BAD,
+	ON(READ, ENDED) = A(IDLE, NULL),
+	ON(READ, AGAIN) = CM_BAD,
 
-	SEEKING(TAKE), ON(TAKE, CANCEL) = CM_IGN, ON(TAKE, UP) = CM_IGN, ON(TAKE, TICK) = CM_IGN,
-	NO_READ(TAKE), ON(TAKE, CAW_OK) = A(TAKE, act_taken), ON(TAKE, CAW_MISS) = A(READ, act_read),
-	ON(TAKE, CAW_UNSURE) = A(WAIT, act_wait), NO_FENCE(TAKE), ON(TAKE, DO_TAKE) = CM_BAD,
-	ON(TAKE, DO_FENCE) = A(FENCE, act_fence), ON(TAKE, DO_WRITE) = CM_BAD,
-	ON(TAKE, ENDED) = A(IDLE, NULL), ON(TAKE, AGAIN) = CM_BAD,
+	SEEKING(TAKE),
+	ON(TAKE, CANCEL) = CM_IGN,
+	ON(TAKE, UP) = CM_IGN,
+	ON(TAKE, TICK) = CM_IGN,
+	NO_READ(TAKE),
+	ON(TAKE, CAW_OK) = A(TAKE, act_taken),
+	ON(TAKE, CAW_MISS) = A(READ, act_read),
+	ON(TAKE, CAW_UNSURE) = A(WAIT, act_wait),
+	NO_FENCE(TAKE),
+	ON(TAKE, DO_TAKE) = CM_BAD,
+	ON(TAKE, DO_FENCE) = A(FENCE, act_fence),
+	ON(TAKE, DO_WRITE) = CM_BAD,
+	ON(TAKE, ENDED) = A(IDLE, NULL),
+	ON(TAKE, AGAIN) = CM_BAD,
 
-	SEEKING(FENCE), ON(FENCE, CANCEL) = CM_IGN, ON(FENCE, UP) = CM_IGN, ON(FENCE, TICK) = CM_IGN,
-	NO_READ(FENCE), NO_CAW(FENCE), ON(FENCE, FENCED) = A(WRITE, act_write),
-	ON(FENCE, FENCE_FAIL) = A(WAIT, act_wait), NO_DO(FENCE), ON(FENCE, ENDED) = CM_BAD,
+	SEEKING(FENCE),
+	ON(FENCE, CANCEL) = CM_IGN,
+	ON(FENCE, UP) = CM_IGN,
+	ON(FENCE, TICK) = CM_IGN,
+	NO_READ(FENCE),
+	NO_CAW(FENCE),
+	ON(FENCE, FENCED) = A(WRITE, act_write),
+	ON(FENCE, FENCE_FAIL) = A(WAIT, act_wait),
+	NO_DO(FENCE),
+	ON(FENCE, ENDED) = CM_BAD,
 	ON(FENCE, AGAIN) = CM_BAD,
 
-	OWNING(HELD), ON(HELD, OP) = A(WRITE, act_write), ON(HELD, CANCEL) = CM_IGN,
-	ON(HELD, UP) = A(CHECK, act_read), ON(HELD, TICK) = A(WRITE, act_write), NO_READ(HELD),
-	NO_CAW(HELD), NO_FENCE(HELD), ON(HELD, LOOKED) = A(HELD, act_looked), ON(HELD, DO_WRITE) = CM_BAD,
+	OWNING(HELD),
+	ON(HELD, OP) = A(WRITE, act_write),
+	ON(HELD, CANCEL) = CM_IGN,
+	ON(HELD, UP) = A(CHECK, act_read),
+	ON(HELD, TICK) = A(WRITE, act_write),
+	NO_READ(HELD),
+	NO_CAW(HELD),
+	NO_FENCE(HELD),
+	ON(HELD, LOOKED) = A(HELD, act_looked),
+	ON(HELD, DO_WRITE) = CM_BAD,
 	ON(HELD, AGAIN) = CM_BAD,
 
-	OWNING(WRITE), ON(WRITE, OP) = CM_IGN, ON(WRITE, CANCEL) = CM_IGN, ON(WRITE, UP) = CM_IGN,
-	ON(WRITE, TICK) = CM_IGN, NO_READ(WRITE), ON(WRITE, CAW_OK) = A(HELD, act_wrote),
-	ON(WRITE, CAW_MISS) = A(CHECK, act_read), ON(WRITE, CAW_UNSURE) = A(UNSURE, act_unsure),
-	NO_FENCE(WRITE), ON(WRITE, LOOKED) = CM_BAD, ON(WRITE, DO_WRITE) = CM_BAD,
+	OWNING(WRITE),
+	ON(WRITE, OP) = CM_IGN,
+	ON(WRITE, CANCEL) = CM_IGN,
+	ON(WRITE, UP) = CM_IGN,
+	ON(WRITE, TICK) = CM_IGN,
+	NO_READ(WRITE),
+	ON(WRITE, CAW_OK) = A(HELD, act_wrote),
+	ON(WRITE, CAW_MISS) = A(CHECK, act_read),
+	ON(WRITE, CAW_UNSURE) = A(UNSURE, act_unsure),
+	NO_FENCE(WRITE),
+	ON(WRITE, LOOKED) = CM_BAD,
+	ON(WRITE, DO_WRITE) = CM_BAD,
 	ON(WRITE, AGAIN) = A(WRITE, act_write),
 
-	OWNING(UNSURE), ON(UNSURE, OP) = CM_IGN, ON(UNSURE, CANCEL) = A(UNSURE, act_cancel),
-	ON(UNSURE, UP) = A(UNSURE, act_unsure_tick), ON(UNSURE, TICK) = A(UNSURE, act_unsure_tick),
-	NO_READ(UNSURE), NO_CAW(UNSURE), NO_FENCE(UNSURE), ON(UNSURE, LOOKED) = A(UNSURE, act_looked),
-	ON(UNSURE, DO_WRITE) = CM_BAD, ON(UNSURE, AGAIN) = A(CHECK, act_read),
+	OWNING(UNSURE),
+	ON(UNSURE, OP) = CM_IGN,
+	ON(UNSURE, CANCEL) = A(UNSURE, act_cancel),
+	ON(UNSURE, UP) = A(UNSURE, act_unsure_tick),
+	ON(UNSURE, TICK) = A(UNSURE, act_unsure_tick),
+	NO_READ(UNSURE),
+	NO_CAW(UNSURE),
+	NO_FENCE(UNSURE),
+	ON(UNSURE, LOOKED) = A(UNSURE, act_looked),
+	ON(UNSURE, DO_WRITE) = CM_BAD,
+	ON(UNSURE, AGAIN) = A(CHECK, act_read),
 
-	OWNING(CHECK), ON(CHECK, OP) = CM_IGN, ON(CHECK, CANCEL) = CM_IGN, ON(CHECK, UP) = CM_IGN,
-	ON(CHECK, TICK) = CM_IGN, ON(CHECK, READ_OK) = A(CHECK, act_check),
-	ON(CHECK, READ_FAIL) = A(UNSURE, act_unsure), NO_CAW(CHECK), NO_FENCE(CHECK),
-	ON(CHECK, LOOKED) = CM_BAD, ON(CHECK, DO_WRITE) = A(WRITE, act_write),
+	OWNING(CHECK),
+	ON(CHECK, OP) = CM_IGN,
+	ON(CHECK, CANCEL) = CM_IGN,
+	ON(CHECK, UP) = CM_IGN,
+	ON(CHECK, TICK) = CM_IGN,
+	ON(CHECK, READ_OK) = A(CHECK, act_check),
+	ON(CHECK, READ_FAIL) = A(UNSURE, act_unsure),
+	NO_CAW(CHECK),
+	NO_FENCE(CHECK),
+	ON(CHECK, LOOKED) = CM_BAD,
+	ON(CHECK, DO_WRITE) = A(WRITE, act_write),
 	ON(CHECK, AGAIN) = CM_BAD,
 
-	ON(GONE, OP) = CM_IGN, ON(GONE, CANCEL) = CM_IGN, ON(GONE, UP) = CM_IGN, ON(GONE, TICK) = CM_IGN,
-	ON(GONE, EXPIRE) = CM_IGN, NO_READ(GONE), NO_CAW(GONE), NO_FENCE(GONE),
-	ON(GONE, LOOKED) = CM_IGN, NO_DO(GONE), ON(GONE, ENDED) = CM_BAD, ON(GONE, AGAIN) = CM_BAD,
+	ON(GONE, OP) = CM_IGN,
+	ON(GONE, CANCEL) = CM_IGN,
+	ON(GONE, UP) = CM_IGN,
+	ON(GONE, TICK) = CM_IGN,
+	ON(GONE, EXPIRE) = CM_IGN,
+	NO_READ(GONE),
+	NO_CAW(GONE),
+	NO_FENCE(GONE),
+	ON(GONE, LOOKED) = CM_IGN,
+	NO_DO(GONE),
+	ON(GONE, ENDED) = CM_BAD,
+	ON(GONE, AGAIN) = CM_BAD,
 	ON(GONE, LOST) = CM_BAD,
 };
 #define XX(n) #n,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_api.c - what callers of a lease see: its life, its operations, and the gate of its devices.
+ * stor_lease_api.c - what callers of a lease see: its life, its operations, and the gate of its
+ * devices.
  *
  * The machine is in stor_lease.c. Parses the block through stor_lease_disk.
  */
@@ -378,7 +379,8 @@ uint64_t stor_lease_epoch(const struct stor_lease *l)
 	return l->last.epoch;
 }
 
-/* --- a plain look at a block -------------------------------------------------------------------- */
+/* --- a plain look at a block --------------------------------------------------------------------
+ */
 
 struct block_look {
 	struct stor_req req;

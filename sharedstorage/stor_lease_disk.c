@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_disk.c - the ownership block to and from bytes. Pure; parses what lies on a disk that other
- * hosts write: any bytes are survived. Part of format (docs/DISK.md, "Ownership block").
+ * stor_lease_disk.c - the ownership block to and from bytes. Pure; parses what lies on a disk that
+ * other hosts write: any bytes are survived. Part of format (docs/DISK.md, "Ownership block").
  */
 #include "config.h"
 
@@ -217,5 +217,6 @@ void stor_block_print(const struct stor_block *b, char *out, size_t cap)
 	}
 	snprintf(out, cap, "vm %s runs on %s pid %u slot %u, epoch %llu renewal %llu%s%s", vm,
 		 b->owner.node, b->owner.pid, b->owner.host_slot, (unsigned long long)b->epoch,
-		 (unsigned long long)b->renewal, b->peer.node[0] ? ", moves to " : "", b->peer.node);
+		 (unsigned long long)b->renewal, b->peer.node[0] ? ", moves to " : "",
+		 b->peer.node);
 }

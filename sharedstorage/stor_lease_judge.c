@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_judge.c - the decisions of a lease, as pure functions over blocks: no I/O, no clock, no log.
+ * stor_lease_judge.c - the decisions of a lease, as pure functions over blocks: no I/O, no clock,
+ * no log.
  *
- * Parses nothing itself (blocks come decoded), but believes no field more than the rules of design allow.
- * The exhaustive model under tests/sim runs exactly these functions.
+ * Parses nothing itself (blocks come decoded), but believes no field more than the rules of design
+ * allow. The exhaustive model under tests/sim runs exactly these functions.
  */
 #include "config.h"
 
@@ -70,16 +71,17 @@ static bool permit_fits(const struct stor_permit *permit, const struct stor_bloc
 {
 	return permit && stor_uuid_equal(&permit->vm, &b->vm) && permit->epoch == b->epoch &&
 	       stor_owner_same(&permit->victim, &b->owner) &&
-	       (!permit->exact || (permit->renewal == b->renewal &&
-				   stor_uuid_equal(&permit->nonce, &b->nonce)));
+	       (!permit->exact ||
+		(permit->renewal == b->renewal && stor_uuid_equal(&permit->nonce, &b->nonce)));
 }
 
 static enum stor_seek seek_take_over(const struct stor_lease_picture *p, const struct stor_block *b,
 				     struct stor_block *next, struct cm_err *err)
 {
 	if (p->only_with_intent && !stor_owner_same(&b->peer, &p->self)) {
-		cm_err_set(err, CM_E_LEASE_NO_PROOF, "the intent to move to us is not in the block any more: "
-						     "the source ran on, our memory is stale");
+		cm_err_set(err, CM_E_LEASE_NO_PROOF,
+			   "the intent to move to us is not in the block any more: "
+			   "the source ran on, our memory is stale");
 		return STOR_SEEK_REFUSE;
 	}
 	if (b->state == STOR_BLOCK_FREE) {
@@ -95,7 +97,8 @@ static enum stor_seek seek_take_over(const struct stor_lease_picture *p, const s
 	next_owner(p, b, next);
 	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
 		if (!add_shut(next, b->owner.keys[i])) {
-			cm_err_set(err, CM_E_VOL_LIMIT, "too many former owners are not shut out yet");
+			cm_err_set(err, CM_E_VOL_LIMIT,
+				   "too many former owners are not shut out yet");
 			return STOR_SEEK_REFUSE;
 		}
 	return STOR_SEEK_TAKE;
@@ -121,7 +124,8 @@ enum stor_seek stor__lease_seek(const struct stor_lease_picture *p, int read_rc,
 				struct cm_err *err)
 {
 	bool unused = read_rc == -ENODATA;
-	bool ours = !read_rc && b->state == STOR_BLOCK_RUNNING && stor_owner_same(&b->owner, &p->self);
+	bool ours =
+		!read_rc && b->state == STOR_BLOCK_RUNNING && stor_owner_same(&b->owner, &p->self);
 
 	if (read_rc && !unused) {
 		cm_err_set(err, read_rc, "the ownership block cannot be read");
@@ -139,7 +143,8 @@ enum stor_seek stor__lease_seek(const struct stor_lease_picture *p, int read_rc,
 		return seek_take_over(p, b, next, err);
 	if (p->op == STOR_LEASE_ACCEPT) {
 		if (unused || b->state == STOR_BLOCK_FREE) {
-			cm_err_set(err, CM_E_LEASE_HELD, "nobody hands this VM over: its block is free");
+			cm_err_set(err, CM_E_LEASE_HELD,
+				   "nobody hands this VM over: its block is free");
 			return STOR_SEEK_REFUSE;
 		}
 		if (!stor_owner_same(&b->peer, &p->self))

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_locked.c - a LUN of a target without COMPARE AND WRITE, joined with a small lock LUN (lock=N in the URL).
+ * stor_locked.c - a LUN of a target without COMPARE AND WRITE, joined with a small lock LUN (lock=N
+ * in the URL).
  *
- * To its users it is one device: what lies below the lock LUN's capacity (all shared metadata of a volume fits there) is
- * on the lock LUN, where compare_and_write() is guarded by a short reservation; the rest is on the data LUN, under the
- * type 7 reservation. Both children are gated; this device is up while both are, and goes through the gate anew when
- * either has a new session. A host has one key on each of them.
+ * To its users it is one device: what lies below the lock LUN's capacity (all shared metadata of a
+ * volume fits there) is on the lock LUN, where compare_and_write() is guarded by a short
+ * reservation; the rest is on the data LUN, under the type 7 reservation. Both children are gated;
+ * this device is up while both are, and goes through the gate anew when either has a new session. A
+ * host has one key on each of them.
  *
  * Parses nothing.
  */
@@ -112,7 +114,8 @@ static void locked_check_entered(struct stor_locked *l)
 	stor__dev_entered(&l->dev, stor_dev_pr_key(l->child[DATA]));
 }
 
-static void locked_gate(struct stor_dev *child, enum stor_gate stage, uint32_t incarnation, void *arg)
+static void locked_gate(struct stor_dev *child, enum stor_gate stage, uint32_t incarnation,
+			void *arg)
 {
 	struct stor_locked *l = arg;
 	unsigned i = child == l->child[META] ? META : DATA;
@@ -171,12 +174,13 @@ static int locked_info(struct stor_locked *l, struct cm_err *err)
 	if (meta->sector_bytes != l->dev.info.sector_bytes || l->limit < 1u << 20 ||
 	    l->limit >= l->dev.info.capacity_bytes)
 		return cm_err_set(err, CM_E_SAN_UNSAFE,
-				  "the lock LUN must have the data LUN's sector size, 1 MiB or more, and be smaller");
+				  "the lock LUN must have the data LUN's sector size, 1 MiB or "
+				  "more, and be smaller");
 	return 0;
 }
 
-static void locked_event(struct stor_dev *child, enum stor_dev_event event, const struct cm_err *err,
-			 void *arg)
+static void locked_event(struct stor_dev *child, enum stor_dev_event event,
+			 const struct cm_err *err, void *arg)
 {
 	struct stor_locked *l = arg;
 	unsigned i = child == l->child[META] ? META : DATA;
@@ -242,8 +246,8 @@ static void fence_first(int rc, const struct cm_err *err, void *arg)
 		stor_dev_fence(f->dev->child[DATA], f->keys, f->nkeys, fence_second, f);
 }
 
-static void locked_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys, stor_fence_fn done,
-			 void *arg)
+static void locked_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+			 stor_fence_fn done, void *arg)
 {
 	struct locked_fence *f = calloc(1, sizeof *f);
 
@@ -261,7 +265,8 @@ static void locked_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)
 	stor_dev_read_keys(locked_of(dev)->child[DATA], done, arg);
 }
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life
+ * ----------------------------------------------------------------------------------------- */
 
 static void child_closed(void *arg)
 {

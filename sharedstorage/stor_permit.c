@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_permit.c - permits to take a VM over; see stor_permit.h for who may make one. Parses nothing.
+ * stor_permit.c - permits to take a VM over; see stor_permit.h for who may make one. Parses
+ * nothing.
  */
 #include "config.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_probe.c - the self-test of a target; see stor_probe.h. A list of steps, each one request, run in order.
+ * stor_probe.c - the self-test of a target; see stor_probe.h. A list of steps, each one request,
+ * run in order.
  *
  * Parses nothing: looks at how requests end.
  */
@@ -48,9 +49,11 @@ void stor_probe_judge(struct stor_probe_report *r)
 		snprintf(r->mode, sizeof r->mode, "file: locks of this host");
 	else
 		snprintf(r->mode, sizeof r->mode, "%s, %s%s%s",
-			 r->native_caw ? "COMPARE AND WRITE" : "guarded by a lock LUN (lock=LUN is needed)",
+			 r->native_caw ? "COMPARE AND WRITE"
+				       : "guarded by a lock LUN (lock=LUN is needed)",
 			 r->preempt_abort ? "PREEMPT AND ABORT" : "PREEMPT and LUN RESET",
-			 r->aptpl ? ", reservations survive a restart" : ", a restart drops reservations",
+			 r->aptpl ? ", reservations survive a restart"
+				  : ", a restart drops reservations",
 			 r->no_unmap ? ", no UNMAP and WRITE SAME: they leak" : "");
 }
 
@@ -177,8 +180,8 @@ static void probe_step(struct probe *p)
 		p->req.flags = STOR_REQ_FUA;
 		return probe_send(p, OWNER);
 	default:
-		stor__adm_pr_out(d, STOR_PR_PREEMPT_ABORT, STOR_PR_WEAR, stor_pr_key(STOR_SLOT_TOOL, 1),
-				 probe_preempted, p);
+		stor__adm_pr_out(d, STOR_PR_PREEMPT_ABORT, STOR_PR_WEAR,
+				 stor_pr_key(STOR_SLOT_TOOL, 1), probe_preempted, p);
 	}
 }
 
@@ -194,7 +197,8 @@ static void probe_event(struct stor_dev *dev, enum stor_dev_event event, const s
 	}
 }
 
-/* READY comes before the registration: the stranger must not be faster than the owner's reservation. */
+/* READY comes before the registration: the stranger must not be faster than the owner's
+ * reservation. */
 static void probe_begin(struct stor_req *req, int rc)
 {
 	struct probe *p = req->arg;
@@ -223,8 +227,8 @@ static void probe_begin(struct stor_req *req, int rc)
 }
 
 int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator,
-		   uint64_t scratch_offset_bytes, uint32_t io_timeout_ms, stor_probe_fn done, void *arg,
-		   struct cm_err *err)
+		   uint64_t scratch_offset_bytes, uint32_t io_timeout_ms, stor_probe_fn done,
+		   void *arg, struct cm_err *err)
 {
 	struct probe *p = calloc(1, sizeof *p);
 	struct stor_dev_opts o = {.host_slot = STOR_SLOT_TOOL,
@@ -244,7 +248,8 @@ int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator,
 	p->io_timeout_ms = io_timeout_ms;
 	p->done = done;
 	p->arg = arg;
-	snprintf(p->name[OWNER], sizeof p->name[0], "%.200s", initiator ? initiator : "iqn.2026-01.invalid.hvcluster:tool");
+	snprintf(p->name[OWNER], sizeof p->name[0], "%.200s",
+		 initiator ? initiator : "iqn.2026-01.invalid.hvcluster:tool");
 	snprintf(p->name[STRANGER], sizeof p->name[0], "%.200s:probe", p->name[OWNER]);
 	o.initiator = p->name[OWNER];
 	p->dev[OWNER] = stor_dev_open(loop, url, &o, err);

@@ -198,10 +198,10 @@ int stor__decode_provisioning(const uint8_t *d, size_t len, bool *unmap, bool *w
 void stor__sense_print(int status, uint8_t key, uint8_t asc, uint8_t ascq, char *out, size_t cap)
 {
 	static const char *const keys[16] = {
-		"NO SENSE",	   "RECOVERED",	 "NOT READY",	   "MEDIUM ERROR",
-		"HARDWARE ERROR",  "ILLEGAL REQUEST", "UNIT ATTENTION", "DATA PROTECT",
-		"BLANK CHECK",	   "VENDOR",	 "COPY ABORTED",   "ABORTED COMMAND",
-		"RESERVED",	   "OVERFLOW",	 "MISCOMPARE",	   "COMPLETED"};
+		"NO SENSE",	  "RECOVERED",	     "NOT READY",      "MEDIUM ERROR",
+		"HARDWARE ERROR", "ILLEGAL REQUEST", "UNIT ATTENTION", "DATA PROTECT",
+		"BLANK CHECK",	  "VENDOR",	     "COPY ABORTED",   "ABORTED COMMAND",
+		"RESERVED",	  "OVERFLOW",	     "MISCOMPARE",     "COMPLETED"};
 
 	if (status == STOR_SCSI_CHECK)
 		snprintf(out, cap, "%s %02x/%02x", keys[key & 15], asc, ascq);
@@ -236,7 +236,8 @@ int stor_pr_decode_keys(const uint8_t *d, size_t len, uint64_t *keys, unsigned c
 	*count = bytes / 8;
 	for (unsigned i = 0; i < *count && i < cap; i++) {
 		if (len < 8 + 8 * ((size_t)i + 1))
-			return CM_E_SAN_SENSE; /* says more than it sent: the list is not complete */
+			return CM_E_SAN_SENSE; /* says more than it sent: the list is not complete
+						*/
 		keys[i] = cm_be64(d + 8 + 8 * (size_t)i);
 	}
 	return 0;

@@ -71,7 +71,8 @@ struct stor_limits {
 	uint8_t max_caw_blocks;
 };
 int stor__decode_limits(const uint8_t *d, size_t len, struct stor_limits *l) cm_must_check;
-int stor__decode_provisioning(const uint8_t *d, size_t len, bool *unmap, bool *ws16_unmap) cm_must_check;
+int stor__decode_provisioning(const uint8_t *d, size_t len, bool *unmap,
+			      bool *ws16_unmap) cm_must_check;
 /* "ILLEGAL REQUEST 20/00" */
 void stor__sense_print(int status, uint8_t key, uint8_t asc, uint8_t ascq, char *out, size_t cap);
 

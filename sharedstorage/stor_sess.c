@@ -2,9 +2,10 @@
 /*
  * stor_sess.c - the only file that includes libiscsi.
  *
- * libiscsi's own reconnect and timeouts are off (they replay old writes, and leave buffers in use). A command that
- * is not answered in time costs the session, never just the command. Nothing is submitted from a callback of a dying
- * context, and the context is destroyed only at the loop's fixed point.
+ * libiscsi's own reconnect and timeouts are off (they replay old writes, and leave buffers in use).
+ * A command that is not answered in time costs the session, never just the command. Nothing is
+ * submitted from a callback of a dying context, and the context is destroyed only at the loop's
+ * fixed point.
  *
  * Parses no payload; PDUs are parsed by libiscsi.
  */
@@ -51,7 +52,8 @@ static void sess_fail(struct stor_sess *s, int code, const char *what, const cha
 		return;
 	s->dead = true;
 	if (code)
-		cm_err_set(&s->why, code, "%s: %s%.*s", s->portal, what, (int)strcspn(word, "\n"), word);
+		cm_err_set(&s->why, code, "%s: %s%.*s", s->portal, what, (int)strcspn(word, "\n"),
+			   word);
 	if (s->io_on)
 		cm_io_fini(&s->io);
 	s->io_on = false;
@@ -128,8 +130,8 @@ static void sess_service(struct stor_sess *s, int revents)
 	if (s->dead)
 		return;
 	if (rc < 0)
-		return sess_fail(s, CM_E_SAN_LOST, "the connection broke: ",
-				 iscsi_get_error(s->ctx));
+		return sess_fail(s, CM_E_SAN_LOST,
+				 "the connection broke: ", iscsi_get_error(s->ctx));
 	sess_rearm(s);
 }
 
@@ -163,7 +165,7 @@ static const struct stor_cmd *sess_overdue(const struct stor_sess *s, uint64_t n
 {
 	const struct stor_cmd *c;
 
-	TAILQ_FOREACH(c, &s->cmds, link) {
+	TAILQ_FOREACH (c, &s->cmds, link) {
 		uint64_t limit = c->timeout_ms ? c->timeout_ms : STOR_IO(s->cfg.io_timeout_ms);
 
 		if (now - c->sent_ns > limit * CM_NS_PER_MS)
@@ -250,11 +252,12 @@ static int sess_setup(struct stor_sess *s, const struct stor_sess_cfg *c)
 	int rc;
 
 	/* 40 bits of ours in the "random" format: type 10b, 24 bits, 16 bits of qualifier */
-	rc = iscsi_set_isid_random(x, (uint32_t)(c->isid >> 16) & 0xffffff, (uint32_t)c->isid & 0xffff);
+	rc = iscsi_set_isid_random(x, (uint32_t)(c->isid >> 16) & 0xffffff,
+				   (uint32_t)c->isid & 0xffff);
 	rc |= iscsi_set_targetname(x, c->target);
 	rc |= iscsi_set_session_type(x, ISCSI_SESSION_NORMAL);
 	rc |= iscsi_set_header_digest(x, c->header_digest ? ISCSI_HEADER_DIGEST_CRC32C
-							   : ISCSI_HEADER_DIGEST_NONE);
+							  : ISCSI_HEADER_DIGEST_NONE);
 	rc |= iscsi_set_immediate_data(x, ISCSI_IMMEDIATE_DATA_YES);
 	rc |= iscsi_set_initial_r2t(x, ISCSI_INITIAL_R2T_NO);
 	if (c->user && *c->user)

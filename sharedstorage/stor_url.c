@@ -146,10 +146,12 @@ static int options(struct stor_url *u, char *rest, struct cm_err *err)
 
 		if (eq) {
 			*eq++ = 0;
-			ok = u->kind == STOR_URL_ISCSI ? option_iscsi(u, o, eq) : option_file(u, o, eq);
+			ok = u->kind == STOR_URL_ISCSI ? option_iscsi(u, o, eq)
+						       : option_file(u, o, eq);
 		}
 		if (!ok)
-			return cm_err_set(err, CM_E_BAD_URL, "option '%s' is unknown or has a bad value", o);
+			return cm_err_set(err, CM_E_BAD_URL,
+					  "option '%s' is unknown or has a bad value", o);
 	}
 	return 0;
 }
@@ -176,7 +178,8 @@ static int parse_iscsi(struct stor_url *u, char *s, struct cm_err *err)
 		if (!take(u->user, sizeof u->user, s, (size_t)(at - s)))
 			return cm_err_set(err, CM_E_BAD_URL, "the user name is empty or too long");
 		if (strchr(u->user, ':') || strchr(u->user, '%'))
-			return cm_err_set(err, CM_E_BAD_URL, "no secret in a URL: use secret-file=PATH");
+			return cm_err_set(err, CM_E_BAD_URL,
+					  "no secret in a URL: use secret-file=PATH");
 		s = at + 1;
 	}
 	for (;;) {
@@ -184,9 +187,11 @@ static int parse_iscsi(struct stor_url *u, char *s, struct cm_err *err)
 		size_t len = comma ? (size_t)(comma - s) : strlen(s);
 
 		if (u->portals == STOR_URL_PORTALS)
-			return cm_err_set(err, CM_E_BAD_URL, "more than %d portals", STOR_URL_PORTALS);
+			return cm_err_set(err, CM_E_BAD_URL, "more than %d portals",
+					  STOR_URL_PORTALS);
 		if (!portal(s, len, u->portal[u->portals], sizeof u->portal[0]))
-			return cm_err_set(err, CM_E_BAD_URL, "'%.*s' is not a numeric address[:port]",
+			return cm_err_set(err, CM_E_BAD_URL,
+					  "'%.*s' is not a numeric address[:port]",
 					  (int)CM_MIN(len, 64u), s);
 		u->portals++;
 		if (!comma)
@@ -203,7 +208,8 @@ static int parse_volume(struct stor_url *u, const char *s, struct cm_err *err)
 	if (!slash || !take(u->volume, sizeof u->volume, s, (size_t)(slash - s)) ||
 	    !take(u->disk, sizeof u->disk, slash + 1, strlen(slash + 1)) ||
 	    !stor_name_valid(u->volume) || !stor_name_valid(u->disk))
-		return cm_err_set(err, CM_E_BAD_URL, "'%.100s' is neither a URL nor VOLUME/DISK", s);
+		return cm_err_set(err, CM_E_BAD_URL, "'%.100s' is neither a URL nor VOLUME/DISK",
+				  s);
 	return 0;
 }
 
@@ -228,7 +234,8 @@ int stor_url_parse(const char *text, struct stor_url *url, struct cm_err *err)
 	disk = strrchr(rest, '#');
 	if (disk) {
 		*disk++ = 0;
-		if (!stor_name_valid(disk) || !take(url->disk, sizeof url->disk, disk, strlen(disk)))
+		if (!stor_name_valid(disk) ||
+		    !take(url->disk, sizeof url->disk, disk, strlen(disk)))
 			return cm_err_set(err, CM_E_BAD_URL, "'%.100s' is no disk name", disk);
 	}
 	rc = options(url, rest, err);
