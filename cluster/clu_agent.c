@@ -20,8 +20,10 @@
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 
-#define AGENT_PICTURE_MS 2000u
-#define AGENT_PEERS_MS	 1000u
+#define AGENT_PICTURE_MS   2000u
+#define AGENT_DEAD_MS	   1500u
+#define AGENT_DEAD_LOOK_MS 500u
+#define AGENT_PEERS_MS	   1000u
 
 /* --- membership ---------------------------------------------------------- */
 
@@ -184,14 +186,57 @@ static void failed_reported(int code, const struct cm_err *err, void *arg)
 		cm_info("pacemaker was not told of a dead VM: %s", err->text);
 }
 
-/* Pacemaker would notice at its next monitor only. */
+/*
+ * Pacemaker would notice a dead process at its next monitor only. But a death may also be the end
+ * of a stop or of a move that pacemaker is in the middle of: so look a moment later, at a fresh
+ * picture, whether it still believes that the VM runs here.
+ */
+struct dead {
+	struct clu_agent *agent;
+	struct cm_timer timer;
+	char vm[64];
+	bool asked; /* a fresh picture was asked for */
+};
+
+static void dead_free(void *arg)
+{
+	struct dead *d = arg;
+
+	cm_timer_fini(&d->timer);
+	free(d);
+}
+
+static void dead_look(struct cm_timer *t, void *arg)
+{
+	struct dead *d = arg;
+	struct clu_agent *a = d->agent;
+	const struct clu_pcmk_picture *pic = clu_pcmk_picture(a->pcmk);
+	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, d->vm) : NULL;
+	struct json_object *move = clu__move_doc(a, d->vm);
+
+	if (!d->asked) {
+		d->asked = true;
+		clu_pcmk_refresh(a->pcmk);
+		cm_timer_arm_ms(t, AGENT_DEAD_LOOK_MS);
+		return;
+	}
+	if (!move && !clu_super_find(a->super, d->vm) && v && v->active && !v->failed &&
+	    v->role == CLU_PCMK_ROLE_STARTED && strcmp(v->node, a->node) == 0)
+		clu_pcmk_report_failed(a->pcmk, d->vm, a->node, failed_reported, NULL);
+	json_object_put(move);
+	cm_loop_defer(a->loop, dead_free, d);
+}
+
 static void agent_report_failed(struct clu_agent *a, const char *name)
 {
-	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
-	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, name) : NULL;
+	struct dead *d = a->pcmk ? calloc(1, sizeof *d) : NULL;
 
-	if (v && v->active && v->role == CLU_PCMK_ROLE_STARTED && strcmp(v->node, a->node) == 0)
-		clu_pcmk_report_failed(a->pcmk, name, a->node, failed_reported, NULL);
+	if (!d)
+		return;
+	d->agent = a;
+	snprintf(d->vm, sizeof d->vm, "%s", name);
+	cm_timer_init(&d->timer, a->loop, dead_look, d);
+	cm_timer_arm_ms(&d->timer, AGENT_DEAD_MS);
 }
 
 static void agent_vm_gone(struct clu_vm *vm, bool clean, void *arg)
