@@ -69,7 +69,8 @@ struct disk {
 	struct stor_req grow_req;
 	uint8_t *before, *after; /* one sector each */
 	struct iovec grow_iov;
-	unsigned out; /* requests of ours in the volume's device */
+	uint64_t lost_seen; /* lost_flushes of the volume's device that our guest knows of */
+	unsigned out;	    /* requests of ours in the volume's device */
 	bool closing;
 	uint8_t *slots; /* while opening */
 	char name[STOR_DISK_NAME];
@@ -501,8 +502,16 @@ static void disk_grow(struct disk *d)
 
 /* --- the backend's face -------------------------------------------------- */
 
+/* The device fails one flush when the SAN lost writes; each disk on it has to tell its own guest. */
 static void flush_done(struct stor_req *sub, int rc)
 {
+	struct part *p = sub->arg;
+	struct stor_dev_status st;
+
+	stor_dev_get_status(p->disk->vol->dev, &st);
+	if (st.lost_flushes != p->disk->lost_seen && rc == 0)
+		rc = CM_E_IO;
+	p->disk->lost_seen = st.lost_flushes;
 	part_done(sub, rc);
 }
 
@@ -650,6 +659,7 @@ static void disk_found(struct disk *d)
 {
 	const struct stor_dev_info *v = stor_dev_info(d->vol->dev);
 	uint64_t e = d->vol->super.extent_bytes;
+	struct stor_dev_status st;
 
 	d->n_logical = (d->desc.size_bytes + e - 1) / e;
 	d->map = malloc(d->n_logical * sizeof *d->map);
@@ -664,6 +674,8 @@ static void disk_found(struct disk *d)
 	d->dev.info.capacity_bytes = d->desc.size_bytes;
 	d->dev.info.readonly = d->dev.opts.readonly || v->readonly;
 	d->dev.info.can_write_zeroes = true;
+	stor_dev_get_status(d->vol->dev, &st);
+	d->lost_seen = st.lost_flushes;
 	stor__dev_up(&d->dev);
 }
 

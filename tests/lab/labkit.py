@@ -82,6 +82,9 @@ class Lab:
         os.makedirs(self.logs, exist_ok=True)
         for node in os.listdir(self.dir + "/nodes"):
             shutil.copytree("%s/nodes/%s/log" % (self.dir, node), "%s/%s" % (self.logs, node), dirs_exist_ok=True)
+            vms = "%s/nodes/%s/varlib/hvcluster/log" % (self.dir, node)  # what hvcore and the guests' consoles said
+            if os.path.isdir(vms):
+                shutil.copytree(vms, "%s/%s/vms" % (self.logs, node), dirs_exist_ok=True)
         for name in ("events.log", "bmcd.log"):
             shutil.copy(self.dir + "/" + name, self.logs)
 

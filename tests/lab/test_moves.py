@@ -110,7 +110,7 @@ def test_linux_on_the_soft_engine(lab, volume):
         vm.start(timeout=180)
         vm.begin_records()
         time.sleep(2)
-        live, quick, gaps = ping_pong(vm, 6, 3)
+        live, quick, gaps = ping_pong(vm, 50, 5)
         records = vm.end_records()
         report("Linux live", live)
         report("Linux quick", quick)
