@@ -349,6 +349,17 @@ static int do_stop(struct call *k)
 	return stop_by_force(k);
 }
 
+/*
+ * Pacemaker orders what happened on two nodes by whole seconds. After a move that did not succeed it stops the VM on both
+ * nodes; were those stops in the same second as this operation, it would go on to believe that the VM is on the target.
+ */
+static void wait_next_second(void)
+{
+	uint64_t into_ms = cm_wall_ns() / CM_NS_PER_MS % 1000;
+
+	usleep((useconds_t)(1000 - into_ms + 50) * 1000);
+}
+
 static int do_migrate_to(struct call *k)
 {
 	const char *target = env(k, "OCF_RESKEY_CRM_meta_migrate_target");
@@ -375,6 +386,8 @@ static int do_migrate_to(struct call *k)
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), true, &err);
 	if (c)
 		hv__vm_config__free_unpacked(c, NULL);
+	if (rc != 0)
+		wait_next_second();
 	/* Once the VM has left this node, migrate_from on the target tells whether it arrived. */
 	if (rc == 0 || do_monitor(k) == CLU_OCF_NOT_RUNNING)
 		return CLU_OCF_OK;
