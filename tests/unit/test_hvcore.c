@@ -760,12 +760,12 @@ static void agent_talk(void **state)
 	assert_int_equal(hv_qga_ask(b.qga, HV_QGA_PING, agent_done, &b, &err), CM_E_VM_STATE);
 	agent_turn(&b);
 	assert_non_null(strstr(b.heard, "guest-fsfreeze-freeze"));
-	agent_says(&b, "{\"return\": 3}\n", 14);
+	agent_says(&b, "{\"return\": 3}\n", sizeof "{\"return\": 3}\n" - 1);
 	assert_int_equal(b.answers, 1);
 	assert_int_equal(b.rc, 0);
 	assert_string_equal(b.text, "{\"frozen\":3}");
 	assert_int_equal(hv_qga_ask(b.qga, HV_QGA_SHUTDOWN, agent_done, &b, &err), 0);
-	agent_says(&b, "{\"error\": {\"class\":\"X\",\"desc\":\"is \\\"off\\\"\"}}\n", 47);
+	agent_says(&b, "{\"error\": {\"class\":\"X\",\"desc\":\"is \\\"off\\\"\"}}\n", sizeof "{\"error\": {\"class\":\"X\",\"desc\":\"is \\\"off\\\"\"}}\n" - 1);
 	assert_int_equal(b.answers, 2);
 	assert_int_equal(b.rc, CM_E_VM_STATE);
 	assert_string_equal(b.text, "is \"off\"");
@@ -795,9 +795,9 @@ static void agent_hostile(void **state)
 	assert_int_equal(hv_qga_ask(b.qga, HV_QGA_TIME, agent_done, &b, &err), 0);
 	agent_says(&b, flood, sizeof(flood));
 	agent_says(&b, flood, sizeof(flood));
-	agent_says(&b, "\n\n\xff\n{}\n{\"return\"\n[[[\n\0\n", 23);
+	agent_says(&b, "\n\n\xff\n{}\n{\"return\"\n[[[\n\0\n", sizeof "\n\n\xff\n{}\n{\"return\"\n[[[\n\0\n" - 1);
 	assert_int_equal(b.answers, 0);
-	agent_says(&b, "{\"return\": \"noon\"}\n", 19);
+	agent_says(&b, "{\"return\": \"noon\"}\n", sizeof "{\"return\": \"noon\"}\n" - 1);
 	assert_int_equal(b.answers, 1);
 	assert_int_equal(b.rc, CM_E_PROTO);
 	srandom(7);
@@ -809,9 +809,9 @@ static void agent_hostile(void **state)
 		hv_lock_drop(&b.lock);
 		cm_loop_turn(b.loop, 5);
 	}
-	agent_says(&b, "\n", 1);
+	agent_says(&b, "\n", sizeof "\n" - 1);
 	assert_int_equal(hv_qga_ask(b.qga, HV_QGA_TIME, agent_done, &b, &err), 0);
-	agent_says(&b, "{\"return\": 5}\n", 14);
+	agent_says(&b, "{\"return\": 5}\n", sizeof "{\"return\": 5}\n" - 1);
 	assert_int_equal(b.answers, 2);
 	assert_int_equal(b.rc, 0);
 	agent_end(&b);
