@@ -684,13 +684,27 @@ const struct cm_fsm_def *clu__move_fsm(void)
 
 /* --- time and news --------------------------------------------------------------------------------------------------- */
 
+/*
+ * Pacemaker orders what happened on two nodes by whole seconds: were the next move of this VM to begin in this second, it
+ * could take this one's operations for newer and restart the VM. So the move ends with its second.
+ */
+static void settle_seen(struct clu__move *m)
+{
+	uint64_t wall_s = cm_wall_ns() / CM_NS_PER_S;
+
+	if (!m->seen_wall_s)
+		m->seen_wall_s = wall_s;
+	if (wall_s > m->seen_wall_s)
+		clu__move_feed(m, MOVE_EV_SEEN, "pacemaker has it there");
+}
+
 static void settle_look(struct clu__move *m)
 {
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(m->agent->pcmk);
 	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, m->vm) : NULL;
 
 	if (v && v->active && strcmp(v->node, m->node) == 0 && v->role == CLU_PCMK_ROLE_STARTED)
-		clu__move_feed(m, MOVE_EV_SEEN, "pacemaker has it there");
+		settle_seen(m);
 	else if (cm_now_ns() - m->mark_ns > MOVE_SETTLE_MS * CM_NS_PER_MS)
 		clu__move_feed(m, MOVE_EV_SEEN, "pacemaker is slow");
 }

@@ -59,6 +59,7 @@ struct clu__move {
 	char *result;            /* our document for people */
 	char last_progress[512];
 	unsigned tries;
+	uint64_t seen_wall_s; /* when pacemaker had it on the target, 0 not yet */
 	bool preferred;
 	struct cm_err err;       /* of the latest failure */
 };
