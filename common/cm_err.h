@@ -38,7 +38,7 @@
 	XX(2101, NO_ENGINE, "no CPU engine can run this VM here", "hvctl host check tells why; --engine soft runs anywhere on x86-64") \
 	XX(2102, KVM, "a KVM call failed", "hvctl host check; the message has the call and errno") \
 	XX(2103, NO_MEMORY, "the host has not enough memory for this VM", "choose a smaller --memory, or another node") \
-	XX(2104, GUEST_FAILED, "the guest cannot run on", "hvctl debug VM shows registers; hvctl reset restarts it") \
+	XX(2104, GUEST_FAILED, "the guest cannot run on", "hvctl debug dump VM shows registers; hvctl reset VM restarts it") \
 	XX(2105, DEVICE, "a device could not be set up", "the message names the device") \
 	/* state and stream */ \
 	XX(2201, STREAM_MAGIC, "this is no hvcluster stream or image", "check the file or the peer") \
@@ -83,7 +83,7 @@
 	XX(2605, NODE_OFFLINE, "the node is not an online member", "hvctl node list") \
 	XX(2606, TARGET_FULL, "the node has no room for this VM", "choose another node, or free memory there") \
 	XX(2607, FENCING, "fencing failed", "stonith_admin --history NODE; repair the fence device, or --confirm after you made sure") \
-	XX(2608, NO_FENCING, "no fence device is configured; HA VMs need one", "configure stonith, or create the VM with --no-ha") \
+	XX(2608, NO_FENCING, "no fence device is configured; HA VMs need one", "configure a fence device (stonith) and set stonith-enabled=true; fence_hvsan needs nothing but the SAN") \
 	/* protocol */ \
 	XX(2701, PROTO, "a message is malformed", "both ends must be hvcluster of a supported version") \
 	XX(2702, PROTO_VERSION, "the peer speaks no version that we do", "update the older node") \
