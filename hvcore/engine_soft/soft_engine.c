@@ -22,6 +22,7 @@
 #include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_state.h"
 #include "hvcore/engine_soft/soft_vm.h"
+#include "hvcore/engine_soft/soft_watch.h"
 
 static struct soft_vm *vm_of(struct hv_engine *e)
 {
@@ -79,6 +80,7 @@ static void free_vcpu(struct soft_cpu *cpu)
 {
 	if (!cpu)
 		return;
+	soft_watch_free(cpu);
 	soft_blocks_free(cpu);
 	pthread_mutex_destroy(&cpu->sleep_lock);
 	pthread_cond_destroy(&cpu->wake);
@@ -384,7 +386,8 @@ static void add_counters(const struct soft_cpu *cpu, struct hv_engine_counters *
 	out->insns += cpu->icount;
 	out->block_misses += c->block_misses;
 	out->block_hits += c->block_hits;
-	out->tlb_misses += c->tlb_misses;
+	out->tlb_misses +=
+		c->tlb_miss[SOFT_READ] + c->tlb_miss[SOFT_WRITE] + c->tlb_miss[SOFT_EXEC];
 	out->unknown_insns += c->unknown_insns;
 }
 
@@ -415,6 +418,19 @@ static void dump_trace(const struct soft_cpu *cpu, FILE *to)
 	}
 }
 
+static void dump_unknown(const struct soft_cpu *cpu, FILE *to)
+{
+	struct hv_unknown_insn last[SOFT_UNKNOWN];
+	unsigned int n = soft_tally_unknown(cpu, last, SOFT_UNKNOWN);
+
+	if (n)
+		fprintf(to, " unknown instructions %" PRIu64 ", the latest (bytes, low first):\n",
+			cpu->count.unknown_insns);
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(to, "  at %" PRIu64 ": rip %#" PRIx64 " bytes %016" PRIx64 "\n", last[i].at,
+			last[i].rip, last[i].bytes);
+}
+
 static void soft_dump(struct hv_engine *e, unsigned index, FILE *to)
 {
 	static const char *const name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
@@ -435,13 +451,48 @@ static void soft_dump(struct hv_engine *e, unsigned index, FILE *to)
 		" (dropped all %u times), links %" PRIu64 ", TLB misses %" PRIu64
 		", exceptions %" PRIu64 ", interrupts %" PRIu64 "\n",
 		cpu->icount, cpu->count.block_misses, cpu->blocks->drops - 1, cpu->count.links,
-		cpu->count.tlb_misses, cpu->count.exceptions, cpu->count.exits_irq);
-	if (cpu->count.unknown_insns)
-		fprintf(to,
-			" unknown instructions %" PRIu64 ", the latest at %#" PRIx64
-			": bytes (low first) %016" PRIx64 "\n",
-			cpu->count.unknown_insns, cpu->unknown_rip, cpu->unknown_bytes);
+		cpu->count.tlb_miss[SOFT_READ] + cpu->count.tlb_miss[SOFT_WRITE] +
+			cpu->count.tlb_miss[SOFT_EXEC],
+		cpu->count.exceptions, cpu->count.exits_irq);
+	dump_unknown(cpu, to);
 	dump_trace(cpu, to);
+}
+
+static void soft_tally_vcpu(struct hv_engine *e, unsigned index, hv_tally_fn fn, void *arg)
+{
+	soft_tally(vm_of(e)->cpu[index], fn, arg);
+}
+
+static unsigned soft_unknown(struct hv_engine *e, unsigned index, struct hv_unknown_insn *out,
+			     unsigned max)
+{
+	return soft_tally_unknown(vm_of(e)->cpu[index], out, max);
+}
+
+static int soft_trace_set(struct hv_engine *e, unsigned events, struct cm_err *err)
+{
+	struct soft_vm *vm = vm_of(e);
+
+	for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
+		if (soft_watch_trace(vm->cpu[i], events))
+			return cm_err_set(err, -ENOMEM, "no memory for a trace of vCPU %u", i);
+	return 0;
+}
+
+static unsigned soft_trace_get(struct hv_engine *e, unsigned index, struct hv_trace_event *out,
+			       unsigned max, uint64_t *total)
+{
+	return soft_watch_events(vm_of(e)->cpu[index], out, max, total);
+}
+
+static int soft_sample_set(struct hv_engine *e, bool on, struct cm_err *err)
+{
+	struct soft_vm *vm = vm_of(e);
+
+	for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
+		if (soft_watch_sample(vm->cpu[i], on))
+			return cm_err_set(err, -ENOMEM, "no memory to sample vCPU %u", i);
+	return 0;
 }
 
 const struct hv_engine_ops hv_engine_soft = {
@@ -471,4 +522,9 @@ const struct hv_engine_ops hv_engine_soft = {
 	.dirty_stop = soft_dirty_stop,
 	.counters = soft_counters,
 	.dump = soft_dump,
+	.tally = soft_tally_vcpu,
+	.unknown = soft_unknown,
+	.trace_set = soft_trace_set,
+	.trace_get = soft_trace_get,
+	.sample_set = soft_sample_set,
 };
