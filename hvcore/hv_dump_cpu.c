@@ -23,7 +23,7 @@ struct bit {
 
 static const struct bit rflags_bits[] = {
 	{0, "CF"},  {2, "PF"},	{4, "AF"},  {6, "ZF"},	{7, "SF"},  {8, "TF"},	{9, "IF"},
-	{10, "DF"}, {11, "OF"}, {14, "NT"}, {16, "RF"}, {17, "VM"}, {18, "AC"}, {21, "ID"}};
+	{10, "DF"}, {11, "OF"}, {12, "IOPL.0"}, {13, "IOPL.1"}, {14, "NT"}, {16, "RF"}, {17, "VM"}, {18, "AC"}, {21, "ID"}};
 static const struct bit cr0_bits[] = {{0, "PE"}, {1, "MP"},  {2, "EM"},	 {3, "TS"},
 				      {4, "ET"}, {5, "NE"},  {16, "WP"}, {18, "AM"},
 				      {29, "NW"}, {30, "CD"}, {31, "PG"}};

@@ -167,6 +167,7 @@ struct hv_engine_ops {
 
 	void (*counters)(struct hv_engine *e, unsigned index,
 			 struct hv_engine_counters *out);	     /* [any] */
+	/* Lines of what the engine knows of a vCPU beyond its state. */
 	void (*dump)(struct hv_engine *e, unsigned index, FILE *to); /* [setup] */
 
 	/* Everything that is counted of one vCPU: the same names in the same order at every call. */

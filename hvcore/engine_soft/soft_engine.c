@@ -16,10 +16,8 @@
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_cpuid.h"
-#include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_run.h"
-#include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_state.h"
 #include "hvcore/engine_soft/soft_vm.h"
 #include "hvcore/engine_soft/soft_watch.h"
@@ -402,60 +400,9 @@ static void soft_counters(struct hv_engine *e, unsigned index, struct hv_engine_
 			add_counters(vm->cpu[i], out);
 }
 
-static void dump_trace(const struct soft_cpu *cpu, FILE *to)
-{
-	uint64_t end = cpu->count.exceptions, at = end > SOFT_TRACE ? end - SOFT_TRACE : 0;
-
-	fprintf(to, " the latest exceptions and interrupts:\n");
-	for (; at < end; at++) {
-		const struct soft_trace *t = &cpu->trace[at % SOFT_TRACE];
-
-		fprintf(to,
-			"  at %" PRIu64 ": %s %d error %#x cr2 %#" PRIx64 " rip %#" PRIx64
-			" cpl %u\n",
-			t->icount, t->interrupt ? "interrupt" : "exception", t->vector, t->error,
-			t->cr2, t->rip, t->cpl);
-	}
-}
-
-static void dump_unknown(const struct soft_cpu *cpu, FILE *to)
-{
-	struct hv_unknown_insn last[SOFT_UNKNOWN];
-	unsigned int n = soft_tally_unknown(cpu, last, SOFT_UNKNOWN);
-
-	if (n)
-		fprintf(to, " unknown instructions %" PRIu64 ", the latest (bytes, low first):\n",
-			cpu->count.unknown_insns);
-	for (unsigned int i = 0; i < n; i++)
-		fprintf(to, "  at %" PRIu64 ": rip %#" PRIx64 " bytes %016" PRIx64 "\n", last[i].at,
-			last[i].rip, last[i].bytes);
-}
-
 static void soft_dump(struct hv_engine *e, unsigned index, FILE *to)
 {
-	static const char *const name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
-					     "rsi", "rdi", "r8",  "r9",	 "r10", "r11",
-					     "r12", "r13", "r14", "r15"};
-	const struct soft_cpu *cpu = vm_of(e)->cpu[index];
-
-	fprintf(to, "vcpu %u: rip %#" PRIx64 " rflags %#" PRIx64 " cpl %u mode %#x mp_state %u\n",
-		index, cpu->rip, soft_rflags(cpu), cpu->cpl, cpu->mode, cpu->mp_state);
-	for (unsigned int i = 0; i < 16; i++)
-		fprintf(to, "%4s %016" PRIx64 "%s", name[i], cpu->gpr[i], i % 4 == 3 ? "\n" : " ");
-	fprintf(to,
-		" cr0 %#" PRIx64 " cr2 %#" PRIx64 " cr3 %#" PRIx64 " cr4 %#" PRIx64
-		" efer %#" PRIx64 "\n",
-		cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
-	fprintf(to,
-		" instructions %" PRIu64 ", blocks decoded %" PRIu64
-		" (dropped all %u times), links %" PRIu64 ", TLB misses %" PRIu64
-		", exceptions %" PRIu64 ", interrupts %" PRIu64 "\n",
-		cpu->icount, cpu->count.block_misses, cpu->blocks->drops - 1, cpu->count.links,
-		cpu->count.tlb_miss[SOFT_READ] + cpu->count.tlb_miss[SOFT_WRITE] +
-			cpu->count.tlb_miss[SOFT_EXEC],
-		cpu->count.exceptions, cpu->count.exits_irq);
-	dump_unknown(cpu, to);
-	dump_trace(cpu, to);
+	soft_tally_dump(vm_of(e)->cpu[index], to);
 }
 
 static void soft_tally_vcpu(struct hv_engine *e, unsigned index, hv_tally_fn fn, void *arg)

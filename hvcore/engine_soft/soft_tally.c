@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include <string.h>
+#include <inttypes.h>
 #include <time.h>
 
 #include "hvcore/engine_soft/soft_block.h"
@@ -116,4 +116,49 @@ unsigned int soft_tally_unknown(const struct soft_cpu *cpu, struct hv_unknown_in
 	for (uint64_t i = 0; i < n; i++)
 		out[i] = cpu->unknown[(end - n + i) % SOFT_UNKNOWN];
 	return (unsigned int)n;
+}
+
+/* --- in words ------------------------------------------------------------- */
+
+static void dump_unknown(const struct soft_cpu *cpu, FILE *to)
+{
+	struct hv_unknown_insn last[SOFT_UNKNOWN];
+	unsigned int n = soft_tally_unknown(cpu, last, SOFT_UNKNOWN);
+
+	if (n)
+		fprintf(to, "unknown instructions %" PRIu64 ", the latest (bytes, low first):\n",
+			cpu->count.unknown_insns);
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(to, "  at %" PRIu64 ": rip %#" PRIx64 " bytes %016" PRIx64 "\n", last[i].at,
+			last[i].rip, last[i].bytes);
+}
+
+static void dump_events(const struct soft_cpu *cpu, FILE *to)
+{
+	uint64_t end = cpu->count.exceptions, at = end > SOFT_TRACE ? end - SOFT_TRACE : 0;
+
+	fprintf(to, "the latest exceptions and interrupts:%s\n", end ? "" : " none");
+	for (; at < end; at++) {
+		const struct soft_trace *t = &cpu->trace[at % SOFT_TRACE];
+
+		fprintf(to,
+			"  at %" PRIu64 ": %s %d error %#x cr2 %#" PRIx64 " rip %#" PRIx64
+			" cpl %u\n",
+			t->icount, t->interrupt ? "interrupt" : "exception", t->vector, t->error,
+			t->cr2, t->rip, t->cpl);
+	}
+}
+
+void soft_tally_dump(const struct soft_cpu *cpu, FILE *to)
+{
+	const struct soft_counters *c = &cpu->count;
+
+	fprintf(to,
+		"instructions %" PRIu64 ", blocks decoded %" PRIu64 " (dropped all %u times), links %" PRIu64
+		", TLB misses %" PRIu64 ", exceptions and interrupts %" PRIu64 "\n",
+		cpu->icount, c->block_misses, cpu->blocks->drops - 1, c->links,
+		c->tlb_miss[SOFT_READ] + c->tlb_miss[SOFT_WRITE] + c->tlb_miss[SOFT_EXEC],
+		c->exceptions);
+	dump_unknown(cpu, to);
+	dump_events(cpu, to);
 }

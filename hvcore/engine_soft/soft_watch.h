@@ -54,5 +54,7 @@ void soft_watch_access(struct soft_cpu *cpu, enum soft_access how, bool hit);
 void soft_tally(const struct soft_cpu *cpu, hv_tally_fn fn, void *arg);
 unsigned int soft_tally_unknown(const struct soft_cpu *cpu, struct hv_unknown_insn *out,
 				unsigned int max);
+/* [setup] What the state does not say, in words. */
+void soft_tally_dump(const struct soft_cpu *cpu, FILE *to);
 
 #endif
