@@ -2,7 +2,7 @@
 /*
  * hvctl_debug.c - dumps, counters and traces of a VM as text for engineers. Scripts use --json.
  *
- * Shows the documents of hvcore's verbs dump, counters and trace (hvcore/hv_ctl_debug.c). What a
+ * Shows the documents of hvcore's verbs dump, counters and trace (hvcore/hv_ctl_debug.h). What a
  * document lacks is left out.
  */
 #include "config.h"
@@ -46,8 +46,9 @@ static uint64_t hex(struct json_object *o, const char *key)
 
 static size_t length(struct json_object *array)
 {
-	return array && json_object_is_type(array, json_type_array) ? json_object_array_length(array)
-								     : 0;
+	return array && json_object_is_type(array, json_type_array)
+		       ? json_object_array_length(array)
+		       : 0;
 }
 
 #define EACH(i, element, array)                                                                    \
@@ -124,9 +125,9 @@ static void show_segments(struct json_object *c)
 {
 	struct json_object *t = get(c, "tables"), *s;
 
-	EACH(i, s, get(c, "segments"))
-		printf("  %-3s %04" PRIx64 "  base %016" PRIx64 "  limit %08" PRIx64 "  dpl %" PRIu64
-		       "  %s\n",
+	EACH (i, s, get(c, "segments"))
+		printf("  %-3s %04" PRIx64 "  base %016" PRIx64 "  limit %08" PRIx64
+		       "  dpl %" PRIu64 "  %s\n",
 		       str(s, "name"), hex(s, "selector"), hex(s, "base"), hex(s, "limit"),
 		       u64(s, "dpl"), str(s, "words"));
 	printf("  gdt       base %016" PRIx64 "  limit %08" PRIx64 "\n", hex(t, "gdt_base"),
@@ -156,7 +157,7 @@ static void show_words(const char *what, struct json_object *list)
 	struct json_object *e;
 
 	printf("  %s:", what);
-	EACH(i, e, list)
+	EACH (i, e, list)
 		printf("%s %s", i ? "," : "", json_object_get_string(e));
 	puts(length(list) ? "" : " none");
 }
@@ -167,7 +168,8 @@ static void show_lapic(struct json_object *l)
 
 	printf("  lapic: id %" PRIx64 ", %s%s, tpr %" PRIx64 ", ppr %" PRIx64 ", svr %" PRIx64
 	       ", esr %" PRIx64 "\n",
-	       hex(l, "id") >> 24, json_object_get_boolean(get(l, "enabled")) ? "enabled" : "disabled",
+	       hex(l, "id") >> 24,
+	       json_object_get_boolean(get(l, "enabled")) ? "enabled" : "disabled",
 	       json_object_get_boolean(get(l, "x2apic")) ? " x2apic" : "", hex(l, "tpr"),
 	       hex(l, "ppr"), hex(l, "svr"), hex(l, "esr"));
 	printf("  lapic timer: %s, vector %" PRIx64 "%s, initial %" PRIu64 ", current %" PRIu64
@@ -187,10 +189,10 @@ static void show_fpu(struct json_object *f)
 		return;
 	printf("  fcw %04" PRIx64 "  fsw %04" PRIx64 "  ftw %02" PRIx64 "  mxcsr %08" PRIx64 "\n",
 	       hex(f, "fcw"), hex(f, "fsw"), hex(f, "ftw"), hex(f, "mxcsr"));
-	EACH(i, e, get(f, "st"))
+	EACH (i, e, get(f, "st"))
 		if (!is_zero(json_object_get_string(e)))
 			printf("  st%zu   %s\n", i, json_object_get_string(e));
-	EACH(k, e, get(f, "xmm"))
+	EACH (k, e, get(f, "xmm"))
 		if (!is_zero(json_object_get_string(e)))
 			printf("  xmm%-2zu %s\n", k, json_object_get_string(e));
 }
@@ -212,7 +214,7 @@ static void show_vcpu(struct json_object *c)
 	show_system(c);
 	show_lapic(get(c, "lapic"));
 	show_fpu(get(c, "fpu"));
-	EACH(i, m, get(c, "msrs"))
+	EACH (i, m, get(c, "msrs"))
 		if (hex(m, "value"))
 			printf("  msr %08" PRIx64 " %016" PRIx64 "  %s\n", hex(m, "index"),
 			       hex(m, "value"), str(m, "name"));
@@ -230,13 +232,13 @@ void hvctl_show_dump(struct json_object *doc)
 		printf(" (its vCPUs were held for %" PRIu64 ".%03" PRIu64 " ms)", held / 1000,
 		       held % 1000);
 	putchar('\n');
-	EACH(i, e, get(doc, "vcpus"))
+	EACH (i, e, get(doc, "vcpus"))
 		show_vcpu(e);
 	printf("\nmemory\n");
-	EACH(k, e, get(doc, "slots"))
+	EACH (k, e, get(doc, "slots"))
 		printf("  slot %zu: %016" PRIx64 " to %016" PRIx64 "\n", k, hex(e, "gpa"),
 		       hex(e, "end"));
-	EACH(m, e, get(doc, "devices")) {
+	EACH (m, e, get(doc, "devices")) {
 		if (strncmp(str(e, "name"), "empty", 5) == 0) /* a slot without a device */
 			continue;
 		printf("\n%s\n", str(e, "name"));
@@ -301,7 +303,7 @@ void hvctl_show_counters(struct json_object *doc)
 	struct json_object *e, *vcpus = get(doc, "vcpus");
 
 	printf("VM %s, %s engine, %s\n", str(doc, "vm"), str(doc, "engine"), str(doc, "state"));
-	EACH(i, e, vcpus) {
+	EACH (i, e, vcpus) {
 		printf("\nvCPU %" PRIu64 "\n", u64(e, "index"));
 		show_counted(e);
 	}
@@ -309,7 +311,7 @@ void hvctl_show_counters(struct json_object *doc)
 		printf("\nall vCPUs\n");
 		show_counted(get(doc, "sum"));
 	}
-	EACH(k, e, get(doc, "unknown"))
+	EACH (k, e, get(doc, "unknown"))
 		printf("%sunknown instruction on vCPU %" PRIu64 " at %016" PRIx64 ": %s\n",
 		       k ? "" : "\n", u64(e, "vcpu"), hex(e, "rip"), str(e, "bytes"));
 }
@@ -333,7 +335,8 @@ static void show_step(struct json_object *e)
 	printf("  %14" PRIu64 "  cpl %" PRIu64 "  %016" PRIx64 "  ", u64(e, "at"), u64(e, "cpl"),
 	       hex(e, "rip"));
 	if (strcmp(kind, "block") == 0) {
-		printf("block at %010" PRIx64 ", %" PRIu64 " insns", hex(e, "gpa"), u64(e, "insns"));
+		printf("block at %010" PRIx64 ", %" PRIu64 " insns", hex(e, "gpa"),
+		       u64(e, "insns"));
 		if (u64(e, "times") > 1)
 			printf(" in %" PRIu64 " turns", u64(e, "times"));
 	} else if (strcmp(kind, "exception") == 0) {
@@ -353,13 +356,13 @@ void hvctl_show_trace(struct json_object *doc)
 
 	printf("VM %s, %s engine, %s; recording is %s\n", str(doc, "vm"), str(doc, "engine"),
 	       str(doc, "state"), on ? "on: the guest is slow until --off" : "off");
-	EACH(i, c, vcpus) {
+	EACH (i, c, vcpus) {
 		struct json_object *events = get(c, "events");
 
 		printf("\nvCPU %" PRIu64 ": the last %zu of %" PRIu64
 		       " steps (instructions before, where, what)\n",
 		       u64(c, "index"), length(events), u64(c, "total"));
-		EACH(k, e, events)
+		EACH (k, e, events)
 			show_step(e);
 	}
 }

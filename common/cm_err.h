@@ -38,7 +38,7 @@
 	XX(2101, NO_ENGINE, "no CPU engine can run this VM here", "hvctl host check tells why; --engine soft runs anywhere on x86-64") \
 	XX(2102, KVM, "a KVM call failed", "hvctl host check; the message has the call and errno") \
 	XX(2103, NO_MEMORY, "the host has not enough memory for this VM", "choose a smaller --memory, or another node") \
-	XX(2104, GUEST_FAILED, "the guest cannot run on", "hvctl debug VM shows registers; hvctl reset restarts it") \
+	XX(2104, GUEST_FAILED, "the guest cannot run on", "hvctl debug dump VM shows registers; hvctl reset restarts it") \
 	XX(2105, DEVICE, "a device could not be set up", "the message names the device") \
 	/* state and stream */ \
 	XX(2201, STREAM_MAGIC, "this is no hvcluster stream or image", "check the file or the peer") \

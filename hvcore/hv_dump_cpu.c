@@ -21,38 +21,56 @@ struct bit {
 	const char *name;
 };
 
-static const struct bit rflags_bits[] = {
-	{0, "CF"},  {2, "PF"},	{4, "AF"},  {6, "ZF"},	{7, "SF"},  {8, "TF"},	{9, "IF"},
-	{10, "DF"}, {11, "OF"}, {12, "IOPL.0"}, {13, "IOPL.1"}, {14, "NT"}, {16, "RF"}, {17, "VM"}, {18, "AC"}, {21, "ID"}};
-static const struct bit cr0_bits[] = {{0, "PE"}, {1, "MP"},  {2, "EM"},	 {3, "TS"},
-				      {4, "ET"}, {5, "NE"},  {16, "WP"}, {18, "AM"},
+static const struct bit rflags_bits[] = {{0, "CF"},  {2, "PF"},	     {4, "AF"},	     {6, "ZF"},
+					 {7, "SF"},  {8, "TF"},	     {9, "IF"},	     {10, "DF"},
+					 {11, "OF"}, {12, "IOPL.0"}, {13, "IOPL.1"}, {14, "NT"},
+					 {16, "RF"}, {17, "VM"},     {18, "AC"},     {21, "ID"}};
+static const struct bit cr0_bits[] = {{0, "PE"},  {1, "MP"},  {2, "EM"},  {3, "TS"},
+				      {4, "ET"},  {5, "NE"},  {16, "WP"}, {18, "AM"},
 				      {29, "NW"}, {30, "CD"}, {31, "PG"}};
 static const struct bit cr4_bits[] = {
-	{0, "VME"},	   {1, "PVI"},	     {2, "TSD"},	{3, "DE"},    {4, "PSE"},
-	{5, "PAE"},	   {6, "MCE"},	     {7, "PGE"},	{8, "PCE"},   {9, "OSFXSR"},
-	{10, "OSXMMEXCPT"}, {11, "UMIP"},    {12, "LA57"},	{16, "FSGSBASE"}, {17, "PCIDE"},
-	{18, "OSXSAVE"},   {20, "SMEP"},     {21, "SMAP"},	{22, "PKE"}};
-static const struct bit efer_bits[] = {{0, "SCE"}, {8, "LME"}, {10, "LMA"}, {11, "NXE"},
-				       {12, "SVME"}, {14, "FFXSR"}};
+	{0, "VME"},	    {1, "PVI"},	  {2, "TSD"},	{3, "DE"},	  {4, "PSE"},
+	{5, "PAE"},	    {6, "MCE"},	  {7, "PGE"},	{8, "PCE"},	  {9, "OSFXSR"},
+	{10, "OSXMMEXCPT"}, {11, "UMIP"}, {12, "LA57"}, {16, "FSGSBASE"}, {17, "PCIDE"},
+	{18, "OSXSAVE"},    {20, "SMEP"}, {21, "SMAP"}, {22, "PKE"}};
+static const struct bit efer_bits[] = {{0, "SCE"},  {8, "LME"},	  {10, "LMA"},
+				       {11, "NXE"}, {12, "SVME"}, {14, "FFXSR"}};
 static const struct bit dr6_bits[] = {{0, "B0"},  {1, "B1"},  {2, "B2"}, {3, "B3"},
 				      {13, "BD"}, {14, "BS"}, {15, "BT"}};
-static const struct bit dr7_bits[] = {{0, "L0"}, {1, "G0"}, {2, "L1"}, {3, "G1"}, {4, "L2"},
-				      {5, "G2"}, {6, "L3"}, {7, "G3"}, {8, "LE"}, {9, "GE"},
-				      {13, "GD"}};
+static const struct bit dr7_bits[] = {{0, "L0"}, {1, "G0"}, {2, "L1"}, {3, "G1"},
+				      {4, "L2"}, {5, "G2"}, {6, "L3"}, {7, "G3"},
+				      {8, "LE"}, {9, "GE"}, {13, "GD"}};
 
 static const struct {
 	uint32_t index;
 	const char *name;
 } msr_names[] = {
-	{0x10, "TSC"},		    {0x1b, "APIC_BASE"},	{0x3a, "FEATURE_CONTROL"},
-	{0x3b, "TSC_ADJUST"},	    {0x48, "SPEC_CTRL"},	{0x8b, "UCODE_REV"},
-	{0x174, "SYSENTER_CS"},	    {0x175, "SYSENTER_ESP"},	{0x176, "SYSENTER_EIP"},
-	{0x17a, "MCG_STATUS"},	    {0x1a0, "MISC_ENABLE"},	{0x1d9, "DEBUGCTL"},
-	{0x277, "PAT"},		    {0x2ff, "MTRR_DEF_TYPE"},	{0x6e0, "TSC_DEADLINE"},
-	{0xc0000080, "EFER"},	    {0xc0000081, "STAR"},	{0xc0000082, "LSTAR"},
-	{0xc0000083, "CSTAR"},	    {0xc0000084, "SFMASK"},	{0xc0000100, "FS_BASE"},
-	{0xc0000101, "GS_BASE"},    {0xc0000102, "KERNEL_GS_BASE"}, {0xc0000103, "TSC_AUX"},
-	{0x4b564d00, "KVM_WALL_CLOCK"}, {0x4b564d01, "KVM_SYSTEM_TIME"},
+	{0x10, "TSC"},
+	{0x1b, "APIC_BASE"},
+	{0x3a, "FEATURE_CONTROL"},
+	{0x3b, "TSC_ADJUST"},
+	{0x48, "SPEC_CTRL"},
+	{0x8b, "UCODE_REV"},
+	{0x174, "SYSENTER_CS"},
+	{0x175, "SYSENTER_ESP"},
+	{0x176, "SYSENTER_EIP"},
+	{0x17a, "MCG_STATUS"},
+	{0x1a0, "MISC_ENABLE"},
+	{0x1d9, "DEBUGCTL"},
+	{0x277, "PAT"},
+	{0x2ff, "MTRR_DEF_TYPE"},
+	{0x6e0, "TSC_DEADLINE"},
+	{0xc0000080, "EFER"},
+	{0xc0000081, "STAR"},
+	{0xc0000082, "LSTAR"},
+	{0xc0000083, "CSTAR"},
+	{0xc0000084, "SFMASK"},
+	{0xc0000100, "FS_BASE"},
+	{0xc0000101, "GS_BASE"},
+	{0xc0000102, "KERNEL_GS_BASE"},
+	{0xc0000103, "TSC_AUX"},
+	{0x4b564d00, "KVM_WALL_CLOCK"},
+	{0x4b564d01, "KVM_SYSTEM_TIME"},
 };
 
 void hv__dump_hex(struct hv_json *j, const char *key, uint64_t value)
@@ -135,10 +153,14 @@ static void seg_words(const struct hv_seg *s, char *out, size_t room)
 	if (!(s->attr & HV_SEG_S))
 		snprintf(out, room, "%s", type == 2 ? "LDT" : (type | 2) == 11 ? "TSS" : "system");
 	else if (type & 8)
-		snprintf(out, room, "code%s%s%s", s->attr & HV_SEG_L ? " 64" : s->attr & HV_SEG_DB ? " 32" : " 16",
+		snprintf(out, room, "code%s%s%s",
+			 s->attr & HV_SEG_L    ? " 64"
+			 : s->attr & HV_SEG_DB ? " 32"
+					       : " 16",
 			 type & 2 ? " readable" : "", type & 4 ? " conforming" : "");
 	else
-		snprintf(out, room, "data%s%s", type & 2 ? " writable" : "", type & 4 ? " down" : "");
+		snprintf(out, room, "data%s%s", type & 2 ? " writable" : "",
+			 type & 4 ? " down" : "");
 	if (!(s->attr & HV_SEG_P))
 		snprintf(out, room, "not present");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_dump_cpu.h - the state of one vCPU as a JSON document for people: every register with the names
- * of its bits, the LAPIC, what is pending. Pure; numbers of registers are hexadecimal strings.
- * Thread: [any].
+ * hv_dump_cpu.h - the state of one vCPU as a JSON document for people: every register with the
+ * names of its bits, the LAPIC, what is pending. Pure; numbers of registers are hexadecimal
+ * strings. Thread: [any].
  */
 #ifndef HV_DUMP_CPU_H
 #define HV_DUMP_CPU_H

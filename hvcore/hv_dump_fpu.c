@@ -54,7 +54,8 @@ void hv__dump_fpu(struct hv_json *j, const struct hv_vcpu_state *s)
 	for (unsigned i = 0; i < 16; i++) {
 		const uint8_t *r = fx + FX_XMM + 16 * i;
 
-		snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, cm_le64(r + 8), cm_le64(r));
+		snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, cm_le64(r + 8),
+			 cm_le64(r));
 		hv_json_str(j, NULL, text);
 	}
 	hv_json_close(j, ']');

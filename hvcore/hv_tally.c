@@ -87,9 +87,10 @@ struct hv_rates hv_tally_rates(const struct hv_tally *t)
 	bool counts_insns = has(t, "insns.done");
 	struct hv_rates r = {
 		.cpu_percent = ratio(cpu, wall, 100),
-		.halted_percent = has(t, "time.halted_ns")
-					  ? ratio((double)hv_tally_get(t, "time.halted_ns"), wall, 100)
-					  : (double)NAN,
+		.halted_percent =
+			has(t, "time.halted_ns")
+				? ratio((double)hv_tally_get(t, "time.halted_ns"), wall, 100)
+				: (double)NAN,
 		.mips_cpu = counts_insns ? ratio(insns, cpu, 1000) : (double)NAN,
 		.mips_wall = counts_insns ? ratio(insns, wall, 1000) : (double)NAN,
 		.exits_per_s = ratio((double)group_sum(t, "exits."), wall, 1e9),

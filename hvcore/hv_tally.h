@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_tally.h - what was counted of a vCPU, by name, at one instant; differences, sums, and the rates
- * that follow from them. Plain values; all but hv_tally_add_row pure.
+ * hv_tally.h - what was counted of a vCPU, by name, at one instant; differences, sums, and the
+ * rates that follow from them. Plain values; all but hv_tally_add_row pure.
  *
  * Rows are "group.name" in the order in which the engine tells them, which is always the same for
- * one engine: two tallies of one engine are subtracted and added row by row. Names are the engine's.
+ * one engine: two tallies of one engine are subtracted and added row by row. Names are the
+ * engine's.
  *
  * Thread: [any], by value.
  */
@@ -37,8 +38,8 @@ void hv_tally_plus(struct hv_tally *to, const struct hv_tally *other);
 
 /* The rates that can be told from t; others are absent (NAN). */
 struct hv_rates {
-	double cpu_percent, halted_percent;	   /* of wall time; a sum may exceed 100 */
-	double mips_cpu, mips_wall;		   /* soft: 10^6 instructions a second */
+	double cpu_percent, halted_percent; /* of wall time; a sum may exceed 100 */
+	double mips_cpu, mips_wall;	    /* soft: 10^6 instructions a second */
 	double exits_per_s;
 	double tlb_read_hit_percent, tlb_write_hit_percent, tlb_exec_hit_percent; /* sampled */
 	double block_hit_percent;						  /* sampled */

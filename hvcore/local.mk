@@ -10,7 +10,8 @@ libhvcore_a_SOURCES = \
 	hvcore/hv_core_conf.c hvcore/hv_core_end.c hvcore/hv_core_status.c \
 	hvcore/hv_cpuid.c hvcore/hv_cpuid.h \
 	hvcore/hv_ctl.c hvcore/hv_ctl.h hvcore/hv_ctl_int.h \
-	hvcore/hv_ctl_console.c hvcore/hv_ctl_debug.c hvcore/hv_ctl_verbs.c \
+	hvcore/hv_ctl_console.c hvcore/hv_ctl_counters.c \
+	hvcore/hv_ctl_debug.c hvcore/hv_ctl_debug.h hvcore/hv_ctl_trace.c hvcore/hv_ctl_verbs.c \
 	hvcore/hv_disks.c hvcore/hv_disks.h \
 	hvcore/hv_json.c hvcore/hv_json.h \
 	hvcore/hv_port.h hvcore/hv_qga.c hvcore/hv_qga.h \

@@ -56,7 +56,7 @@ static void events(const struct soft_counters *c, hv_tally_fn fn, void *arg)
 		if (exception[i])
 			fn(arg, exception[i], c->by_exception[i]);
 	for (unsigned int i = 0; i < 16; i++)
-		fn(arg, class[i], c->by_class[i]);
+		fn(arg, class[i], c -> by_class[i]);
 	fn(arg, "interrupts.software", c->soft_ints);
 }
 
@@ -154,8 +154,9 @@ void soft_tally_dump(const struct soft_cpu *cpu, FILE *to)
 	const struct soft_counters *c = &cpu->count;
 
 	fprintf(to,
-		"instructions %" PRIu64 ", blocks decoded %" PRIu64 " (dropped all %u times), links %" PRIu64
-		", TLB misses %" PRIu64 ", exceptions and interrupts %" PRIu64 "\n",
+		"instructions %" PRIu64 ", blocks decoded %" PRIu64
+		" (dropped all %u times), links %" PRIu64 ", TLB misses %" PRIu64
+		", exceptions and interrupts %" PRIu64 "\n",
 		cpu->icount, c->block_misses, cpu->blocks->drops - 1, c->links,
 		c->tlb_miss[SOFT_READ] + c->tlb_miss[SOFT_WRITE] + c->tlb_miss[SOFT_EXEC],
 		c->exceptions);

@@ -4,10 +4,10 @@
  * all counters by name.
  *
  * A watched vCPU has cpu->observed set and cpu->limit held at 0, so every block comes back to the
- * run loop and is entered through soft_block_at_rip(); nothing that runs between two blocks knows of
- * it, and an unwatched vCPU pays one test of a byte in the run loop. While it is also `probed`, its
- * TLB pointer leads to a set that is always empty, so that every access takes the slow path, which
- * then tells whether the real set would have had it.
+ * run loop and is entered through soft_block_at_rip(); nothing that runs between two blocks knows
+ * of it, and an unwatched vCPU pays one test of a byte in the run loop. While it is also `probed`,
+ * its TLB pointer leads to a set that is always empty, so that every access takes the slow path,
+ * which then tells whether the real set would have had it.
  *
  * Recording: switched on and off and read [setup] (hv_engine.h); the rest [vcpu].
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_hv_debug.c - what `hvctl debug` tells, by itself: counters by name and the rates that follow,
- * and the document of a vCPU's state. No VM.
+ * test_hv_debug.c - what `hvctl debug` tells, by itself: counters by name and the rates that
+ * follow, and the document of a vCPU's state. No VM.
  */
 #include "config.h"
 
@@ -41,7 +41,8 @@ static void near(double have, double want)
 
 static void rates(void **state)
 {
-	const struct hv_tally t = tally(2000000000, 1000000000, 100000000, 150), none = {.count = 0};
+	const struct hv_tally t = tally(2000000000, 1000000000, 100000000, 150),
+			      none = {.count = 0};
 	struct hv_rates r = hv_tally_rates(&t);
 
 	(void)state;
@@ -148,15 +149,26 @@ static void has(const char *text, const char *part)
 static void cpu_document(void **state)
 {
 	static const char *const want[] = {
-		"\"run_state\":\"halted\"", "\"mode\":\"64-bit\"", "\"cpl\":3",
-		"\"rip\":\"0xffffffff81000000\"", "\"rflags_bits\":\"PF ZF IF\"",
-		"\"r15\":\"0x1234\"", "\"cr0_bits\":\"PE MP ET NE WP AM PG\"",
-		"\"efer_bits\":\"SCE LME LMA NXE\"", "\"words\":\"code 64 readable\"",
-		"\"words\":\"unusable\"", "\"exception 14, error 0x6\"", "\"NMI\"",
-		"\"requested\":[\"0xec\"]", "\"in_service\":[]", "\"mode\":\"TSC deadline\"",
-		"\"deadline\":\"0x777\"", "\"enabled\":true",
+		"\"run_state\":\"halted\"",
+		"\"mode\":\"64-bit\"",
+		"\"cpl\":3",
+		"\"rip\":\"0xffffffff81000000\"",
+		"\"rflags_bits\":\"PF ZF IF\"",
+		"\"r15\":\"0x1234\"",
+		"\"cr0_bits\":\"PE MP ET NE WP AM PG\"",
+		"\"efer_bits\":\"SCE LME LMA NXE\"",
+		"\"words\":\"code 64 readable\"",
+		"\"words\":\"unusable\"",
+		"\"exception 14, error 0x6\"",
+		"\"NMI\"",
+		"\"requested\":[\"0xec\"]",
+		"\"in_service\":[]",
+		"\"mode\":\"TSC deadline\"",
+		"\"deadline\":\"0x777\"",
+		"\"enabled\":true",
 		"{\"index\":\"0xc0000082\",\"name\":\"LSTAR\",\"value\":\"0xabc\"}",
-		"\"fcw\":\"0x37f\"", "\"00000000000000000000000000000099\""};
+		"\"fcw\":\"0x37f\"",
+		"\"00000000000000000000000000000099\""};
 	struct hv_vcpu_state s = linux_like();
 	struct hv_json j;
 
@@ -192,9 +204,9 @@ static void cpu_of_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rates),	  cmocka_unit_test(differences),
-		cmocka_unit_test(room),		  cmocka_unit_test(tally_document),
-		cmocka_unit_test(cpu_document),	  cmocka_unit_test(cpu_of_garbage),
+		cmocka_unit_test(rates),	cmocka_unit_test(differences),
+		cmocka_unit_test(room),		cmocka_unit_test(tally_document),
+		cmocka_unit_test(cpu_document), cmocka_unit_test(cpu_of_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
