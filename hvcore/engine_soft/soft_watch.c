@@ -11,9 +11,9 @@
 #include "hvcore/engine_soft/soft_mem.h"
 #include "hvcore/engine_soft/soft_watch.h"
 
-/* One window in some 50: what is sampled costs a few percent while sampling is on. */
-#define WINDOW_INSNS 2000u
-#define WINDOW_EVERY 100000u
+/* One instruction in 200 is some eight times as slow: a few percent while sampling is on. */
+#define WINDOW_INSNS 1000u
+#define WINDOW_EVERY 200000u
 
 /* --- on and off ---------------------------------------------------------- */
 

@@ -542,7 +542,7 @@ static double read_hits(uint32_t pages)
 static void test_samples_of_hit_rates(void **state)
 {
 	(void)state;
-	assert_true(read_hits(16) > 0.9);
+	assert_true(read_hits(8) > 0.9);
 	assert_true(read_hits(1024) < 0.1);
 }
 
