@@ -285,6 +285,8 @@ static void single_step(struct soft_cpu *cpu)
 	const struct soft_op *op = soft_block_single(cpu);
 	bool trap = !op || op->fn != soft_op_syscall;
 
+	if (soft_unlikely(cpu->observed) && op)
+		soft_watch_block(cpu, cpu->count.block_misses);
 	atomic_store(&cpu->limit, 0); /* whatever the instruction is, it comes back here */
 	while (op)
 		op = op->fn(cpu, op);

@@ -493,6 +493,30 @@ static void test_trace_of_an_exception(void **state)
 	guest_free(g);
 }
 
+/* A step is a block of its own, and its #DB an event: as often as the handler counts. */
+static void test_trace_of_steps(void **state)
+{
+	struct guest *g = GUEST(1, single_step);
+	struct hv_trace_event e[EVENTS];
+	struct cm_err err = CM_ERR_INIT;
+	unsigned n, steps = 0;
+	uint64_t total;
+
+	(void)state;
+	put(g, HANDLER, guest_step, guest_step_end);
+	gate(g, 1, HANDLER);
+	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(run(g), 5);
+	n = traced(g, e, &total);
+	for (unsigned i = 1; i < n; i++)
+		if (e[i].kind == HV_TRACE_EXCEPTION && e[i].vector == 1) {
+			assert_int_equal(e[i - 1].insns, 1);
+			steps++;
+		}
+	assert_int_equal(steps, 5);
+	guest_free(g);
+}
+
 static void test_trace_of_an_interrupt(void **state)
 {
 	struct guest *g = GUEST(1, deadline);
@@ -623,6 +647,7 @@ int main(void)
 		cmocka_unit_test(test_trace_of_blocks),
 		cmocka_unit_test(test_trace_of_a_loop),
 		cmocka_unit_test(test_trace_of_an_exception),
+		cmocka_unit_test(test_trace_of_steps),
 		cmocka_unit_test(test_trace_of_an_interrupt),
 		cmocka_unit_test(test_samples_of_hit_rates),
 		cmocka_unit_test(test_counts_dirty_writes),
