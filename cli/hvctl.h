@@ -83,4 +83,9 @@ void hvctl_show_migrated(struct json_object *doc);
 void hvctl_show_progress(struct json_object *doc);
 void hvctl_clear_progress(void);
 
+/* hvctl_debug.c */
+void hvctl_show_dump(struct json_object *doc);
+void hvctl_show_counters(struct json_object *doc);
+void hvctl_show_trace(struct json_object *doc);
+
 #endif

@@ -80,7 +80,14 @@ const struct hvctl_verb hvctl_verbs[] = {
 	{"disk delete", "VOLUME/DISK", 1, 1, "disk-delete", "d", NULL, NULL, "delete a disk and its data", {{0}}},
 	{"events", "", 0, 0, "events", "", hvctl_events, hvctl_show_events, "what happened on this node", {
 		{"follow", NULL, NULL, "go on with new events as they come"}}},
-	{"debug dump", "VM", 1, 1, "dump", "v", NULL, hvctl_show_tree, "registers, devices and counters of a VM", {{0}}},
+	{"debug dump", "VM", 1, 1, "dump", "v", NULL, hvctl_show_dump, "all registers and devices of a VM, running or paused", {{0}}},
+	{"debug counters", "VM", 1, 1, "counters", "v", NULL, hvctl_show_counters, "what a VM's vCPUs did: exits, MIPS, hit rates", {
+		{"interval", "MS", "interval_ms", "of the next MS (to 20000); samples the soft engine's hit rates"}}},
+	{"debug trace", "VM", 1, 1, "trace", "v", NULL, hvctl_show_trace, "last blocks and exceptions of a VM (soft engine)", {
+		{"ms", "N", "window_ms", "record for N ms (to 20000), then show"},
+		{"on", NULL, NULL, "start recording; the guest is slower"},
+		{"off", NULL, NULL, "stop it; what is recorded stays"},
+		{"count", "N", NULL, "so many steps of each vCPU (64)"}}},
 	{"debug fault", "VM SPEC", 2, 2, "fault", "vs", NULL, NULL, "arm fault points (tests)", {{0}}},
 	{"error", "CODE", 0, 1, NULL, "c", hvctl_error, NULL, "explain an error code (all without CODE)", {{0}}},
 	{"help", "[VERB]", 0, 2, NULL, "cc", hvctl_help, NULL, "this help, or that of one verb", {{0}}},

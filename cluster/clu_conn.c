@@ -52,6 +52,8 @@ static const struct px_verb operator_verbs[] = {
 	{"qga-thaw", "vm", clu__verb_core, false},
 	{"qga-shutdown", "vm", clu__verb_core, false},
 	{"dump", "vm", clu__verb_core, false},
+	{"counters", "vm interval_ms", clu__verb_core, false},
+	{"trace", "vm on off window_ms count", clu__verb_core, false},
 	{"balloon", "vm bytes", clu__verb_core, false},
 	{"fault", "vm spec", clu__verb_core, true},
 	{"console", "vm", clu__verb_console, false},

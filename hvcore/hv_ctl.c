@@ -114,6 +114,7 @@ void hv_ctl_close(struct hv_ctl *ctl)
 			px_chan_finish(k->chan);
 		cm_loop_defer(ctl->core->loop, ctl_free, k);
 	}
+	free(ctl->counted);
 	cm_loop_defer(ctl->core->loop, ctl_free, ctl);
 }
 

@@ -27,6 +27,10 @@ struct hv_ctl {
 	struct px_server *server;
 	struct ctl_conn *conns;
 	uint64_t seq;
+	/* hv_ctl_counters.c, hv_ctl_trace.c */
+	struct ctl_counted *counted;  /* at the last `counters`; NULL: never */
+	unsigned sampling;	      /* requests that want hit rates sampled */
+	bool recording, trace_window; /* trace is on; ... for a request that waits */
 };
 
 extern const struct px_verb hv__ctl_verbs[];
@@ -36,6 +40,10 @@ extern const size_t hv__ctl_verb_count;
 void hv__ctl_console(struct px_req *q, void *ctx);
 void hv__ctl_console_data(struct ctl_conn *k, const Hv__Data *d);
 void hv__ctl_console_gone(struct ctl_conn *k);
+/* hv_ctl_debug.c and its neighbours */
+void hv__ctl_dump(struct px_req *q, void *ctx);
+void hv__ctl_counters(struct px_req *q, void *ctx);
+void hv__ctl_trace(struct px_req *q, void *ctx);
 /* The connection of a request. */
 struct ctl_conn *hv__ctl_conn(struct px_req *q);
 

@@ -11,7 +11,6 @@
 
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "common/cm_trace.h"
 #include "hvcore/hv_core_int.h"
 #include "hvcore/hv_ctl_int.h"
 #include "hvcore/hv_devices.h"
@@ -330,29 +329,6 @@ static void verb_watch(struct px_req *q, void *ctx)
 	px_req_progress(q, "{\"watching\":true}");
 }
 
-static void verb_dump(struct px_req *q, void *ctx)
-{
-	struct hv_core *core = ctx;
-	struct hv_json j;
-	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-
-	CM_ASSERT(f);
-	if (core->vm)
-		hv_vm_dump(core->vm, f);
-	fprintf(f, "--- flight recorder\n");
-	cm_trace_dump(f);
-	fclose(f);
-	hv_json_init(&j);
-	hv_json_open(&j, NULL, '{');
-	hv_json_str(&j, "dump", text);
-	hv_json_close(&j, '}');
-	px_req_ok(q, hv_json_text(&j));
-	hv_json_fini(&j);
-	free(text);
-}
-
 static void verb_log_level(struct px_req *q, void *ctx)
 {
 	const char *word = px_req_arg(q, "level");
@@ -389,7 +365,10 @@ const struct px_verb hv__ctl_verbs[] = {
 	{"qga-shutdown", "", verb_qga_shutdown, true},
 	{"balloon", "bytes", verb_balloon, true},
 	{"console", "", hv__ctl_console, true}, {"watch", "", verb_watch, false},
-	{"dump", "", verb_dump, true},		{"log-level", "level", verb_log_level, true},
+	{"dump", "", hv__ctl_dump, true},
+	{"counters", "interval_ms", hv__ctl_counters, true},
+	{"trace", "on off window_ms count", hv__ctl_trace, true},
+	{"log-level", "level", verb_log_level, true},
 	{"fault", "spec", verb_fault, true},
 };
 const size_t hv__ctl_verb_count = CM_ARRAY_LEN(hv__ctl_verbs);

@@ -72,6 +72,35 @@ struct hv_engine_counters {
 
 #define HV_MEM_READONLY (1u << 0)
 
+/* A counter by name, "group.name"; the name lives as long as the engine. */
+typedef void (*hv_tally_fn)(void *arg, const char *name, uint64_t value);
+
+/* An instruction that the engine did not know; the guest got #UD. */
+struct hv_unknown_insn {
+	uint64_t rip, bytes; /* its first eight bytes, low first */
+	uint64_t at;	     /* instructions of the vCPU before it */
+};
+
+/* One step of a vCPU's way, as an engine that can trace records it. */
+enum hv_trace_kind {
+	HV_TRACE_NONE = 0,
+	HV_TRACE_BLOCK,	    /* a straight run of instructions */
+	HV_TRACE_EXCEPTION, /* delivered at rip, by vector */
+	HV_TRACE_INTERRUPT,
+	HV_TRACE_SOFTWARE, /* INT n */
+};
+struct hv_trace_event {
+	uint64_t at;	   /* instructions of this vCPU before it */
+	uint64_t rip, gpa; /* linear and (blocks) physical address */
+	uint64_t cr2;	   /* #PF */
+	uint64_t insns;	   /* blocks: completed in all its times */
+	uint32_t times;	   /* blocks: entered so often in a row */
+	uint32_t error;
+	int16_t vector;
+	uint8_t kind; /* enum hv_trace_kind */
+	uint8_t cpl;
+};
+
 struct hv_engine_ops {
 	const char *name;
 
@@ -138,7 +167,24 @@ struct hv_engine_ops {
 
 	void (*counters)(struct hv_engine *e, unsigned index,
 			 struct hv_engine_counters *out);	     /* [any] */
+	/* Lines of what the engine knows of a vCPU beyond its state. */
 	void (*dump)(struct hv_engine *e, unsigned index, FILE *to); /* [setup] */
+
+	/* Everything that is counted of one vCPU: the same names in the same order at every call. */
+	void (*tally)(struct hv_engine *e, unsigned index, hv_tally_fn fn, void *arg); /* [any] */
+	/*
+	 * For engines that see every instruction; else all four are NULL.
+	 * unknown: the latest instructions that it did not know, oldest first. trace_set: records the
+	 * way of every vCPU in a ring of that many events, which is emptied first; 0 stops it and keeps
+	 * the ring. trace_get: the last `max` events of the ring, oldest first; total: how many there
+	 * were. sample_set: hit rates are sampled (tally, "sample.*"). Both slow the guest down.
+	 */
+	unsigned (*unknown)(struct hv_engine *e, unsigned index, struct hv_unknown_insn *out,
+			    unsigned max);					  /* [any] */
+	int (*trace_set)(struct hv_engine *e, unsigned events, struct cm_err *err); /* [setup] */
+	unsigned (*trace_get)(struct hv_engine *e, unsigned index, struct hv_trace_event *out,
+			      unsigned max, uint64_t *total);			    /* [setup] */
+	int (*sample_set)(struct hv_engine *e, bool on, struct cm_err *err);	    /* [setup] */
 };
 
 struct hv_engine_base {

@@ -2,8 +2,9 @@
 /*
  * hv_vcpus.c - vCPU threads, gate and guard. Parses nothing.
  *
- * `stopping` is the one word that vCPU threads look at between two entries; it is set before the
- * kick, and a kick is never lost (hv_engine.h), so after stop() every thread comes back.
+ * `stopping` and `held` are the words that vCPU threads look at between two entries; they are set
+ * before the kick, and a kick is never lost (hv_engine.h), so after stop() every thread comes back,
+ * and after hold() every thread parks. A parked thread is still `inside`; stop() takes it out.
  */
 #include "config.h"
 
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cm_clock.h"
@@ -41,7 +43,8 @@ struct hv_vcpus {
 	uint64_t round; /* counts go() */
 	bool going, quit;
 	atomic_uint inside; /* changed under lock */
-	atomic_bool stopping;
+	unsigned parked;    /* of those inside: wait for the end of a hold */
+	atomic_bool stopping, held;
 	_Atomic uint64_t run_until_ns, stopped_at_ns, started_at_ns;
 	int guard_fd;
 	pthread_t guard;
@@ -58,6 +61,18 @@ static bool gate_open(struct hv_vcpus *v)
 	return until == UINT64_MAX || (until && cm_now_ns() < until);
 }
 
+/* Waits for the end of a hold, or for a stop. */
+static void park(struct hv_vcpus *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->parked++;
+	pthread_cond_broadcast(&v->changed);
+	while (atomic_load(&v->held) && !atomic_load(&v->stopping))
+		pthread_cond_wait(&v->changed, &v->lock);
+	v->parked--;
+	pthread_mutex_unlock(&v->lock);
+}
+
 /* Runs the guest until somebody wants it to stop. */
 static enum hv_run run_guest(struct hv_vcpus *v, unsigned index)
 {
@@ -67,6 +82,10 @@ static enum hv_run run_guest(struct hv_vcpus *v, unsigned index)
 
 		if (atomic_load_explicit(&v->stopping, memory_order_acquire) || !gate_open(v))
 			return HV_RUN_KICKED;
+		if (atomic_load_explicit(&v->held, memory_order_acquire)) {
+			park(v);
+			continue;
+		}
 		if (!atomic_load_explicit(&v->started_at_ns, memory_order_relaxed))
 			atomic_compare_exchange_strong(&v->started_at_ns, &zero, cm_now_ns());
 		how = v->eops->vcpu_run(v->engine, index);
@@ -101,10 +120,9 @@ static void *vcpu_main(void *arg)
 		if (how != HV_RUN_KICKED)
 			v->ops->ended(v->arg, c->index, how);
 		pthread_mutex_lock(&v->lock);
-		if (atomic_fetch_sub(&v->inside, 1) == 1) {
+		if (atomic_fetch_sub(&v->inside, 1) == 1)
 			atomic_store(&v->stopped_at_ns, cm_now_ns());
-			pthread_cond_broadcast(&v->changed);
-		}
+		pthread_cond_broadcast(&v->changed);
 	}
 	pthread_mutex_unlock(&v->lock);
 	return NULL;
@@ -256,6 +274,7 @@ void hv_vcpus_stop(struct hv_vcpus *v)
 	pthread_mutex_lock(&v->lock);
 	v->going = v->going && v->inside; /* threads that did not wake yet find `stopping` */
 	if (v->inside) {
+		pthread_cond_broadcast(&v->changed); /* to those that are parked */
 		pthread_mutex_unlock(&v->lock);
 		kick_all(v);
 		pthread_mutex_lock(&v->lock);
@@ -264,6 +283,40 @@ void hv_vcpus_stop(struct hv_vcpus *v)
 		pthread_cond_wait(&v->changed, &v->lock);
 	v->going = false;
 	pthread_mutex_unlock(&v->lock);
+}
+
+void hv_vcpus_hold(struct hv_vcpus *v)
+{
+	pthread_mutex_lock(&v->lock);
+	CM_ASSERT(!atomic_load(&v->held));
+	atomic_store(&v->held, true);
+	pthread_mutex_unlock(&v->lock);
+	kick_all(v);
+	pthread_mutex_lock(&v->lock);
+	while (v->parked < v->inside)
+		pthread_cond_wait(&v->changed, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void hv_vcpus_go_on(struct hv_vcpus *v)
+{
+	pthread_mutex_lock(&v->lock);
+	CM_ASSERT(atomic_load(&v->held));
+	atomic_store(&v->held, false);
+	pthread_cond_broadcast(&v->changed);
+	pthread_mutex_unlock(&v->lock);
+}
+
+uint64_t hv_vcpus_cpu_ns(const struct hv_vcpus *v, unsigned index)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (index >= v->count || !v->vcpu[index].made ||
+	    pthread_getcpuclockid(v->vcpu[index].thread, &clock) != 0 ||
+	    clock_gettime(clock, &t) != 0)
+		return 0;
+	return (uint64_t)t.tv_sec * CM_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 void hv_vcpus_set_run_until(struct hv_vcpus *v, uint64_t ns)

@@ -37,6 +37,16 @@ void hv_vcpus_free(struct hv_vcpus *v);
 void hv_vcpus_go(struct hv_vcpus *v);
 /* Returns when no vCPU is inside the engine or an upcall. */
 void hv_vcpus_stop(struct hv_vcpus *v);
+/*
+ * Keeps the vCPUs out of the engine for a moment, without any change of who may run: hold returns
+ * when none is inside the engine or an upcall, go_on lets those run again that still may. A stop or
+ * the gate's end between the two wins: go_on then starts nothing. Guest clocks go on, as for a vCPU
+ * that the host did not schedule. Not nested; every hold has its go_on; go comes not between.
+ */
+void hv_vcpus_hold(struct hv_vcpus *v);
+void hv_vcpus_go_on(struct hv_vcpus *v);
+/* [any] Host CPU time of that vCPU's thread, ns; 0 unknown. */
+uint64_t hv_vcpus_cpu_ns(const struct hv_vcpus *v, unsigned index);
 /* [any] 0 stops the vCPUs at once (without waiting for it). */
 void hv_vcpus_set_run_until(struct hv_vcpus *v, uint64_t ns);
 uint64_t hv_vcpus_run_until(const struct hv_vcpus *v); /* [any] */

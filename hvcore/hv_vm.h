@@ -26,7 +26,9 @@
 #include "common/cm_err.h"
 #include "hvcore/hv_dev.h"
 #include "hvcore/hv_engine.h"
+#include "hvcore/hv_json.h"
 #include "hvcore/hv_machine.h"
+#include "hvcore/hv_tally.h"
 
 struct cm_loop;
 struct hv_bus;
@@ -185,7 +187,17 @@ struct hv_dev *hv_vm_dev(struct hv_vm *vm, const char *name, unsigned instance);
 
 /* All counters of the VM: "vcpu0.exits_mmio", "virtio-blk0.reads"... */
 void hv_vm_counters(struct hv_vm *vm, hv_counter_fn fn, void *arg);
-/* Registers, devices, bus. vCPU registers only when they are stopped. */
-void hv_vm_dump(struct hv_vm *vm, FILE *to);
+/* Everything that the engine counts of one vCPU, and its thread's CPU time; wall_ns is left 0. */
+void hv_vm_tally(struct hv_vm *vm, unsigned index, struct hv_tally *out);
+/*
+ * Calls look(arg) while no vCPU is in the guest: a running VM's are held for that long (hv_vcpus_hold:
+ * no change of state; the guest's clocks go on). look may use the engine's [setup] functions but
+ * those that write state; it does not wait. held_ns (may be NULL): how long. -2006 VM_STATE where there
+ * is nothing to look at: no state loaded yet, or the guest has gone.
+ */
+int hv_vm_look(struct hv_vm *vm, void (*look)(void *arg), void *arg, uint64_t *held_ns,
+	       struct cm_err *err) cm_must_check;
+/* Adds to an open object: every vCPU's registers, memory slots, devices, bus. As hv_vm_look. */
+int hv_vm_dump(struct hv_vm *vm, struct hv_json *j, struct cm_err *err) cm_must_check;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_vm_info.c - counters and dumps of a VM, for operators and developers. Changes nothing.
+ * hv_vm_info.c - counters of a VM, for operators. Changes nothing.
  */
 #include "config.h"
 
@@ -10,7 +10,6 @@
 
 #include "hvcore/hv_bus.h"
 #include "hvcore/hv_char.h"
-#include "hvcore/hv_tables.h"
 #include "hvcore/hv_vm_int.h"
 
 struct prefixed {
@@ -70,52 +69,4 @@ void hv_vm_counters(struct hv_vm *vm, hv_counter_fn fn, void *arg)
 	hv_lock_drop(&vm->lock);
 	fn(arg, "bus.unknown", hv_bus_unknown(vm->bus));
 	fn(arg, "resets", vm->resets);
-}
-
-static void dump_vcpu(struct hv_vm *vm, unsigned i, FILE *to)
-{
-	struct cm_err err = CM_ERR_INIT;
-	struct hv_vcpu_state *s = calloc(1, sizeof(*s));
-	char prefix[16];
-
-	if (!s)
-		return;
-	snprintf(prefix, sizeof(prefix), "vcpu%u.", i);
-	vm->eops->dump(vm->engine, i, to);
-	if (vm->eops->vcpu_get(vm->engine, i, s, &err) == 0)
-		hv_fields_dump(to, prefix, hv_vcpu_fields, s);
-	else
-		fprintf(to, "%sstate: %s\n", prefix, err.text);
-	free(s);
-}
-
-static bool vcpus_stopped(const struct hv_vm *vm)
-{
-	enum hv_vm_state s = hv_vm_state(vm);
-
-	return vm->vcpus_created && s != HV_VM_RUNNING && s != HV_VM_EMPTY;
-}
-
-void hv_vm_dump(struct hv_vm *vm, FILE *to)
-{
-	fprintf(to, "vm %s engine %s state %s %s\n", vm->cfg->name, vm->eops->name,
-		hv_vm_state_name(hv_vm_state(vm)), vm->why);
-	if (vcpus_stopped(vm))
-		for (unsigned i = 0; i < vm->cfg->cpus; i++)
-			dump_vcpu(vm, i, to);
-	else
-		fprintf(to, "vCPUs run: pause the VM to see their registers\n");
-	hv_lock_take(&vm->lock);
-	for (unsigned i = 0; i < vm->devs.count; i++) {
-		struct hv_dev *dev = &vm->devs.dev[i];
-		char prefix[48];
-
-		snprintf(prefix, sizeof(prefix), "%s%u.", dev->ops->name, dev->env.instance);
-		if (dev->ops->fields && dev->ops->state_bytes)
-			hv_fields_dump(to, prefix, dev->ops->fields, dev->state);
-		if (dev->ops->dump)
-			dev->ops->dump(dev, to);
-	}
-	hv_bus_dump(vm->bus, to);
-	hv_lock_drop(&vm->lock);
 }

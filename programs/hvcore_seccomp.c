@@ -24,7 +24,7 @@ static const int common_calls[] = {
 	CALL(futex),
 	CALL(sched_yield), /* locks, condition variables */
 	CALL(clock_gettime),
-	CALL(clock_nanosleep), /* time, where the vDSO does not do it */
+	CALL(clock_nanosleep), /* time, where the vDSO does not do it (CPU time of vCPUs) */
 	CALL(nanosleep),
 	CALL(gettimeofday),
 	CALL(time),
@@ -100,7 +100,7 @@ static const int process_calls[] = {
 	CALL(readlinkat),
 	CALL(getdents64),
 	CALL(readv),
-	CALL(pread64),
+	CALL(pread64), /* disks; KVM's statistics of a vCPU */
 	CALL(pwrite64),
 	CALL(preadv),
 	CALL(pwritev),

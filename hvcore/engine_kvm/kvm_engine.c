@@ -205,4 +205,5 @@ const struct hv_engine_ops hv_engine_kvm = {
 	.dirty_stop = kvm__dirty_stop,
 	.counters = kvm_counters,
 	.dump = kvm_dump,
+	.tally = kvm__tally,
 };

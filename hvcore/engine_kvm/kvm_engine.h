@@ -18,6 +18,7 @@
 #define KVM_SLOTS	8u
 #define KVM_CPUID_ROOM	256u
 #define KVM_KICK_SIGNAL SIGUSR1
+#define KVM_EXIT_KINDS	40u /* by KVM_EXIT_*; the last: all others */
 
 struct kvm_cpu {
 	int fd; /* -1: not created */
@@ -27,6 +28,8 @@ struct kvm_cpu {
 	atomic_int tid; /* thread inside vcpu_run, else 0 */
 	char error[160];
 	_Atomic uint64_t entries, exits_mmio, exits_pio, exits_irq, exits_other;
+	_Atomic uint64_t exits[KVM_EXIT_KINDS];
+	struct kvm_stats *stats; /* the kernel's own; NULL: it has none */
 };
 
 struct kvm_slot {
@@ -89,6 +92,12 @@ int kvm__tsc_set(struct hv_engine *e, unsigned index, const struct hv_vcpu_state
 		 struct cm_err *err);
 int kvm__clock_get(struct hv_engine *e, struct hv_clock_state *out, struct cm_err *err);
 int kvm__clock_set(struct hv_engine *e, const struct hv_clock_state *in, struct cm_err *err);
+
+/* kvm_stats.c: with the vCPU's descriptor; failure is no error. */
+void kvm__stats_open(struct kvm_cpu *c);
+void kvm__stats_close(struct kvm_cpu *c);
+void kvm__stats_exit(struct kvm_cpu *c, uint32_t exit_reason); /* [vcpu] */
+void kvm__tally(struct hv_engine *e, unsigned index, hv_tally_fn fn, void *arg);
 
 int kvm__irqchip_create(struct hv_engine *e, struct cm_err *err);
 int kvm__ioapic_get(struct hv_engine *e, struct hv_ioapic_state *out, struct cm_err *err);

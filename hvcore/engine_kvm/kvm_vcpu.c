@@ -49,6 +49,7 @@ int kvm__vcpu_create(struct hv_engine *e, unsigned index, struct cm_err *err)
 	rc = kvm__ioctl(c->fd, KVM_GET_TSC_KHZ, NULL);
 	if (rc > 0)
 		e->host_khz = (uint32_t)rc;
+	kvm__stats_open(c);
 	return kvm__cpuid_apply(e, index, err);
 }
 
@@ -56,6 +57,7 @@ void kvm__vcpu_destroy(struct hv_engine *e, unsigned index)
 {
 	struct kvm_cpu *c = &e->cpu[index];
 
+	kvm__stats_close(c);
 	if (c->run)
 		munmap(c->run, e->run_bytes);
 	if (c->fd >= 0)
@@ -155,6 +157,7 @@ static enum hv_run run_loop(struct hv_engine *e, struct kvm_cpu *c)
 
 		COUNT(c, entries);
 		rc = kvm__ioctl(c->fd, KVM_RUN, NULL);
+		kvm__stats_exit(c, rc == -EINTR ? KVM_EXIT_INTR : c->run->exit_reason);
 		if (rc == -EINTR || rc == -EAGAIN) {
 			__atomic_store_n(&c->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 			if (atomic_exchange(&c->kicked, 0))

@@ -9,5 +9,6 @@ libhvcore_a_SOURCES += \
 	hvcore/engine_kvm/kvm_msr.c \
 	hvcore/engine_kvm/kvm_probe.c \
 	hvcore/engine_kvm/kvm_state.c \
+	hvcore/engine_kvm/kvm_stats.c \
 	hvcore/engine_kvm/kvm_trial.c \
 	hvcore/engine_kvm/kvm_vcpu.c

@@ -45,4 +45,6 @@ libhvcore_a_SOURCES += \
 	hvcore/engine_soft/soft_clock.c hvcore/engine_soft/soft_clock.h \
 	hvcore/engine_soft/soft_state.c hvcore/engine_soft/soft_state.h \
 	hvcore/engine_soft/soft_run.c hvcore/engine_soft/soft_run.h \
+	hvcore/engine_soft/soft_tally.c \
+	hvcore/engine_soft/soft_watch.c hvcore/engine_soft/soft_watch.h \
 	hvcore/engine_soft/soft_engine.c

@@ -108,12 +108,14 @@ void soft_block_drop_page(struct soft_cpu *cpu, uint64_t page)
 	uint32_t number = b->page[page];
 
 	b->page[page] = 0;
+	cpu->count.pages_dropped += number != 0;
 	while (number) {
 		struct soft_block *block = &b->block[number - 1];
 
 		unhash(b, number);
 		for (uint32_t i = 0; i < block->count; i++)
 			b->ops[block->first + i].fn = soft_op_stale;
+		cpu->count.blocks_dropped++;
 		number = block->next_in_page;
 	}
 }

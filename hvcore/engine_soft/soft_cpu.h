@@ -20,11 +20,13 @@
 #include <stdint.h>
 
 #include "hvcore/engine_soft/soft_op.h"
+#include "hvcore/hv_engine.h"
 #include "hvcore/hv_vcpu_state.h"
 
 struct soft_vm;
 struct soft_lapic;
 struct soft_blocks;
+struct soft_watch;
 
 #define SOFT_PAGE      4096u
 #define SOFT_PAGE_MASK (~(uint64_t)(SOFT_PAGE - 1))
@@ -201,10 +203,22 @@ struct soft_trace {
 	uint8_t cpl;
 };
 
+/* All of it is counted off the fast paths; what those do is sampled (soft_watch.h). */
 struct soft_counters {
 	uint64_t entries, exits_mmio, exits_pio, exits_halt, exits_irq, exits_other;
-	uint64_t block_hits, block_misses, tlb_misses, exceptions, unknown_insns, links;
+	uint64_t block_hits, block_misses, exceptions, unknown_insns, links;
+	uint64_t tlb_miss[3]; /* by enum soft_access */
+	uint64_t kicks, wakeups, flushes, code_drops, slices; /* why the run loop looked around */
+	uint64_t dirty_writes; /* first writes to a page that the dirty log watches */
+	uint64_t blocks_dropped, pages_dropped; /* because somebody wrote to their code */
+	uint64_t by_exception[32], by_class[16], soft_ints; /* delivered; class: vector >> 4 */
+	uint64_t halted_ns;
+	struct {
+		uint64_t windows, accesses[3], hits[3], blocks, block_hits;
+	} sampled;
 };
+
+#define SOFT_UNKNOWN 8u /* unknown instructions that are remembered */
 
 struct soft_cpu {
 	/* what every handler touches */
@@ -246,10 +260,13 @@ struct soft_cpu {
 	uint64_t bounce_la;
 	union soft_xmm bounce;
 	bool nmi_masked;
+	bool observed;	       /* every block comes back to the run loop, see soft_watch.h */
+	bool probed;	       /* and every access takes the slow path */
 	uint32_t mp_state;     /* enum hv_mp_state */
 	_Atomic uint32_t stop; /* SOFT_STOP_ */
 	_Atomic bool busy;     /* may touch guest RAM, see soft_run.h */
 	_Atomic bool asleep;   /* in HLT, waits on wake */
+	_Atomic uint64_t asleep_since; /* monotonic ns, 0: not asleep */
 	pthread_mutex_t sleep_lock;
 	pthread_cond_t wake; /* on the monotonic clock */
 
@@ -257,11 +274,11 @@ struct soft_cpu {
 	struct soft_vm *vm;
 	struct soft_lapic *lapic;
 	struct soft_blocks *blocks;
+	struct soft_watch *watch; /* NULL until somebody watches */
 	struct soft_counters count;
 	struct soft_trace trace[SOFT_TRACE]; /* ring; count.exceptions is the next place */
 	char error[160];
-	uint64_t unknown_bytes; /* first bytes of the latest unknown instruction */
-	uint64_t unknown_rip;
+	struct hv_unknown_insn unknown[SOFT_UNKNOWN]; /* ring; count.unknown_insns is the next */
 
 	struct soft_tlb tlbs[2]; /* [0] supervisor, [1] user */
 	uint64_t large[16];	 /* bit (la >> 21) % 1024: a 2 MiB page there may be in a TLB */

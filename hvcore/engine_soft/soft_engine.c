@@ -16,12 +16,11 @@
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_cpuid.h"
-#include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_run.h"
-#include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_state.h"
 #include "hvcore/engine_soft/soft_vm.h"
+#include "hvcore/engine_soft/soft_watch.h"
 
 static struct soft_vm *vm_of(struct hv_engine *e)
 {
@@ -79,6 +78,7 @@ static void free_vcpu(struct soft_cpu *cpu)
 {
 	if (!cpu)
 		return;
+	soft_watch_free(cpu);
 	soft_blocks_free(cpu);
 	pthread_mutex_destroy(&cpu->sleep_lock);
 	pthread_cond_destroy(&cpu->wake);
@@ -384,7 +384,8 @@ static void add_counters(const struct soft_cpu *cpu, struct hv_engine_counters *
 	out->insns += cpu->icount;
 	out->block_misses += c->block_misses;
 	out->block_hits += c->block_hits;
-	out->tlb_misses += c->tlb_misses;
+	out->tlb_misses +=
+		c->tlb_miss[SOFT_READ] + c->tlb_miss[SOFT_WRITE] + c->tlb_miss[SOFT_EXEC];
 	out->unknown_insns += c->unknown_insns;
 }
 
@@ -399,49 +400,46 @@ static void soft_counters(struct hv_engine *e, unsigned index, struct hv_engine_
 			add_counters(vm->cpu[i], out);
 }
 
-static void dump_trace(const struct soft_cpu *cpu, FILE *to)
-{
-	uint64_t end = cpu->count.exceptions, at = end > SOFT_TRACE ? end - SOFT_TRACE : 0;
-
-	fprintf(to, " the latest exceptions and interrupts:\n");
-	for (; at < end; at++) {
-		const struct soft_trace *t = &cpu->trace[at % SOFT_TRACE];
-
-		fprintf(to,
-			"  at %" PRIu64 ": %s %d error %#x cr2 %#" PRIx64 " rip %#" PRIx64
-			" cpl %u\n",
-			t->icount, t->interrupt ? "interrupt" : "exception", t->vector, t->error,
-			t->cr2, t->rip, t->cpl);
-	}
-}
-
 static void soft_dump(struct hv_engine *e, unsigned index, FILE *to)
 {
-	static const char *const name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
-					     "rsi", "rdi", "r8",  "r9",	 "r10", "r11",
-					     "r12", "r13", "r14", "r15"};
-	const struct soft_cpu *cpu = vm_of(e)->cpu[index];
+	soft_tally_dump(vm_of(e)->cpu[index], to);
+}
 
-	fprintf(to, "vcpu %u: rip %#" PRIx64 " rflags %#" PRIx64 " cpl %u mode %#x mp_state %u\n",
-		index, cpu->rip, soft_rflags(cpu), cpu->cpl, cpu->mode, cpu->mp_state);
-	for (unsigned int i = 0; i < 16; i++)
-		fprintf(to, "%4s %016" PRIx64 "%s", name[i], cpu->gpr[i], i % 4 == 3 ? "\n" : " ");
-	fprintf(to,
-		" cr0 %#" PRIx64 " cr2 %#" PRIx64 " cr3 %#" PRIx64 " cr4 %#" PRIx64
-		" efer %#" PRIx64 "\n",
-		cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
-	fprintf(to,
-		" instructions %" PRIu64 ", blocks decoded %" PRIu64
-		" (dropped all %u times), links %" PRIu64 ", TLB misses %" PRIu64
-		", exceptions %" PRIu64 ", interrupts %" PRIu64 "\n",
-		cpu->icount, cpu->count.block_misses, cpu->blocks->drops - 1, cpu->count.links,
-		cpu->count.tlb_misses, cpu->count.exceptions, cpu->count.exits_irq);
-	if (cpu->count.unknown_insns)
-		fprintf(to,
-			" unknown instructions %" PRIu64 ", the latest at %#" PRIx64
-			": bytes (low first) %016" PRIx64 "\n",
-			cpu->count.unknown_insns, cpu->unknown_rip, cpu->unknown_bytes);
-	dump_trace(cpu, to);
+static void soft_tally_vcpu(struct hv_engine *e, unsigned index, hv_tally_fn fn, void *arg)
+{
+	soft_tally(vm_of(e)->cpu[index], fn, arg);
+}
+
+static unsigned soft_unknown(struct hv_engine *e, unsigned index, struct hv_unknown_insn *out,
+			     unsigned max)
+{
+	return soft_tally_unknown(vm_of(e)->cpu[index], out, max);
+}
+
+static int soft_trace_set(struct hv_engine *e, unsigned events, struct cm_err *err)
+{
+	struct soft_vm *vm = vm_of(e);
+
+	for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
+		if (soft_watch_trace(vm->cpu[i], events))
+			return cm_err_set(err, -ENOMEM, "no memory for a trace of vCPU %u", i);
+	return 0;
+}
+
+static unsigned soft_trace_get(struct hv_engine *e, unsigned index, struct hv_trace_event *out,
+			       unsigned max, uint64_t *total)
+{
+	return soft_watch_events(vm_of(e)->cpu[index], out, max, total);
+}
+
+static int soft_sample_set(struct hv_engine *e, bool on, struct cm_err *err)
+{
+	struct soft_vm *vm = vm_of(e);
+
+	for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
+		if (soft_watch_sample(vm->cpu[i], on))
+			return cm_err_set(err, -ENOMEM, "no memory to sample vCPU %u", i);
+	return 0;
 }
 
 const struct hv_engine_ops hv_engine_soft = {
@@ -471,4 +469,9 @@ const struct hv_engine_ops hv_engine_soft = {
 	.dirty_stop = soft_dirty_stop,
 	.counters = soft_counters,
 	.dump = soft_dump,
+	.tally = soft_tally_vcpu,
+	.unknown = soft_unknown,
+	.trace_set = soft_trace_set,
+	.trace_get = soft_trace_get,
+	.sample_set = soft_sample_set,
 };

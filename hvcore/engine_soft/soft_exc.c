@@ -18,6 +18,7 @@
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_segment.h"
+#include "hvcore/engine_soft/soft_watch.h"
 
 #define GATE_INTERRUPT 14u
 #define GATE_TRAP      15u
@@ -69,9 +70,10 @@ SOFT_HX(soft_op_gp)
 
 SOFT_HX(soft_op_unknown)
 {
-	cpu->count.unknown_insns++;
-	cpu->unknown_bytes = op->imm;
-	cpu->unknown_rip = soft_rip(cpu, op);
+	cpu->unknown[cpu->count.unknown_insns++ % SOFT_UNKNOWN] =
+		(struct hv_unknown_insn){.rip = soft_rip(cpu, op),
+					 .bytes = op->imm,
+					 .at = cpu->icount + op->n - 1u};
 	soft_raise(cpu, op, SOFT_UD);
 }
 
@@ -176,6 +178,14 @@ static void trace(struct soft_cpu *cpu, const struct soft_pending *p)
 				    .vector = (int16_t)p->vector,
 				    .interrupt = p->hard,
 				    .cpl = cpu->cpl};
+	if (p->vector < 32)
+		cpu->count.by_exception[p->vector]++;
+	else if (p->hard)
+		cpu->count.by_class[p->vector >> 4]++;
+	else
+		cpu->count.soft_ints++;
+	if (soft_unlikely(cpu->observed))
+		soft_watch_event(cpu, p);
 }
 
 void soft_exc_deliver(struct soft_cpu *cpu)

@@ -14,6 +14,7 @@
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_vm.h"
+#include "hvcore/engine_soft/soft_watch.h"
 
 #define PTE_P	 0x1ull
 #define PTE_W	 0x2ull
@@ -34,7 +35,7 @@
 void soft_set_cpl(struct soft_cpu *cpu, unsigned int cpl)
 {
 	cpu->cpl = (uint8_t)cpl;
-	cpu->tlb = &cpu->tlbs[cpl == 3];
+	cpu->tlb = soft_unlikely(cpu->probed) ? &cpu->watch->none : &cpu->tlbs[cpl == 3];
 }
 
 /* --- emptying ------------------------------------------------------------ */
@@ -202,9 +203,19 @@ static struct walk walk_or_raise(struct soft_cpu *cpu, const struct soft_op *op,
 static void before_write(struct soft_cpu *cpu, const struct soft_slot *slot, uint64_t gpa)
 {
 	soft_mark_dirty(slot, gpa);
+	cpu->count.dirty_writes += atomic_load_explicit(&slot->logging, memory_order_relaxed);
 	if (atomic_load_explicit(&cpu->vm->has_code[soft_page_index(slot, gpa)],
 				 memory_order_relaxed))
 		soft_code_written(cpu->vm, cpu, gpa, 1);
+}
+
+/* A slow access: one that the TLB lacks, or, where every access is slow, perhaps one that it has. */
+static void count_access(struct soft_cpu *cpu, enum soft_access how, bool hit)
+{
+	if (soft_unlikely(cpu->probed))
+		soft_watch_access(cpu, how, hit);
+	if (!cpu->probed || !hit)
+		cpu->count.tlb_miss[how]++;
 }
 
 static struct soft_phys translate(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
@@ -218,9 +229,9 @@ static struct soft_phys translate(struct soft_cpu *cpu, const struct soft_op *op
 	const struct soft_slot *slot;
 	uint8_t *host = soft_ram(cpu->vm, w.gpa & SOFT_PAGE_MASK, SOFT_PAGE, &slot);
 
-	cpu->count.tlb_misses++;
 	if (!host)
 		return (struct soft_phys){.gpa = w.gpa};
+	count_access(cpu, how, (how == SOFT_WRITE ? wr : rd)->tag == page);
 	if (how == SOFT_WRITE) {
 		if (slot->readonly)
 			return (struct soft_phys){.gpa = w.gpa};
@@ -242,13 +253,17 @@ struct soft_phys soft_translate(struct soft_cpu *cpu, const struct soft_op *op, 
 
 const struct soft_xtlb_entry *soft_fetch_page(struct soft_cpu *cpu, uint64_t la)
 {
-	struct soft_xtlb_entry *x = &cpu->tlb->ex[(la >> 12) & (SOFT_XTLB_SIZE - 1)];
+	struct soft_xtlb_entry *x =
+		&cpu->tlbs[cpu->cpl == 3].ex[(la >> 12) & (SOFT_XTLB_SIZE - 1)];
 	const struct soft_slot *slot;
 	struct walk w;
+	bool hit = x->tag == (la & SOFT_PAGE_MASK);
 
-	if (x->tag == (la & SOFT_PAGE_MASK))
+	if (soft_unlikely(cpu->probed))
+		soft_watch_access(cpu, SOFT_EXEC, hit);
+	if (hit)
 		return x;
-	cpu->count.tlb_misses++;
+	cpu->count.tlb_miss[SOFT_EXEC]++;
 	w = walk_or_raise(cpu, NULL, la, SOFT_EXEC, cpu->cpl == 3);
 	x->host = soft_ram(cpu->vm, w.gpa & SOFT_PAGE_MASK, SOFT_PAGE, &slot);
 	x->tag = SOFT_TLB_NONE;

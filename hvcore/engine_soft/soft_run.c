@@ -21,6 +21,7 @@
 #include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_vm.h"
+#include "hvcore/engine_soft/soft_watch.h"
 
 /* Instructions between two looks at the clock: some 100 microseconds. */
 #define SLICE 20000u
@@ -71,15 +72,23 @@ void soft_run_flush_writes(struct soft_cpu *cpu)
 		nanosleep(&moment, NULL);
 }
 
+static uint64_t nanoseconds(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
+}
+
 /* Until someone calls soft_cpu_stop, or ns have passed. */
 static void sleep_for(struct soft_cpu *cpu, uint64_t ns)
 {
 	struct timespec until;
+	uint64_t since;
 
 	soft_run_pause(cpu);
 	pthread_mutex_lock(&cpu->sleep_lock);
 	atomic_store(&cpu->asleep, true);
 	clock_gettime(CLOCK_MONOTONIC, &until);
+	since = nanoseconds(&until);
+	atomic_store(&cpu->asleep_since, since);
 	if (ns > 3600ull * 1000000000u)
 		ns = 3600ull * 1000000000u;
 	ns += (uint64_t)until.tv_nsec;
@@ -90,6 +99,9 @@ static void sleep_for(struct soft_cpu *cpu, uint64_t ns)
 		;
 	atomic_store(&cpu->asleep, false);
 	pthread_mutex_unlock(&cpu->sleep_lock);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	atomic_store(&cpu->asleep_since, 0);
+	cpu->count.halted_ns += nanoseconds(&until) - since;
 	soft_run_resume(cpu);
 }
 
@@ -209,7 +221,7 @@ static void set_limit(struct soft_cpu *cpu, struct soft_time now, uint32_t event
 	if (events && cpu->eflags & SOFT_IF && cpu->icount < cpu->shadow_until)
 		n = 1;
 	atomic_store(&cpu->limit, cpu->icount + n);
-	if (atomic_load(&cpu->stop)) /* came in between; next block end */
+	if (atomic_load(&cpu->stop) || cpu->observed) /* came in between; next block end */
 		atomic_store(&cpu->limit, 0);
 }
 
@@ -218,6 +230,18 @@ static bool nothing_new(struct soft_cpu *cpu)
 {
 	return !atomic_load(&cpu->stop) && !soft_due(cpu) && cpu->mp_state == HV_MP_RUNNABLE &&
 	       !(cpu->eflags & SOFT_IF && soft_irqchip_events(&cpu->vm->irqchip, cpu->index));
+}
+
+/* Why the run loop looks around, for people. */
+static void count_look(struct soft_cpu *cpu, uint32_t why)
+{
+	cpu->count.kicks += !!(why & SOFT_STOP_KICK);
+	cpu->count.wakeups += !!(why & SOFT_STOP_IRQ);
+	cpu->count.flushes += !!(why & SOFT_STOP_FLUSH);
+	cpu->count.code_drops += !!(why & SOFT_STOP_CODE);
+	cpu->count.slices += !why;
+	if (soft_unlikely(cpu->watch != NULL))
+		soft_watch_look(cpu);
 }
 
 /* true: go on running guest code; false: vcpu_run is to return. */
@@ -230,6 +254,7 @@ static bool look_around(struct soft_cpu *cpu)
 		struct soft_time now = soft_clock_now(cpu);
 
 		housekeeping(cpu, why);
+		count_look(cpu, why);
 		if (why & SOFT_STOP_KICK)
 			return false;
 		if (soft_irqchip_timer_due(chip, cpu->index, now))
@@ -260,6 +285,8 @@ static void single_step(struct soft_cpu *cpu)
 	const struct soft_op *op = soft_block_single(cpu);
 	bool trap = !op || op->fn != soft_op_syscall;
 
+	if (soft_unlikely(cpu->observed) && op)
+		soft_watch_block(cpu, cpu->count.block_misses);
 	atomic_store(&cpu->limit, 0); /* whatever the instruction is, it comes back here */
 	while (op)
 		op = op->fn(cpu, op);
@@ -293,6 +320,7 @@ enum hv_run soft_run(struct soft_cpu *cpu)
 			return cannot(cpu, NULL);
 	}
 	for (;;) {
+		uint64_t misses = cpu->count.block_misses;
 		const struct soft_op *op;
 
 		if (cpu->pending.vector >= 0) {
@@ -312,6 +340,8 @@ enum hv_run soft_run(struct soft_cpu *cpu)
 		op = soft_block_at_rip(cpu);
 		if (!op)
 			return cannot(cpu, "code outside of memory");
+		if (soft_unlikely(cpu->observed))
+			soft_watch_block(cpu, misses);
 		while (op)
 			op = op->fn(cpu, op);
 	}

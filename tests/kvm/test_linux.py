@@ -54,3 +54,26 @@ def vm_after_kill(image, tap, disk):
         first.process.kill()
         first.wait_end()
     return linux(image, tap, disk)
+
+
+def test_watched_while_it_boots(image, tap, disk):
+    """A stock kernel on the soft engine, under samples, traces and dumps in turn: it comes up, and its records are whole."""
+    with Vm(kernel=image["files"]["vmlinuz"]["path"], initrd=image["files"]["initramfs.cpio"]["path"], engine="soft", cpus=2,
+            cmdline=f"{image['cmdline']} ip={GUEST} beat=100", memory_mib=256, tap=tap, disks=[disk]) as vm:
+        watched = 0
+        while "guest: ready" not in vm.serial():
+            assert vm.process.poll() is None, vm.stderr()
+            vm.request("counters", {"interval_ms": "150"})
+            vm.request("trace", {"window_ms": "50"})
+            vm.request("dump")
+            watched += 1
+        assert watched > 0
+        code, report = records(2)
+        assert code == 0 and report["lost"] == 0 and report["acked"] > 10
+        counts = json.loads(vm.request("counters")["doc"])["sum"]["boot"]["counts"]
+        assert counts["sample"]["read_hits"] > 0 and counts["exceptions"]["PF"] > 0 and counts["interrupts"]
+        assert counts["blocks"]["invalidated"] > 0  # the kernel patches itself
+        assert corekit.beats_are_whole(vm.beats.values())
+        vm.request("power-button")
+        vm.wait_serial("guest: power off")
+        assert vm.wait_end(60) == 0

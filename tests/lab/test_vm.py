@@ -83,6 +83,19 @@ def test_second_start_is_refused_by_the_ownership_block(lab, vm):
     fresh_beats(vm, node)
 
 
+def test_debug_from_another_node(lab, vm):
+    """The agent of any node hands dump, counters and trace to the VM that runs elsewhere; it beats on."""
+    node = start(vm)
+    other = others(lab, node)[0]
+    doc = json.loads(vm.hvctl("--json", "debug", "dump", vm.name, node=other).stdout)
+    assert doc["state"] == "RUNNING" and doc["vcpus"][0]["general"]["rip"]
+    counted = json.loads(vm.hvctl("--json", "debug", "counters", vm.name, "--interval", "200", node=other).stdout)
+    assert counted["sum"]["recent"]["wall_ms"] > 0
+    if doc["engine"] == "soft":
+        assert json.loads(vm.hvctl("--json", "debug", "trace", vm.name, "--ms", "100", node=other).stdout)["vcpus"][0]["total"] > 0
+    fresh_beats(vm, node)
+
+
 def test_killed_hvcore_is_started_again(lab, vm):
     node = start(vm)
     lab.run(node, "kill", "-9", str(vm.pid(node)))

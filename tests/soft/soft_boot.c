@@ -176,6 +176,21 @@ static void report(struct boot *b, double seconds)
 		n.unknown_insns);
 }
 
+/* For who looks for the fault. */
+static void dump(struct hv_vm *vm)
+{
+	struct cm_err err = CM_ERR_INIT;
+	struct hv_json j;
+
+	hv_json_init(&j);
+	hv_json_open(&j, NULL, '{');
+	if (hv_vm_dump(vm, &j, &err) < 0)
+		fprintf(stderr, "no dump: %s\n", err.text);
+	hv_json_close(&j, '}');
+	fprintf(stderr, "%s\n", hv_json_text(&j));
+	hv_json_fini(&j);
+}
+
 int main(int argc, char **argv)
 {
 	struct hv_vm_config cfg = {.name = "soft",
@@ -209,7 +224,7 @@ int main(int argc, char **argv)
 	if (b.copying)
 		code |= copy_compare(&b);
 	if (code)
-		hv_vm_dump(b.vm, stderr);
+		dump(b.vm);
 	hv_vm_free(b.vm);
 	cm_loop_free(b.loop);
 	return code;

@@ -13,3 +13,9 @@ tests_unit_test_hvcore_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LZ4_CFLAGS) $(LZ
 	$(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 tests_unit_test_hvcore_LDADD = libhvcore.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
 	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm
+check_PROGRAMS += tests/unit/test_hv_debug
+TESTS += tests/unit/test_hv_debug
+tests_unit_test_hv_debug_SOURCES = tests/unit/test_hv_debug.c
+tests_unit_test_hv_debug_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hv_debug_LDADD = libhvcore.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
+	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm

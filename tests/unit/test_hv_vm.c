@@ -445,6 +445,139 @@ static void gate(const struct hv_engine_ops *engine)
 	world_close(&w);
 }
 
+/* --- looking at a VM that runs --------------------------------------------------------- */
+
+struct look {
+	struct hv_vm *vm;
+	uint64_t seen, later;
+	bool shut, halt;
+	unsigned calls;
+};
+
+static void on_look(void *arg)
+{
+	struct look *l = arg;
+
+	l->calls++;
+	l->seen = counter(l->vm);
+	usleep(3000);
+	l->later = counter(l->vm);
+	if (l->shut)
+		hv_vm_set_run_until(l->vm, 0);
+	if (l->halt)
+		hv_vm_halt(l->vm);
+}
+
+static void dump(struct hv_vm *vm, struct hv_json *j)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	hv_json_init(j);
+	hv_json_open(j, NULL, '{');
+	must(hv_vm_dump(vm, j, &err), &err);
+	hv_json_close(j, '}');
+	assert_int_equal(j->buf.err, 0);
+	/* The guest is one page; CPL 0 of 64-bit code runs in it. */
+	assert_non_null(strstr(hv_json_text(j), "\"mode\":\"64-bit\""));
+	assert_non_null(strstr(hv_json_text(j), "\"rip\":\"0x10000"));
+	assert_non_null(strstr(hv_json_text(j), "\"name\":\"uart0\""));
+	hv_json_fini(j);
+}
+
+/* The guest stands still during a look and goes on after it, in whatever number they come. */
+static void looks(const struct hv_engine_ops *engine)
+{
+	struct cm_err err = CM_ERR_INIT;
+	struct look l = {.calls = 0};
+	uint64_t held, stopped;
+	struct hv_json j;
+	struct world w;
+
+	world_open(&w, engine, 2);
+	l.vm = w.vm;
+	assert_int_equal(hv_vm_look(w.vm, on_look, &l, NULL, &err), CM_E_VM_STATE); /* EMPTY */
+	cm_err_clear(&err);
+	boot_and_run(&w);
+	wait_past(&w, w.vm, 100);
+	stopped = hv_vm_stopped_at_ns(w.vm);
+	for (unsigned i = 0; i < 50; i++) {
+		must(hv_vm_look(w.vm, on_look, &l, &held, &err), &err);
+		assert_int_equal(l.seen, l.later);
+		assert_true(held >= 3000000);
+		assert_int_equal(hv_vm_state(w.vm), HV_VM_RUNNING);
+		dump(w.vm, &j);
+		dump(w.vm, &j);
+		wait_past(&w, w.vm, l.later);
+	}
+	assert_int_equal(hv_vm_stopped_at_ns(w.vm), stopped); /* no pause, for those who measure */
+	pause_it(&w, w.vm);
+	must(hv_vm_look(w.vm, on_look, &l, &held, &err), &err);
+	assert_int_equal(held, 0);
+	dump(w.vm, &j);
+	assert_int_equal(l.calls, 51);
+	must(hv_vm_run(w.vm, &err), &err);
+	wait_past(&w, w.vm, l.later);
+	mail(w.vm, MAIL_OFF);
+	wait_event(&w, HV_VM_EV_POWERED_OFF);
+	check_said(w.vm, 1);
+	assert_int_equal(hv_vm_look(w.vm, on_look, &l, NULL, &err), CM_E_VM_STATE); /* OFF */
+	world_close(&w);
+}
+
+/* The end of the lease, and a halt, while the vCPUs are held: they do not come back. */
+static void look_and_lose(const struct hv_engine_ops *engine)
+{
+	struct cm_err err = CM_ERR_INIT;
+	struct world w;
+	struct look l = {.shut = true};
+
+	world_open(&w, engine, 2);
+	l.vm = w.vm;
+	boot_and_run(&w);
+	wait_past(&w, w.vm, 100);
+	must(hv_vm_look(w.vm, on_look, &l, NULL, &err), &err);
+	usleep(20000);
+	assert_int_equal(counter(w.vm), l.later);
+	wait_event(&w, HV_VM_EV_FENCED);
+	assert_int_equal(counter(w.vm), l.later);
+	l.shut = false;
+	must(hv_vm_look(w.vm, on_look, &l, NULL, &err), &err); /* FENCED may be looked at */
+	hv_vm_set_run_until(w.vm, HV_RUN_FOREVER);
+	must(hv_vm_run(w.vm, &err), &err);
+	wait_past(&w, w.vm, l.later);
+	l.halt = true;
+	must(hv_vm_look(w.vm, on_look, &l, NULL, &err), &err);
+	usleep(20000);
+	assert_int_equal(counter(w.vm), l.later);
+	world_close(&w);
+}
+
+static void tallies(const struct hv_engine_ops *engine)
+{
+	struct hv_tally a, b;
+	struct world w;
+
+	world_open(&w, engine, 1);
+	hv_vm_tally(w.vm, 0, &a);
+	assert_int_equal(a.count, 1); /* no vCPU yet, but its thread */
+	boot_and_run(&w);
+	wait_past(&w, w.vm, 100);
+	hv_vm_tally(w.vm, 0, &a);
+	wait_past(&w, w.vm, counter(w.vm) + 100000);
+	hv_vm_tally(w.vm, 0, &b);
+	assert_int_equal(a.count, b.count);
+	for (unsigned i = 0; i < a.count; i++) {
+		assert_string_equal(a.row[i].name, b.row[i].name);
+		assert_true(a.row[i].value <= b.row[i].value);
+	}
+	assert_true(hv_tally_get(&b, "time.cpu_ns") > hv_tally_get(&a, "time.cpu_ns"));
+	assert_true(hv_tally_get(&a, "exits.pio") >= 1); /* the sign of its boot */
+	if (engine == &hv_engine_soft)
+		assert_true(hv_tally_get(&b, "insns.done") >
+			    hv_tally_get(&a, "insns.done") + 100000);
+	world_close(&w);
+}
+
 /* Saved by one engine, run on by the other: one state format. Where CPUID does not allow it, the
  * words say why. */
 static void cross(const struct hv_engine_ops *from, const struct hv_engine_ops *to)
@@ -514,6 +647,9 @@ BOTH(save_and_load)
 BOTH(dirty_log)
 BOTH(reset_and_fail)
 BOTH(gate)
+BOTH(looks)
+BOTH(look_and_lose)
+BOTH(tallies)
 
 static void soft_to_kvm(void **state)
 {
@@ -535,6 +671,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(soft_dirty_log),
 		cmocka_unit_test(soft_reset_and_fail),
 		cmocka_unit_test(soft_gate),
+		cmocka_unit_test(soft_looks),
+		cmocka_unit_test(soft_look_and_lose),
+		cmocka_unit_test(soft_tallies),
 	};
 	const struct CMUnitTest kvm[] = {
 		cmocka_unit_test(kvm_run_pause_resume),
@@ -542,6 +681,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(kvm_dirty_log),
 		cmocka_unit_test(kvm_reset_and_fail),
 		cmocka_unit_test(kvm_gate),
+		cmocka_unit_test(kvm_looks),
+		cmocka_unit_test(kvm_look_and_lose),
+		cmocka_unit_test(kvm_tallies),
 		cmocka_unit_test(soft_to_kvm),
 		cmocka_unit_test(kvm_to_soft),
 	};

@@ -51,6 +51,7 @@ FRAGMENT(tick);
 FRAGMENT(wake_ap);
 FRAGMENT(ap);
 FRAGMENT(rounds);
+FRAGMENT(touch);
 
 struct guest {
 	struct hv_engine *e;
@@ -361,6 +362,227 @@ static void test_second_processor(void **state)
 	guest_free(g);
 }
 
+/* --- being watched ------------------------------------------------------------ */
+
+#define EVENTS 256u
+
+struct found {
+	const char *name;
+	uint64_t value;
+};
+
+static void find(void *arg, const char *name, uint64_t value)
+{
+	struct found *f = arg;
+
+	if (strcmp(f->name, name) == 0)
+		f->value = value;
+}
+
+static uint64_t tally(struct guest *g, const char *name)
+{
+	struct found f = {.name = name, .value = UINT64_MAX};
+
+	ops->tally(g->e, 0, find, &f);
+	assert_true(f.value != UINT64_MAX);
+	return f.value;
+}
+
+/* Every event begins where the one before it ended: nothing is left out. */
+static unsigned traced(struct guest *g, struct hv_trace_event *e, uint64_t *total)
+{
+	unsigned n = ops->trace_get(g->e, 0, e, EVENTS, total);
+
+	for (unsigned i = 0; i + 1 < n; i++)
+		assert_int_equal(e[i].at + e[i].insns, e[i + 1].at);
+	assert_true(n > 0);
+	assert_int_equal(e[n - 1].at + e[n - 1].insns, tally(g, "insns.done"));
+	return n;
+}
+
+/* XOR, the loop's entry, four more turns of it, and what a link would have hidden. */
+static void test_trace_of_blocks(void **state)
+{
+	struct guest *g = GUEST(1, smc_far);
+	struct hv_trace_event e[EVENTS];
+	struct cm_err err = CM_ERR_INIT;
+	unsigned n, calls = 0, more = 0;
+	uint64_t total;
+
+	(void)state;
+	put(g, CALLEE, guest_callee, guest_callee_end);
+	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(ops->trace_get(g->e, 0, e, EVENTS, &total), 0);
+	run(g);
+	assert_int_equal(g->count, 6); /* as without a trace */
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(g->reports[i], 1 + i);
+	n = traced(g, e, &total);
+	assert_int_equal(total, n);
+	assert_int_equal(e[0].rip, CODE);
+	assert_int_equal(e[0].at, 0);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(e[i].kind, HV_TRACE_BLOCK);
+		assert_int_equal(e[i].gpa, e[i].rip); /* mapped one to one */
+		assert_int_equal(e[i].cpl, 0);
+		if (e[i].rip == CALLEE) {
+			calls += e[i].times;
+			assert_int_equal(e[i].insns, 2);
+		}
+	}
+	assert_int_equal(calls, 5);
+	assert_true(tally(g, "blocks.invalidated") >= 4); /* its code changed between calls */
+	/* Off: the ring stays. On again: it is empty. */
+	assert_int_equal(ops->trace_set(g->e, 0, &err), 0);
+	more = ops->trace_get(g->e, 0, e, 3, &total);
+	assert_int_equal(more, 3);
+	assert_int_equal(total, n);
+	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(ops->trace_get(g->e, 0, e, EVENTS, &total), 0);
+	guest_free(g);
+}
+
+/* A loop of one block is one event with its turns; a ring keeps the last. */
+static void test_trace_of_a_loop(void **state)
+{
+	struct guest *g = GUEST(1, touch);
+	struct hv_trace_event e[EVENTS];
+	struct cm_err err = CM_ERR_INIT;
+	unsigned n, turns = 0;
+	uint64_t total;
+
+	(void)state;
+	*(uint32_t *)(void *)(g->ram + 0x30000) = 50;
+	assert_int_equal(ops->trace_set(g->e, 64, &err), 0);
+	assert_int_equal(run(g), 0x70c4);
+	n = ops->trace_get(g->e, 0, e, EVENTS, &total);
+	assert_int_equal(n, 64);
+	assert_true(total > 64);
+	traced(g, e, &total);
+	for (unsigned i = 0; i < n; i++)
+		turns += e[i].times == 49 || e[i].times == 48;
+	assert_true(turns > 10);
+	guest_free(g);
+}
+
+static void test_trace_of_an_exception(void **state)
+{
+	struct guest *g = GUEST(1, unknown);
+	struct hv_trace_event e[EVENTS];
+	struct hv_unknown_insn last[4];
+	struct cm_err err = CM_ERR_INIT;
+	uint64_t total;
+
+	(void)state;
+	put(g, HANDLER, guest_trap, guest_trap_end);
+	gate(g, 6, HANDLER);
+	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(run(g), 0xdead);
+	assert_true(traced(g, e, &total) >= 3);
+	assert_int_equal(e[0].kind, HV_TRACE_BLOCK);
+	assert_int_equal(e[0].insns, 0); /* its first instruction was it */
+	assert_int_equal(e[1].kind, HV_TRACE_EXCEPTION);
+	assert_int_equal(e[1].vector, 6);
+	assert_int_equal(e[1].rip, CODE);
+	assert_int_equal(e[2].kind, HV_TRACE_BLOCK);
+	assert_int_equal(e[2].rip, HANDLER);
+	assert_int_equal(ops->unknown(g->e, 0, last, 4), 1);
+	assert_int_equal(last[0].rip, CODE);
+	assert_int_equal(last[0].bytes & 0xffffffffff, 0xc01879e2c4);
+	assert_int_equal(tally(g, "exceptions.UD"), 1);
+	guest_free(g);
+}
+
+/* A step is a block of its own, and its #DB an event: as often as the handler counts. */
+static void test_trace_of_steps(void **state)
+{
+	struct guest *g = GUEST(1, single_step);
+	struct hv_trace_event e[EVENTS];
+	struct cm_err err = CM_ERR_INIT;
+	unsigned n, steps = 0;
+	uint64_t total;
+
+	(void)state;
+	put(g, HANDLER, guest_step, guest_step_end);
+	gate(g, 1, HANDLER);
+	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(run(g), 5);
+	n = traced(g, e, &total);
+	for (unsigned i = 1; i < n; i++)
+		if (e[i].kind == HV_TRACE_EXCEPTION && e[i].vector == 1) {
+			assert_int_equal(e[i - 1].insns, 1);
+			steps++;
+		}
+	assert_int_equal(steps, 5);
+	guest_free(g);
+}
+
+static void test_trace_of_an_interrupt(void **state)
+{
+	struct guest *g = GUEST(1, deadline);
+	struct hv_trace_event e[EVENTS];
+	struct cm_err err = CM_ERR_INIT;
+	unsigned n, found = 0;
+	uint64_t total;
+
+	(void)state;
+	put(g, HANDLER, guest_tick, guest_tick_end);
+	gate(g, 0x40, HANDLER);
+	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(run(g), 0x600d);
+	n = traced(g, e, &total);
+	for (unsigned i = 0; i < n; i++)
+		if (e[i].kind == HV_TRACE_INTERRUPT) {
+			assert_int_equal(e[i].vector, 0x40);
+			assert_int_equal(e[i + 1].rip, HANDLER);
+			found++;
+		}
+	assert_int_equal(found, 1);
+	assert_int_equal(tally(g, "interrupts.40-4f"), 1);
+	assert_int_equal(tally(g, "exits.hlt"), 1);
+	assert_true(tally(g, "time.halted_ns") > 0);
+	guest_free(g);
+}
+
+/* Pages read in turn: a few fit into the TLB, twice its size never does. */
+static double read_hits(uint32_t pages)
+{
+	struct guest *g = GUEST(1, touch);
+	struct cm_err err = CM_ERR_INIT;
+	uint64_t reads, hits;
+
+	*(uint32_t *)(void *)(g->ram + 0x30000) = pages;
+	assert_int_equal(ops->sample_set(g->e, true, &err), 0);
+	assert_int_equal(run(g), 0x70c4);
+	reads = tally(g, "sample.reads");
+	hits = tally(g, "sample.read_hits");
+	assert_true(tally(g, "sample.windows") >= 1 && reads > 100 && hits <= reads);
+	assert_true(tally(g, "sample.block_hits") < tally(g, "sample.blocks"));
+	assert_int_equal(ops->sample_set(g->e, false, &err), 0);
+	guest_free(g);
+	return (double)hits / (double)reads;
+}
+
+static void test_samples_of_hit_rates(void **state)
+{
+	(void)state;
+	assert_true(read_hits(8) > 0.9);
+	assert_true(read_hits(1024) < 0.1);
+}
+
+/* The dirty log's slow writes are counted once a page and pass. */
+static void test_counts_dirty_writes(void **state)
+{
+	struct guest *g = GUEST(1, dirty);
+	struct cm_err err = CM_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(ops->dirty_start(g->e, 0, &err), 0);
+	run(g);
+	assert_int_equal(tally(g, "dirty.slow_writes"), 3);
+	guest_free(g);
+}
+
 /* --- the decoder alone ------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *s)
@@ -422,6 +644,13 @@ int main(void)
 		cmocka_unit_test(test_halts_until_deadline),
 		cmocka_unit_test(test_stack_stays_flat),
 		cmocka_unit_test(test_second_processor),
+		cmocka_unit_test(test_trace_of_blocks),
+		cmocka_unit_test(test_trace_of_a_loop),
+		cmocka_unit_test(test_trace_of_an_exception),
+		cmocka_unit_test(test_trace_of_steps),
+		cmocka_unit_test(test_trace_of_an_interrupt),
+		cmocka_unit_test(test_samples_of_hit_rates),
+		cmocka_unit_test(test_counts_dirty_writes),
 		cmocka_unit_test(test_decoder_reads_no_further),
 	};
 

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_hv_debug.c - what `hvctl debug` tells, by itself: counters by name and the rates that
+ * follow, and the document of a vCPU's state. No VM.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hvcore/hv_dump_cpu.h"
+#include "hvcore/hv_tally.h"
+
+static struct hv_tally tally(uint64_t wall_ns, uint64_t cpu_ns, uint64_t insns, uint64_t hits)
+{
+	struct hv_tally t = {.wall_ns = wall_ns};
+
+	hv_tally_add_row(&t, "time.cpu_ns", cpu_ns);
+	hv_tally_add_row(&t, "time.halted_ns", wall_ns / 4);
+	hv_tally_add_row(&t, "insns.done", insns);
+	hv_tally_add_row(&t, "exits.mmio", 3);
+	hv_tally_add_row(&t, "exits.pio", 5);
+	hv_tally_add_row(&t, "tlb.read_misses", 7);
+	hv_tally_add_row(&t, "tlb.exec_misses", 1);
+	hv_tally_add_row(&t, "sample.reads", 200);
+	hv_tally_add_row(&t, "sample.read_hits", hits);
+	hv_tally_add_row(&t, "sample.writes", 0);
+	return t;
+}
+
+static void near(double have, double want)
+{
+	assert_true(fabs(have - want) < 1e-6 * (1 + fabs(want)));
+}
+
+static void rates(void **state)
+{
+	const struct hv_tally t = tally(2000000000, 1000000000, 100000000, 150),
+			      none = {.count = 0};
+	struct hv_rates r = hv_tally_rates(&t);
+
+	(void)state;
+	near(r.cpu_percent, 50);
+	near(r.halted_percent, 25);
+	near(r.mips_cpu, 100);
+	near(r.mips_wall, 50);
+	near(r.exits_per_s, 4);
+	near(r.tlb_read_hit_percent, 75);
+	near(r.tlb_misses_per_1000_insns, 8e-5);
+	assert_true(isnan(r.tlb_write_hit_percent)); /* nothing was sampled */
+	assert_true(isnan(r.block_hit_percent));
+	r = hv_tally_rates(&none);
+	assert_true(isnan(r.cpu_percent) && isnan(r.mips_cpu) && isnan(r.halted_percent));
+}
+
+static void differences(void **state)
+{
+	struct hv_tally now = tally(300, 200, 1000, 20), before = tally(100, 50, 1001, 5), sum;
+
+	(void)state;
+	hv_tally_minus(&now, &before);
+	assert_int_equal(now.wall_ns, 200);
+	assert_int_equal(hv_tally_get(&now, "time.cpu_ns"), 150);
+	assert_int_equal(hv_tally_get(&now, "insns.done"), 0); /* not below 0 */
+	assert_int_equal(hv_tally_get(&now, "sample.read_hits"), 15);
+	assert_int_equal(hv_tally_get(&now, "nobody.knows"), 0);
+	sum.count = 0;
+	hv_tally_plus(&sum, &before);
+	hv_tally_plus(&sum, &before);
+	assert_int_equal(sum.wall_ns, 100); /* the same time */
+	assert_int_equal(hv_tally_get(&sum, "time.cpu_ns"), 100);
+	assert_int_equal(hv_tally_get(&sum, "exits.pio"), 10);
+}
+
+static void room(void **state)
+{
+	struct hv_tally t = {.count = 0};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * HV_TALLY_ROWS; i++)
+		hv_tally_add_row(&t, "a.b", i);
+	assert_int_equal(t.count, HV_TALLY_ROWS);
+	assert_int_equal(t.row[HV_TALLY_ROWS - 1].value, HV_TALLY_ROWS - 1);
+}
+
+static void tally_document(void **state)
+{
+	struct hv_tally t = {.wall_ns = 1000000000};
+	struct hv_json j;
+
+	(void)state;
+	hv_tally_add_row(&t, "time.cpu_ns", 500000000);
+	hv_tally_add_row(&t, "exits.mmio", 0);
+	hv_tally_add_row(&t, "exits.pio", 2);
+	hv_tally_add_row(&t, "exit.one", 1); /* a group whose name begins another's */
+	hv_json_init(&j);
+	hv_json_open(&j, NULL, '{');
+	hv_tally_json(&j, "boot", &t);
+	hv_json_close(&j, '}');
+	assert_string_equal(hv_json_text(&j),
+			    "{\"boot\":{\"wall_ms\":1000,\"rates\":{\"cpu_percent\":50.000,"
+			    "\"exits_per_s\":2.000},\"counts\":{\"time\":{\"cpu_ns\":500000000},"
+			    "\"exits\":{\"pio\":2},\"exit\":{\"one\":1}}}}");
+	hv_json_fini(&j);
+}
+
+/* --- a vCPU ------------------------------------------------------------------ */
+
+static struct hv_vcpu_state linux_like(void)
+{
+	struct hv_vcpu_state s = {.rip = 0xffffffff81000000ull, .rflags = 0x246};
+
+	s.gpr[HV_R15] = 0x1234;
+	s.cr0 = 0x80050033;
+	s.efer = 0xd01;
+	s.seg[HV_CS] = (struct hv_seg){.selector = 0x10, .limit = ~0u, .attr = 0xa9b};
+	s.seg[HV_SS] = (struct hv_seg){.attr = HV_SEG_UNUSABLE | 3u << 5};
+	s.mp_state = HV_MP_HALTED;
+	s.events.nmi_pending = 1;
+	s.events.exception_pending = s.events.exception_has_error = 1;
+	s.events.exception_nr = 14;
+	s.events.exception_error = 6;
+	s.apic_base = 0xfee00900;
+	s.lapic[0x200 + 0x10 * (0xec / 32) + 0xec % 32 / 8] = 1u << 0xec % 8; /* IRR: 0xec */
+	s.lapic[0x320] = 0xec;
+	s.lapic[0x322] = 4; /* TSC deadline */
+	s.msr_count = 2;
+	s.msr[0] = (struct hv_msr){0xc0000082, 0xabc};
+	s.msr[1] = (struct hv_msr){0x6e0, 0x777};
+	s.xsave_bytes = 512;
+	s.xsave[0] = 0x7f;
+	s.xsave[1] = 3;
+	s.xsave[160 + 16] = 0x99; /* XMM1 */
+	return s;
+}
+
+static void has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no %s in %s", part, text);
+}
+
+static void cpu_document(void **state)
+{
+	static const char *const want[] = {
+		"\"run_state\":\"halted\"",
+		"\"mode\":\"64-bit\"",
+		"\"cpl\":3",
+		"\"rip\":\"0xffffffff81000000\"",
+		"\"rflags_bits\":\"PF ZF IF\"",
+		"\"r15\":\"0x1234\"",
+		"\"cr0_bits\":\"PE MP ET NE WP AM PG\"",
+		"\"efer_bits\":\"SCE LME LMA NXE\"",
+		"\"words\":\"code 64 readable\"",
+		"\"words\":\"unusable\"",
+		"\"exception 14, error 0x6\"",
+		"\"NMI\"",
+		"\"requested\":[\"0xec\"]",
+		"\"in_service\":[]",
+		"\"mode\":\"TSC deadline\"",
+		"\"deadline\":\"0x777\"",
+		"\"enabled\":true",
+		"{\"index\":\"0xc0000082\",\"name\":\"LSTAR\",\"value\":\"0xabc\"}",
+		"\"fcw\":\"0x37f\"",
+		"\"00000000000000000000000000000099\""};
+	struct hv_vcpu_state s = linux_like();
+	struct hv_json j;
+
+	(void)state;
+	hv_json_init(&j);
+	hv_json_open(&j, NULL, '{');
+	hv_dump_cpu(&j, &s);
+	hv_json_close(&j, '}');
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		has(hv_json_text(&j), want[i]);
+	hv_json_fini(&j);
+}
+
+/* Any bytes at all: the document ends, and is one. */
+static void cpu_of_garbage(void **state)
+{
+	static struct hv_vcpu_state s;
+	struct hv_json j;
+
+	(void)state;
+	for (unsigned fill = 0; fill < 256; fill += 51) {
+		memset(&s, (int)fill, sizeof(s));
+		hv_json_init(&j);
+		hv_json_open(&j, NULL, '{');
+		hv_dump_cpu(&j, &s);
+		hv_json_close(&j, '}');
+		assert_int_equal(j.buf.err, 0);
+		has(hv_json_text(&j), "\"msrs\":[");
+		hv_json_fini(&j);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rates),	cmocka_unit_test(differences),
+		cmocka_unit_test(room),		cmocka_unit_test(tally_document),
+		cmocka_unit_test(cpu_document), cmocka_unit_test(cpu_of_garbage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
