@@ -71,6 +71,10 @@ static int group8(struct soft_decode *d, struct soft_op *op)
 static int group9(struct soft_decode *d, struct soft_op *op)
 {
 	soft_decode_modrm(d, op);
+	if (!d->is_mem && d->reg >= 6 && d->pfx <= SOFT_PFX_66) {
+		op->aux = d->opsize;
+		return choose(op, soft_op_rdrand);
+	}
 	if (d->reg != 1 || !d->is_mem)
 		return ud(op);
 	d->lock_ok = true;

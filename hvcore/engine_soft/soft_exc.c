@@ -31,6 +31,7 @@ static _Noreturn void raise(struct soft_cpu *cpu, const struct soft_op *op,
 	if (op) {
 		cpu->rip = soft_rip(cpu, op);
 		cpu->icount += op->n - 1u;
+		cpu->brk.hit = 0; /* of an instruction that is not complete */
 	}
 	cpu->op = NULL;
 	cpu->pending = what;
@@ -166,6 +167,17 @@ static uint64_t new_stack(struct soft_cpu *cpu, const struct gate *g, unsigned i
 	return sp & ~15ull;
 }
 
+/*
+ * RFLAGS in the frame. RF is set there so that an execution breakpoint at an instruction that
+ * faulted, or was interrupted between repetitions (then it is set already), is not hit again.
+ */
+static uint64_t frame_flags(const struct soft_cpu *cpu, const struct soft_pending *p)
+{
+	bool fault = !p->soft && !p->hard && p->vector != SOFT_DB;
+
+	return soft_rflags(cpu) | (fault ? SOFT_RF : 0);
+}
+
 static void trace(struct soft_cpu *cpu, const struct soft_pending *p)
 {
 	cpu->trace[cpu->count.exceptions++ % SOFT_TRACE] =
@@ -195,7 +207,7 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 		frame[i++] = p.error;
 	frame[i++] = cpu->rip;
 	frame[i++] = cpu->seg[HV_CS].selector;
-	frame[i++] = soft_rflags(cpu) | (p.soft || p.hard ? 0 : SOFT_RF);
+	frame[i++] = frame_flags(cpu, &p);
 	frame[i++] = cpu->gpr[SOFT_RSP];
 	frame[i++] = cpu->seg[HV_SS].selector;
 	sp -= 8 * i;
@@ -216,6 +228,8 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 		cpu->eflags &= ~SOFT_IF;
 	if (p.hard && p.vector == SOFT_NMI)
 		cpu->nmi_masked = true;
+	if (p.vector == SOFT_DB && !p.soft)
+		cpu->dr7 &= ~(uint64_t)SOFT_DR7_GD;
 	cpu->pending.vector = -1;
 	cpu->delivering = -1;
 }
@@ -322,13 +336,13 @@ SOFT_HX(soft_op_iret)
 	if (size == 2)
 		mask &= 0xffff;
 	flags = (soft_rflags(cpu) & ~(uint64_t)mask) | (v[2] & mask);
+	soft_rflags_load(cpu, flags);
 	soft_set_cpl(cpu, to);
 	soft_set_sreg(cpu, HV_SS, &ss);
 	soft_set_sreg(cpu, HV_CS, &cs);
 	if (to != cpl)
 		drop_inner_segments(cpu);
 	cpu->gpr[SOFT_RSP] = v[3];
-	soft_rflags_load(cpu, flags);
 	cpu->nmi_masked = false;
 	cpu->icount += op->n;
 	return soft_leave(cpu, v[0] + cs.base); /* the run loop looks for interrupts */
@@ -362,6 +376,8 @@ SOFT_HX(soft_op_popf)
 	soft_rflags_load(cpu,
 			 ((soft_rflags(cpu) & ~(uint64_t)mask) | (v & mask)) & ~(uint64_t)SOFT_RF);
 	cpu->icount += op->n;
+	if ((cpu->eflags ^ was) & SOFT_AC)
+		soft_pick_tlb(cpu);
 	if ((cpu->eflags & ~was & SOFT_IF) || cpu->eflags & SOFT_TF)
 		return soft_leave(cpu, soft_next_rip(cpu, op));
 	return soft_goto(cpu, soft_next_rip(cpu, op));

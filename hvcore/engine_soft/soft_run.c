@@ -11,13 +11,13 @@
 #include <time.h>
 
 #include "hvcore/engine_soft/soft_block.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_exc.h"
 #include "hvcore/engine_soft/soft_fp.h"
 #include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mmu.h"
-#include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_vm.h"
@@ -114,8 +114,10 @@ void soft_cpu_reset(struct soft_cpu *cpu, bool power_on)
 	cpu->tr = (struct hv_seg){.limit = 0xffff, .attr = 0xb | HV_SEG_P};
 	cpu->gdt = cpu->idt = (struct hv_dtable){.limit = 0xffff};
 	memset(cpu->dr, 0, sizeof(cpu->dr));
-	cpu->dr6 = 0xffff0ff0;
-	cpu->dr7 = 0x400;
+	cpu->dr6 = SOFT_DR6_FIXED;
+	cpu->dr7 = SOFT_DR7_FIXED;
+	cpu->brk.hit = 0;
+	soft_break_update(cpu);
 	cpu->eflags = 0;
 	soft_flags_load(&cpu->flags, 0);
 	cpu->rip = 0xfffffff0;
@@ -206,7 +208,7 @@ static void set_limit(struct soft_cpu *cpu, struct soft_time now, uint32_t event
 	uint64_t n = soft_clock_slice(cpu, now, soft_irqchip_expires(&cpu->vm->irqchip, cpu->index),
 				      SLICE);
 
-	if (events && cpu->eflags & SOFT_IF && cpu->icount < cpu->shadow_until)
+	if ((events && cpu->eflags & SOFT_IF && cpu->icount < cpu->shadow_until) || cpu->brk.hit)
 		n = 1;
 	atomic_store(&cpu->limit, cpu->icount + n);
 	if (atomic_load(&cpu->stop)) /* came in between; next block end */
@@ -250,26 +252,6 @@ static bool look_around(struct soft_cpu *cpu)
 /* --- the loop
  * --------------------------------------------------------- */
 
-/*
- * RFLAGS.TF is set: one instruction, then #DB, also if the instruction cleared TF (POPF). SYSCALL
- * is the exception: it may mask TF.
- */
-static void single_step(struct soft_cpu *cpu)
-{
-	uint64_t before = cpu->icount;
-	const struct soft_op *op = soft_block_single(cpu);
-	bool trap = !op || op->fn != soft_op_syscall;
-
-	atomic_store(&cpu->limit, 0); /* whatever the instruction is, it comes back here */
-	while (op)
-		op = op->fn(cpu, op);
-	if (cpu->icount != before && (trap || cpu->eflags & SOFT_TF)) {
-		cpu->dr6 |= 1u << 14;
-		cpu->pending = (struct soft_pending){.vector = SOFT_DB};
-		cpu->mp_state = HV_MP_RUNNABLE; /* it may have been a HLT */
-	}
-}
-
 static enum hv_run cannot(struct soft_cpu *cpu, const char *what)
 {
 	if (what)
@@ -295,6 +277,8 @@ enum hv_run soft_run(struct soft_cpu *cpu)
 	for (;;) {
 		const struct soft_op *op;
 
+		if (soft_unlikely(cpu->brk.hit) && cpu->pending.vector < 0)
+			soft_break_deliver(cpu);
 		if (cpu->pending.vector >= 0) {
 			if (!soft_long_mode(cpu))
 				return cannot(cpu, "exception outside of long mode");
@@ -305,8 +289,11 @@ enum hv_run soft_run(struct soft_cpu *cpu)
 			break;
 		if (cpu->pending.vector >= 0)
 			continue;
+		if (!(cpu->mode & SOFT_MODE_BREAK))
+			cpu->eflags &= ~SOFT_RF;
 		if (soft_unlikely(cpu->eflags & SOFT_TF)) {
-			single_step(cpu);
+			if (!soft_break_step(cpu))
+				return cannot(cpu, "code outside of memory");
 			continue;
 		}
 		op = soft_block_at_rip(cpu);

@@ -75,6 +75,8 @@ void soft_update_mode(struct soft_cpu *cpu)
 		mode |= SOFT_MODE_TS;
 	if (!(cpu->cr4 & SOFT_CR4_OSFXSR))
 		mode |= SOFT_MODE_NO_SSE;
+	if (cpu->brk.exec | cpu->brk.data | cpu->brk.port)
+		mode |= SOFT_MODE_BREAK;
 	cpu->mode = (uint8_t)mode;
 }
 
