@@ -87,7 +87,8 @@ static int group15(struct soft_decode *d, struct soft_op *op)
 	if (d->is_mem) {
 		if (d->reg < 4)
 			return soft_sse_decode(d, op);
-		return d->reg == 7 ? choose(op, soft_op_nop) : ud(op); /* CLFLUSH; no XSAVE */
+		return d->reg == 7 && d->pfx == SOFT_PFX_NONE ? choose(op, soft_op_clflush)
+							      : ud(op); /* no XSAVE, no CLFLUSHOPT */
 	}
 	if (d->pfx == SOFT_PFX_F3 && d->reg < 4 && is_64(d)) {
 		op->aux = d->reg | (d->rex_w ? 0x80 : 0);

@@ -148,6 +148,7 @@ SOFT_DECLARE(soft_op_wrmsr);
 SOFT_DECLARE(soft_op_rdpmc);
 SOFT_DECLARE(soft_op_invlpg);
 SOFT_DECLARE(soft_op_wbinvd);
+SOFT_DECLARE(soft_op_clflush);
 SOFT_DECLARE(soft_op_clts);
 SOFT_DECLARE(soft_op_fence);
 SOFT_DECLARE(soft_op_pause);

@@ -346,6 +346,13 @@ SOFT_HX(soft_op_wbinvd)
 	SOFT_NEXT(cpu, op);
 }
 
+/* To paging it is a load. */
+SOFT_HX(soft_op_clflush)
+{
+	soft_ld8(cpu, op, soft_ea(cpu, op));
+	SOFT_NEXT(cpu, op);
+}
+
 SOFT_HX(soft_op_fence)
 {
 	atomic_thread_fence(memory_order_seq_cst);

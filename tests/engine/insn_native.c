@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -249,6 +250,8 @@ bool insn_native_has(const struct insn_form *f)
 {
 	unsigned int a, b = 0, c = 0, d;
 
+	if (f->map == 1 && f->opcode == 0xae && f->prefix == 0xf3)
+		return getauxval(AT_HWCAP2) & 2; /* FSGSBASE, and the kernel allows it */
 	if (f->kind != K_RANDOM)
 		return true;
 	if (f->ext == 6)

@@ -12,6 +12,11 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_break.h"
@@ -70,6 +75,16 @@ static const struct soft_op *fell_through(struct soft_cpu *cpu, const struct sof
 	return NULL;
 }
 
+static uint64_t thread_pointer(void)
+{
+	uint64_t base = 0;
+
+#if defined(__x86_64__)
+	syscall(SYS_arch_prctl, ARCH_GET_FS, &base);
+#endif
+	return base;
+}
+
 struct insn_soft *insn_soft_new(void)
 {
 	struct insn_soft *s = calloc(1, sizeof(*s));
@@ -93,7 +108,8 @@ struct insn_soft *insn_soft_new(void)
 	memset(s->ram + CODE_GPA, 0xcc, INSN_PAGE);
 	cpu->cr0 = SOFT_CR0_PE | SOFT_CR0_PG | SOFT_CR0_NE | SOFT_CR0_ET | SOFT_CR0_WP | SOFT_CR0_AM;
 	cpu->cr3 = PML4_GPA;
-	cpu->cr4 = SOFT_CR4_PAE | SOFT_CR4_OSFXSR | SOFT_CR4_OSXMMEXCPT;
+	cpu->cr4 = SOFT_CR4_PAE | SOFT_CR4_OSFXSR | SOFT_CR4_OSXMMEXCPT | SOFT_CR4_FSGSBASE;
+	cpu->seg[HV_FS].base = cpu->seg_base[SOFT_FS] = thread_pointer(); /* the native child has the same */
 	cpu->efer = SOFT_EFER_LME | SOFT_EFER_LMA | SOFT_EFER_NXE | SOFT_EFER_SCE;
 	cpu->mode = SOFT_MODE_64;
 	cpu->seg[HV_CS] = (struct hv_seg){ .selector = 0x33, .attr = 0xafb };

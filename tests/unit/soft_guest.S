@@ -3,22 +3,7 @@
  * Guest code of test_soft_core: one fragment a test, copied into guest memory and entered at CPL 0 in 64-bit mode.
  * Port 0xf4 reports EAX and goes on, port 0xf5 reports it and ends the run.
  */
-	.section .rodata
-	.macro fragment name
-	.globl guest_\name, guest_\name\()_end
-	.balign 16
-guest_\name:
-	.endm
-	.macro done name
-guest_\name\()_end:
-	.endm
-	.macro report
-	outl %eax, $0xf4
-	.endm
-	.macro finish
-	outl %eax, $0xf5
-	jmp .
-	.endm
+#include "tests/unit/soft_guest.h"
 
 	.code64
 /* An instruction changes the next one, which is decoded already. */
