@@ -190,8 +190,8 @@ SOFT_HX(soft_op_mov_from_dr)
 
 SOFT_HX(soft_op_mov_to_dr)
 {
-	uint64_t *r = debug_reg(cpu, op), v = op->aux == 8 ? cpu->gpr[op->rm]
-							   : soft_get32(cpu, op->rm);
+	uint64_t *r = debug_reg(cpu, op),
+		 v = op->aux == 8 ? cpu->gpr[op->rm] : soft_get32(cpu, op->rm);
 
 	if (op->reg >= 4 && v >> 32)
 		soft_raise_err(cpu, op, SOFT_GP, 0);

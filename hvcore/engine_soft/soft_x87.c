@@ -18,6 +18,7 @@
 #include "hvcore/engine_soft/soft_fp.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mem.h"
+#include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_x87_host.h"
 
 #define HANDLER(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)

@@ -49,7 +49,7 @@ void guest_put(struct guest *g, uint64_t at, const uint8_t *from, const uint8_t 
 void guest_gate(struct guest *g, unsigned vector, uint64_t to)
 {
 	guest_put64(g, IDT + vector * 16,
-	      (to & 0xffff) | 0x10ull << 16 | 0x8eull << 40 | (to >> 16 & 0xffff) << 48);
+		    (to & 0xffff) | 0x10ull << 16 | 0x8eull << 40 | (to >> 16 & 0xffff) << 48);
 	guest_put64(g, IDT + vector * 16 + 8, to >> 32);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A bare machine for unit tests of the soft engine: 8 MiB of RAM, identity page tables, an empty IDT, and a fragment of
- * guest code that is entered at CPL 0 in 64-bit mode. The guest reports by OUT: port 0xf4 notes EAX and goes on, 0xf5
- * notes it and ends the run.
+ * A bare machine for unit tests of the soft engine: 8 MiB of RAM, identity page tables, an empty
+ * IDT, and a fragment of guest code that is entered at CPL 0 in 64-bit mode. The guest reports by
+ * OUT: port 0xf4 notes EAX and goes on, 0xf5 notes it and ends the run.
  */
 #ifndef SOFT_MACHINE_H
 #define SOFT_MACHINE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Debug registers and single steps of the soft engine; pages of 1 GiB; RDRAND. What a user program can see of single
- * steps and alignment checks, the host CPU judges in check_insn.
+ * Debug registers and single steps of the soft engine; pages of 1 GiB; RDRAND. What a user program
+ * can see of single steps and alignment checks, the host CPU judges in check_insn.
  */
 #include "config.h"
 
@@ -21,7 +21,8 @@ FRAGMENT(count_step);
 FRAGMENT(huge);
 FRAGMENT(fault);
 FRAGMENT(random);
-extern const uint8_t guest_watch_1[], guest_watch_2[], guest_watch_3[], guest_watch_rep[], guest_watch_4[];
+extern const uint8_t guest_watch_1[], guest_watch_2[], guest_watch_3[], guest_watch_rep[],
+	guest_watch_4[];
 extern const uint8_t guest_execute_f[];
 
 #define DR6(bits) (0xffff0ff0u | (bits))

@@ -2,12 +2,13 @@
 /*
  * What the soft engine claims is what the differential test covers.
  *
- * Each feature bit of CPUID names the instruction forms that it promises; they must be in the table that check_insn
- * compares with the host CPU. A bit that promises none says where it is tested. A bit that is announced and not in
- * the list fails, and so does one that is in the list and no longer announced.
+ * Each feature bit of CPUID names the instruction forms that it promises; they must be in the table
+ * that check_insn compares with the host CPU. A bit that promises none says where it is tested. A
+ * bit that is announced and not in the list fails, and so does one that is in the list and no
+ * longer announced.
  *
- * And every handler that the decoder can choose in 64-bit mode, found by decoding everything, belongs to a form of that
- * table or to the system instructions, which are listed here.
+ * And every handler that the decoder can choose in 64-bit mode, found by decoding everything,
+ * belongs to a form of that table or to the system instructions, which are listed here.
  */
 #include "config.h"
 
@@ -50,18 +51,27 @@ static const struct promise {
 	{1, EDX, 19, "CLFLUSH", "clflush", NULL},
 	{1, EDX, 23, "MMX", "movd mmx,paddb mmx,pmaddwd mmx,psllq i mmx,packsswb mmx,emms", NULL},
 	{1, EDX, 24, "FXSR", "fxsave,fxrstor", NULL},
-	{1, EDX, 25, "SSE", "addps,rcpss,shufps,cvtsi2ss,movntps,maskmovq,pavgb mmx,prefetch,sfence,ldmxcsr", NULL},
-	{1, EDX, 26, "SSE2", "addpd,movdqa,paddq,pmuludq,pshufd,cvtpd2dq,maskmovdqu,movnti,mfence,lfence,pause", NULL},
-	{1, ECX, 0, "SSE3", "addsubpd,addsubps,haddpd,haddps,hsubpd,hsubps,lddqu,movddup,movshdup,movsldup,fisttp", NULL},
-	{1, ECX, 9, "SSSE3", "pshufb,phaddw,phaddd,phaddsw,pmaddubsw,phsubw,phsubd,phsubsw,psignb,psignw,psignd,"
-			     "pmulhrsw,pabsb,pabsw,pabsd,palignr", NULL},
+	{1, EDX, 25, "SSE",
+	 "addps,rcpss,shufps,cvtsi2ss,movntps,maskmovq,pavgb mmx,prefetch,sfence,ldmxcsr", NULL},
+	{1, EDX, 26, "SSE2",
+	 "addpd,movdqa,paddq,pmuludq,pshufd,cvtpd2dq,maskmovdqu,movnti,mfence,lfence,pause", NULL},
+	{1, ECX, 0, "SSE3",
+	 "addsubpd,addsubps,haddpd,haddps,hsubpd,hsubps,lddqu,movddup,movshdup,movsldup,fisttp",
+	 NULL},
+	{1, ECX, 9, "SSSE3",
+	 "pshufb,phaddw,phaddd,phaddsw,pmaddubsw,phsubw,phsubd,phsubsw,psignb,psignw,psignd,"
+	 "pmulhrsw,pabsb,pabsw,pabsd,palignr",
+	 NULL},
 	{1, ECX, 13, "CX16", "cmpxchg8b 16b", NULL},
-	{1, ECX, 19, "SSE4.1", "pblendvb,blendvps,blendvpd,ptest,pmovsxbw,pmovsxbd,pmovsxbq,pmovsxwd,pmovsxwq,pmovsxdq,"
-			       "pmovzxbw,pmovzxbd,pmovzxbq,pmovzxwd,pmovzxwq,pmovzxdq,pmuldq,pcmpeqq,movntdqa,packusdw,"
-			       "pminsb,pminsd,pminuw,pminud,pmaxsb,pmaxsd,pmaxuw,pmaxud,pmulld,phminposuw,roundps,"
-			       "roundpd,roundss,roundsd,blendps,blendpd,pblendw,pextrb,pextrw sse4,pextrd,extractps,"
-			       "pinsrb,insertps,pinsrd,dpps,dppd,mpsadbw", NULL},
-	{1, ECX, 20, "SSE4.2", "pcmpgtq,pcmpestrm,pcmpestri,pcmpistrm,pcmpistri,crc32/8,crc32", NULL},
+	{1, ECX, 19, "SSE4.1",
+	 "pblendvb,blendvps,blendvpd,ptest,pmovsxbw,pmovsxbd,pmovsxbq,pmovsxwd,pmovsxwq,pmovsxdq,"
+	 "pmovzxbw,pmovzxbd,pmovzxbq,pmovzxwd,pmovzxwq,pmovzxdq,pmuldq,pcmpeqq,movntdqa,packusdw,"
+	 "pminsb,pminsd,pminuw,pminud,pmaxsb,pmaxsd,pmaxuw,pmaxud,pmulld,phminposuw,roundps,"
+	 "roundpd,roundss,roundsd,blendps,blendpd,pblendw,pextrb,pextrw sse4,pextrd,extractps,"
+	 "pinsrb,insertps,pinsrd,dpps,dppd,mpsadbw",
+	 NULL},
+	{1, ECX, 20, "SSE4.2", "pcmpgtq,pcmpestrm,pcmpestri,pcmpistrm,pcmpistri,crc32/8,crc32",
+	 NULL},
 	{1, ECX, 23, "POPCNT", "popcnt", NULL},
 	{1, ECX, 24, "TSC deadline", NULL, "test_soft_core"},
 	{1, ECX, 30, "RDRAND", "rdrand", NULL},
@@ -70,7 +80,8 @@ static const struct promise {
 	{7, EBX, 9, "ERMS", "movs/8,stos/8", NULL},
 	{7, EBX, 18, "RDSEED", "rdseed", NULL},
 	{7, EDX, 4, "FSRM", "movs/8", NULL},
-	{7, EDX, 29, "ARCH_CAPABILITIES", NULL, "an MSR that says what an interpreter is not vulnerable to"},
+	{7, EDX, 29, "ARCH_CAPABILITIES", NULL,
+	 "an MSR that says what an interpreter is not vulnerable to"},
 	{0x80000001, ECX, 0, "LAHF", "lahf,sahf", NULL},
 	{0x80000001, EDX, 11, "SYSCALL", NULL, "check_works (user)"},
 	{0x80000001, EDX, 20, "NX", NULL, "check_works"},
@@ -93,7 +104,9 @@ static uint32_t announced(const struct hv_cpuid *c, uint32_t leaf, enum reg reg)
 {
 	for (uint32_t i = 0; i < c->count; i++)
 		if (c->leaf[i].function == leaf)
-			return reg == EBX ? c->leaf[i].ebx : reg == ECX ? c->leaf[i].ecx : c->leaf[i].edx;
+			return reg == EBX   ? c->leaf[i].ebx
+			       : reg == ECX ? c->leaf[i].ecx
+					    : c->leaf[i].edx;
 	return 0;
 }
 
@@ -112,8 +125,9 @@ static void test_promises_are_kept(void **state)
 			size_t n = strcspn(at, ",");
 
 			if (!has_form(at, n))
-				fail_msg("%s is announced, and no form '%.*s' is compared with the host", p->what,
-					 (int)n, at);
+				fail_msg("%s is announced, and no form '%.*s' is compared with the "
+					 "host",
+					 p->what, (int)n, at);
 			at += n + (at[n] == ',');
 		}
 	}
@@ -124,7 +138,8 @@ static void test_nothing_else_is_announced(void **state)
 	static const struct {
 		uint32_t leaf;
 		enum reg reg;
-	} words[] = {{1, ECX}, {1, EDX}, {7, EBX}, {7, ECX}, {7, EDX}, {0x80000001, ECX}, {0x80000001, EDX}};
+	} words[] = {{1, ECX}, {1, EDX},	  {7, EBX},	    {7, ECX},
+		     {7, EDX}, {0x80000001, ECX}, {0x80000001, EDX}};
 	struct hv_cpuid c;
 
 	(void)state;
@@ -138,27 +153,28 @@ static void test_nothing_else_is_announced(void **state)
 		if (words[w].leaf == 1 && words[w].reg == EDX)
 			left &= ~(1u << 28); /* HTT counts processors */
 		if (left)
-			fail_msg("leaf %#x register %d announces %#x without a word here", words[w].leaf, words[w].reg,
-				 left);
+			fail_msg("leaf %#x register %d announces %#x without a word here",
+				 words[w].leaf, words[w].reg, left);
 	}
 }
 
 /* --- handlers ------------------------------------------------------------ */
 
-/* What no user program can do, or what has no result to compare: test_soft_core, check_works, check_same, guests. */
+/* What no user program can do, or what has no result to compare: test_soft_core, check_works,
+ * check_same, guests. */
 static const soft_fn elsewhere[] = {
-	soft_op_ud,	     soft_op_unknown,	  soft_op_gp,	       soft_op_nm,
-	soft_op_int,	     soft_op_int1,	  soft_op_iret,	       soft_op_retf,
-	soft_op_jmpf_m,	     soft_op_callf_m,	  soft_op_syscall,     soft_op_sysret,
-	soft_op_swapgs,	     soft_op_cpuid,	  soft_op_rdtsc,       soft_op_rdtscp,
-	soft_op_rdmsr,	     soft_op_wrmsr,	  soft_op_rdpmc,       soft_op_invlpg,
-	soft_op_wbinvd,	     soft_op_clts,	  soft_op_lgdt,	       soft_op_lidt,
-	soft_op_sgdt,	     soft_op_sidt,	  soft_op_lldt,	       soft_op_ltr,
-	soft_op_sldt,	     soft_op_str,	  soft_op_verr,	       soft_op_verw,
-	soft_op_lar,	     soft_op_lsl,	  soft_op_smsw,	       soft_op_lmsw,
-	soft_op_mov_to_sreg, soft_op_mov_from_sreg, soft_op_push_sreg, soft_op_pop_sreg,
-	soft_op_mov_from_cr, soft_op_mov_to_cr,	  soft_op_mov_from_dr, soft_op_mov_to_dr,
-	soft_op_in,	     soft_op_out,	  soft_op_ins,	       soft_op_outs,
+	soft_op_ud,	     soft_op_unknown,	    soft_op_gp,		 soft_op_nm,
+	soft_op_int,	     soft_op_int1,	    soft_op_iret,	 soft_op_retf,
+	soft_op_jmpf_m,	     soft_op_callf_m,	    soft_op_syscall,	 soft_op_sysret,
+	soft_op_swapgs,	     soft_op_cpuid,	    soft_op_rdtsc,	 soft_op_rdtscp,
+	soft_op_rdmsr,	     soft_op_wrmsr,	    soft_op_rdpmc,	 soft_op_invlpg,
+	soft_op_wbinvd,	     soft_op_clts,	    soft_op_lgdt,	 soft_op_lidt,
+	soft_op_sgdt,	     soft_op_sidt,	    soft_op_lldt,	 soft_op_ltr,
+	soft_op_sldt,	     soft_op_str,	    soft_op_verr,	 soft_op_verw,
+	soft_op_lar,	     soft_op_lsl,	    soft_op_smsw,	 soft_op_lmsw,
+	soft_op_mov_to_sreg, soft_op_mov_from_sreg, soft_op_push_sreg,	 soft_op_pop_sreg,
+	soft_op_mov_from_cr, soft_op_mov_to_cr,	    soft_op_mov_from_dr, soft_op_mov_to_dr,
+	soft_op_in,	     soft_op_out,	    soft_op_ins,	 soft_op_outs,
 };
 
 /* One encoding: prefix, REX, map, opcode, ModRM and what follows it. */
@@ -263,18 +279,20 @@ static void claim_opcode(struct claims *c, uint8_t map, uint8_t opcode)
 		for (unsigned rex = 0; rex <= 0x48; rex += 0x48)
 			for (unsigned reg = 0; reg < 8; reg++) {
 				/* [rbx], [rbx+rcx], a register; of x87 all registers */
-				static const uint8_t rm[] = {3, 4, 0xc0, 0xc1, 0xc2, 0xc3,
-							     0xc4, 0xc5, 0xc6, 0xc7};
+				static const uint8_t rm[] = {3,	   4,	 0xc0, 0xc1, 0xc2,
+							     0xc3, 0xc4, 0xc5, 0xc6, 0xc7};
 
 				for (unsigned m = 0; m < sizeof(rm); m++)
-					claim(c, &(struct encoding){prefixes[p], (uint8_t)rex, map, opcode,
+					claim(c, &(struct encoding){prefixes[p], (uint8_t)rex, map,
+								    opcode,
 								    (uint8_t)(rm[m] | reg << 3)});
 			}
 }
 
 static bool is_prefix(uint8_t map, uint8_t opcode)
 {
-	static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x0f};
+	static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+					   0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x0f};
 
 	if (map == 1)
 		return opcode == 0x38 || opcode == 0x3a;
