@@ -10,8 +10,10 @@
 
 #define SOFT_LOOPED
 
+#include <inttypes.h>
 #include <stdio.h>
 
+#include "common/cm_log.h"
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_exc.h"
 #include "hvcore/engine_soft/soft_flags.h"
@@ -68,11 +70,25 @@ SOFT_HX(soft_op_gp)
 	soft_raise_err(cpu, op, SOFT_GP, 0);
 }
 
+/* A guest may do it a million times a second: the 1st, 2nd, 4th, 8th ... are logged. */
+static void log_unknown(const struct soft_cpu *cpu)
+{
+	uint64_t n = cpu->count.unknown_insns;
+	const uint8_t *b = (const uint8_t *)&cpu->unknown_bytes;
+
+	if (n & (n - 1))
+		return;
+	cm_warning("vcpu %u: unknown instruction %02x %02x %02x %02x %02x %02x %02x %02x at rip "
+		   "%#" PRIx64 " (number %" PRIu64 "), #UD",
+		   cpu->index, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], cpu->unknown_rip, n);
+}
+
 SOFT_HX(soft_op_unknown)
 {
 	cpu->count.unknown_insns++;
 	cpu->unknown_bytes = op->imm;
 	cpu->unknown_rip = soft_rip(cpu, op);
+	log_unknown(cpu);
 	soft_raise(cpu, op, SOFT_UD);
 }
 

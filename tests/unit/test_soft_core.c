@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/cm_err.h"
+#include "common/cm_log.h"
 #include "hvcore/engine_soft/soft_decode.h"
 #include "tests/unit/soft_machine.h"
 
@@ -81,13 +83,22 @@ static void test_unknown_instruction(void **state)
 {
 	struct guest *g = GUEST(1, unknown);
 	struct hv_engine_counters n;
+	char text[512] = "";
+	int fds[2];
 
 	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	cm_log_init("test", CM_LOG_INFO, fds[1]);
 	guest_put(g, HANDLER, guest_trap, guest_trap_end);
 	guest_gate(g, 6, HANDLER);
 	assert_int_equal(guest_run(g), 0xdead);
 	hv_engine_soft.counters(g->e, 0, &n);
 	assert_int_equal(n.unknown_insns, 1);
+	cm_log_fini();
+	close(fds[1]);
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, "c4 e2 79 18 c0"));
+	close(fds[0]);
 	guest_free(g);
 }
 
