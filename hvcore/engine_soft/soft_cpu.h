@@ -244,6 +244,7 @@ struct soft_cpu {
 	uint32_t eflags; /* all but the arithmetic flags (see soft_flags_get) */
 	uint8_t cpl;
 	uint8_t mode;	    /* SOFT_MODE_ of the current code */
+	bool checked_empty; /* SOFT_TLB_CHECKED holds nothing */
 	uint8_t bounce_len; /* see soft_rmw() */
 	bool bounce_locked;
 	const struct soft_op *op; /* op of the slow path under way */

@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/cm_log.h"
 #include "hvcore/engine_soft/soft_block.h"
@@ -70,25 +71,46 @@ SOFT_HX(soft_op_gp)
 	soft_raise_err(cpu, op, SOFT_GP, 0);
 }
 
-/* A guest may do it a million times a second: the 1st, 2nd, 4th, 8th ... are logged. */
-static void log_unknown(const struct soft_cpu *cpu)
+/*
+ * What lies at op, as far as its page goes: nobody knows how long an unknown instruction is. Returns
+ * the number of bytes.
+ */
+static unsigned int bytes_at(const struct soft_cpu *cpu, const struct soft_op *op, uint8_t *to)
 {
-	uint64_t n = cpu->count.unknown_insns;
-	const uint8_t *b = (const uint8_t *)&cpu->unknown_bytes;
+	uint64_t page = cpu->gpr[SOFT_REG_PAGE];
+	const struct soft_xtlb_entry *x = &cpu->tlb->ex[(page >> 12) & (SOFT_XTLB_SIZE - 1)];
+	unsigned int room = SOFT_PAGE - op->off, n = room < SOFT_INSN_MAX ? room : SOFT_INSN_MAX;
 
-	if (n & (n - 1))
+	if (x->tag != page)
+		return 0;
+	memcpy(to, x->host + op->off, n);
+	return n;
+}
+
+/* A guest may do it a million times a second: the 1st, 2nd, 4th, 8th ... are logged. */
+static void log_unknown(const struct soft_cpu *cpu, const uint8_t *bytes, unsigned int n)
+{
+	uint64_t number = cpu->count.unknown_insns;
+	char text[3 * SOFT_INSN_MAX + 1] = "";
+
+	if (number & (number - 1))
 		return;
-	cm_warning("vcpu %u: unknown instruction %02x %02x %02x %02x %02x %02x %02x %02x at rip "
-		   "%#" PRIx64 " (number %" PRIu64 "), #UD",
-		   cpu->index, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], cpu->unknown_rip, n);
+	for (unsigned int i = 0; i < n; i++)
+		snprintf(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
+	cm_warning("vcpu %u: instruction that is not known here at rip %#" PRIx64
+		   ":%s (number %" PRIu64 ")",
+		   cpu->index, cpu->unknown_rip, text, number);
 }
 
 SOFT_HX(soft_op_unknown)
 {
+	uint8_t bytes[SOFT_INSN_MAX + 1] = {0};
+	unsigned int n = bytes_at(cpu, op, bytes);
+
 	cpu->count.unknown_insns++;
-	cpu->unknown_bytes = op->imm;
+	memcpy(&cpu->unknown_bytes, bytes, sizeof(cpu->unknown_bytes));
 	cpu->unknown_rip = soft_rip(cpu, op);
-	log_unknown(cpu);
+	log_unknown(cpu, bytes, n);
 	soft_raise(cpu, op, SOFT_UD);
 }
 

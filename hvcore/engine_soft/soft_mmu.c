@@ -34,12 +34,14 @@
 
 void soft_pick_tlb(struct soft_cpu *cpu)
 {
-	if (cpu->cpl != 3)
-		cpu->tlb = &cpu->tlbs[SOFT_TLB_SUPERVISOR];
-	else if (cpu->eflags & SOFT_AC && cpu->cr0 & SOFT_CR0_AM)
-		cpu->tlb = &cpu->tlbs[SOFT_TLB_CHECKED];
-	else
-		cpu->tlb = &cpu->tlbs[SOFT_TLB_USER];
+	unsigned int set = SOFT_TLB_SUPERVISOR;
+
+	if (cpu->cpl == 3)
+		set = cpu->eflags & SOFT_AC && cpu->cr0 & SOFT_CR0_AM ? SOFT_TLB_CHECKED
+								      : SOFT_TLB_USER;
+	if (set == SOFT_TLB_CHECKED)
+		cpu->checked_empty = false;
+	cpu->tlb = &cpu->tlbs[set];
 }
 
 void soft_set_cpl(struct soft_cpu *cpu, unsigned int cpl)
@@ -60,8 +62,12 @@ static void flush_one(struct soft_tlb *t)
 
 void soft_tlb_flush(struct soft_cpu *cpu)
 {
-	for (unsigned int i = 0; i < SOFT_NR_TLBS; i++)
-		flush_one(&cpu->tlbs[i]);
+	flush_one(&cpu->tlbs[SOFT_TLB_SUPERVISOR]);
+	flush_one(&cpu->tlbs[SOFT_TLB_USER]);
+	if (soft_unlikely(!cpu->checked_empty)) {
+		flush_one(&cpu->tlbs[SOFT_TLB_CHECKED]);
+		cpu->checked_empty = cpu->tlb != &cpu->tlbs[SOFT_TLB_CHECKED];
+	}
 	memset(cpu->large, 0, sizeof(cpu->large));
 	cpu->huge = 0;
 }

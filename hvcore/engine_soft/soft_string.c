@@ -119,8 +119,7 @@ static uint64_t movs_piece(struct soft_cpu *cpu, uint64_t from, uint64_t to, uin
                                                                                                    \
 			if (!count)                                                                \
 				break;                                                             \
-			n = count > 1 && step > 0 && !(op->flags & SOFT_OP_ODD_EA) &&              \
-					    !wanted(cpu)                                           \
+			n = count > 1 && step > 0 && !(op->flags & SOFT_OP_ODD_EA) && !wanted(cpu) \
 				    ? PIECE                                                        \
 				    : 0;                                                           \
 			if (!n) {                                                                  \
