@@ -67,6 +67,25 @@ fragment trap
 	finish
 done trap
 
+/* To 32-bit code, which may have a flat data segment, and not one of 64 KiB. */
+fragment limited
+	subq $16, %rsp
+	movw $39, (%rsp)
+	movq $0x500, 2(%rsp)
+	lgdt (%rsp)
+	pushq $8
+	leaq 1f(%rip), %rax
+	pushq %rax
+	lretq
+	.code32
+1:	movl $0x18, %eax
+	movl %eax, %ds
+	movl $0x20, %eax
+	movl %eax, %ds
+	finish
+	.code64
+done limited
+
 /* Single steps are counted in R15 by guest_step. */
 fragment single_step
 	xorl %r15d, %r15d

@@ -24,6 +24,7 @@ FRAGMENT(callee);
 FRAGMENT(invlpg);
 FRAGMENT(unknown);
 FRAGMENT(trap);
+FRAGMENT(limited);
 FRAGMENT(single_step);
 FRAGMENT(step);
 FRAGMENT(dirty);
@@ -99,6 +100,22 @@ static void test_unknown_instruction(void **state)
 	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
 	assert_non_null(strstr(text, "c4 e2 79 18 c0"));
 	close(fds[0]);
+	guest_free(g);
+}
+
+/* Nobody checks the limit of a segment, so 32-bit code does not get one that has a limit. */
+static void test_limited_segment_is_refused(void **state)
+{
+	struct guest *g = GUEST(1, limited);
+	struct hv_engine_counters n;
+
+	(void)state;
+	guest_put64(g, GDT + 32, 0x000092000000ffffull);
+	guest_put(g, HANDLER, guest_trap, guest_trap_end);
+	guest_gate(g, 6, HANDLER);
+	assert_int_equal(guest_run(g), 0xdead);
+	hv_engine_soft.counters(g->e, 0, &n);
+	assert_int_equal(n.unknown_insns, 1);
 	guest_free(g);
 }
 
@@ -275,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_host_changes_code),
 		cmocka_unit_test(test_invlpg_of_large_page),
 		cmocka_unit_test(test_unknown_instruction),
+		cmocka_unit_test(test_limited_segment_is_refused),
 		cmocka_unit_test(test_single_step),
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_dirty_log),
