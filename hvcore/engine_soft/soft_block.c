@@ -15,6 +15,7 @@
 #include "hvcore/engine_soft/soft_decode.h"
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_ops.h"
+#include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_vm.h"
 
 #define NO_KEY UINT64_MAX
@@ -202,17 +203,22 @@ static unsigned int decode_run(const uint8_t *page, unsigned int off, unsigned i
 	return used;
 }
 
-/* A page gets its first block: nobody may write to it unseen from now on. */
+/*
+ * A page gets a block: nobody may write to it unseen from now on. If this is its first block, the
+ * other vCPUs must empty their write TLBs, and they must have done so before the code is read: what
+ * they write by an old entry is not seen. (Another vCPU may have asked them, a moment ago.)
+ */
 static void mark_code(struct soft_cpu *cpu, uint64_t page)
 {
 	struct soft_vm *vm = cpu->vm;
 
-	if (atomic_exchange(&vm->has_code[page], 1))
-		return;
-	soft_tlb_flush_writes(cpu);
-	for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
-		if (vm->cpu[i] && vm->cpu[i] != cpu)
-			soft_cpu_stop(vm->cpu[i], SOFT_STOP_FLUSH);
+	if (!atomic_exchange(&vm->has_code[page], 1)) {
+		soft_tlb_flush_writes(cpu);
+		for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
+			if (vm->cpu[i] && vm->cpu[i] != cpu)
+				soft_cpu_stop(vm->cpu[i], SOFT_STOP_FLUSH);
+	}
+	soft_run_await_writes(cpu);
 }
 
 static const struct soft_op *build(struct soft_cpu *cpu, const struct soft_xtlb_entry *x,

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -69,6 +70,26 @@ void soft_run_flush_writes(struct soft_cpu *cpu)
 	soft_cpu_stop(cpu, SOFT_STOP_FLUSH);
 	while (atomic_load(&cpu->busy) && atomic_load(&cpu->stop) & SOFT_STOP_FLUSH)
 		nanosleep(&moment, NULL);
+}
+
+void soft_run_await_writes(struct soft_cpu *self)
+{
+	bool paused = false;
+
+	for (unsigned int i = 0; i < self->vm->cfg.vcpus; i++) {
+		struct soft_cpu *other = self->vm->cpu[i];
+
+		if (!other || other == self)
+			continue;
+		while (atomic_load(&other->busy) && atomic_load(&other->stop) & SOFT_STOP_FLUSH) {
+			if (!paused)
+				soft_run_pause(self);
+			paused = true;
+			sched_yield();
+		}
+	}
+	if (paused)
+		soft_run_resume(self);
 }
 
 /* Until someone calls soft_cpu_stop, or ns have passed. */
