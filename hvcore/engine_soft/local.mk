@@ -39,6 +39,8 @@ libhvcore_a_SOURCES += \
 	hvcore/engine_soft/soft_port.c \
 	hvcore/engine_soft/soft_msr.c hvcore/engine_soft/soft_msr.h \
 	hvcore/engine_soft/soft_cpuid.c hvcore/engine_soft/soft_cpuid.h \
+	hvcore/engine_soft/soft_random.c \
+	hvcore/engine_soft/soft_break.c hvcore/engine_soft/soft_break.h \
 	hvcore/engine_soft/soft_exc.c hvcore/engine_soft/soft_exc.h \
 	hvcore/engine_soft/soft_mmu.c hvcore/engine_soft/soft_mmu.h \
 	hvcore/engine_soft/soft_block.c hvcore/engine_soft/soft_block.h \

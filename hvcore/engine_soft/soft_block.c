@@ -11,9 +11,11 @@
 #include <sys/mman.h>
 
 #include "hvcore/engine_soft/soft_block.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_decode.h"
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_ops.h"
+#include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_vm.h"
 
 #define NO_KEY UINT64_MAX
@@ -159,6 +161,12 @@ static void make_end(struct soft_op *op, unsigned int off, unsigned int n)
 			       .n = (uint8_t)n};
 }
 
+/* An op of our own ahead of instruction n. */
+static struct soft_op ahead(soft_fn fn, unsigned int off, unsigned int n)
+{
+	return (struct soft_op){.fn = fn, .off = (uint16_t)off, .n = (uint8_t)n};
+}
+
 /* Decode instructions at off of the page into op[]; returns the number of ops, 0 if the first
  * crosses the page. */
 static unsigned int decode_run(const uint8_t *page, unsigned int off, unsigned int mode,
@@ -167,6 +175,10 @@ static unsigned int decode_run(const uint8_t *page, unsigned int off, unsigned i
 	unsigned int used = 0, n = 0;
 	bool ends = false;
 
+	if (mode & SOFT_MODE_BREAK) {
+		op[used++] = ahead(soft_op_break, off, 1);
+		max = 1;
+	}
 	while (n < max && !ends && off < SOFT_PAGE) {
 		struct soft_op *o = &op[used];
 		unsigned int len;
@@ -178,32 +190,37 @@ static unsigned int decode_run(const uint8_t *page, unsigned int off, unsigned i
 		n++;
 		if (o->base == SOFT_REG_FAR) {
 			op[used + 1] = *o;
-			*o = (struct soft_op){.fn = soft_op_set_far, .off = (uint16_t)off};
-			o->n = (uint8_t)n;
+			*o = ahead(soft_op_set_far, off, n);
 			used++;
 		}
 		op[used].n = (uint8_t)n;
-		if (op[used].fn == soft_op_sti)
+		if (op[used].fn == soft_op_sti && max > 1)
 			max = n + 1; /* the interrupt window opens behind the next instruction */
 		used++;
 		off += len;
 	}
-	if (used)
-		make_end(&op[used++], off, n);
+	if (!n)
+		return 0;
+	make_end(&op[used++], off, n);
 	return used;
 }
 
-/* A page gets its first block: nobody may write to it unseen from now on. */
+/*
+ * A page gets a block: nobody may write to it unseen from now on. If this is its first block, the
+ * other vCPUs must empty their write TLBs, and they must have done so before the code is read: what
+ * they write by an old entry is not seen. (Another vCPU may have asked them, a moment ago.)
+ */
 static void mark_code(struct soft_cpu *cpu, uint64_t page)
 {
 	struct soft_vm *vm = cpu->vm;
 
-	if (atomic_exchange(&vm->has_code[page], 1))
-		return;
-	soft_tlb_flush_writes(cpu);
-	for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
-		if (vm->cpu[i] && vm->cpu[i] != cpu)
-			soft_cpu_stop(vm->cpu[i], SOFT_STOP_FLUSH);
+	if (!atomic_exchange(&vm->has_code[page], 1)) {
+		soft_tlb_flush_writes(cpu);
+		for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
+			if (vm->cpu[i] && vm->cpu[i] != cpu)
+				soft_cpu_stop(vm->cpu[i], SOFT_STOP_FLUSH);
+	}
+	soft_run_await_writes(cpu);
 }
 
 static const struct soft_op *build(struct soft_cpu *cpu, const struct soft_xtlb_entry *x,
@@ -283,6 +300,8 @@ static const struct soft_op *one_insn(struct soft_cpu *cpu, const struct soft_xt
 	if (!x)
 		return NULL;
 	memcpy(page + SOFT_PAGE, x->host, 16);
+	if (cpu->mode & SOFT_MODE_BREAK)
+		*op++ = ahead(soft_op_break, off, 1);
 	op->off = (uint16_t)off;
 	for (unsigned int i = 0; i < 2; i++) {
 		bool ends;
@@ -294,15 +313,18 @@ static const struct soft_op *one_insn(struct soft_cpu *cpu, const struct soft_xt
 			break;
 		}
 		op[i + 1].off = (uint16_t)off;
-		op[i] = (struct soft_op){.fn = soft_op_set_far, .off = (uint16_t)off, .n = 1};
+		op[i] = ahead(soft_op_set_far, off, 1);
 	}
-	return op;
+	return cpu->blocks->scratch;
 }
 
 static const struct soft_xtlb_entry *fetch(struct soft_cpu *cpu)
 {
-	const struct soft_xtlb_entry *x = soft_fetch_page(cpu, cpu->rip);
+	const struct soft_xtlb_entry *x;
 
+	if (soft_unlikely(cpu->mode & SOFT_MODE_BREAK))
+		soft_break_exec(cpu, NULL, cpu->rip); /* goes before a fault of the fetch */
+	x = soft_fetch_page(cpu, cpu->rip);
 	cpu->gpr[SOFT_REG_PAGE] = cpu->rip & SOFT_PAGE_MASK;
 	return x;
 }

@@ -82,6 +82,15 @@ enum {
 #define SOFT_CR0_AM 0x40000u
 #define SOFT_CR0_PG 0x80000000u
 
+#define SOFT_DR6_HIT	0xfu /* B0-B3 */
+#define SOFT_DR6_BD	0x2000u
+#define SOFT_DR6_BS	0x4000u
+#define SOFT_DR6_FIXED	0xffff0ff0u
+#define SOFT_DR6_USABLE 0xe00fu
+#define SOFT_DR7_GD	0x2000u
+#define SOFT_DR7_FIXED	0x400u
+#define SOFT_DR7_USABLE 0xffff23ffu
+
 #define SOFT_CR4_TSD	    0x4u
 #define SOFT_CR4_DE	    0x8u
 #define SOFT_CR4_PSE	    0x10u
@@ -144,11 +153,14 @@ struct soft_x87 {
 /*
  * TLBs: direct mapped, one set for supervisor and one for user accesses. An entry is there only if
  * the access needs no further check at all: permission, accessed and dirty bits, RAM, dirty log, no
- * code in the page for writes.
+ * code in the page for writes, no data breakpoint in it.
  */
 #define SOFT_TLB_SIZE  512u
 #define SOFT_XTLB_SIZE 256u
 #define SOFT_TLB_NONE  1ull /* tag that no page has */
+
+/* Whose accesses a set of TLBs is for; SOFT_TLB_CHECKED holds no data entries, see soft_pick_tlb(). */
+enum { SOFT_TLB_SUPERVISOR, SOFT_TLB_USER, SOFT_TLB_CHECKED, SOFT_NR_TLBS };
 
 struct soft_tlb_entry {
 	uint64_t tag;	 /* linear address of the page */
@@ -171,8 +183,22 @@ struct soft_tlb {
 /* soft_cpu.stop: reasons to leave the blocks soon */
 #define SOFT_STOP_KICK	0x1u  /* vcpu_run must return HV_RUN_KICKED */
 #define SOFT_STOP_IRQ	0x2u  /* the LAPIC may have something */
+#define SOFT_STOP_BREAK 0x4u  /* a breakpoint was hit, or this is a single step */
 #define SOFT_STOP_FLUSH 0x20u /* empty the write TLB (dirty log, code pages) */
 #define SOFT_STOP_CODE	0x40u /* another vCPU wrote to pages that this one has code of */
+
+/* Debug exceptions; see soft_break.h. Bit i of the masks stands for DRi. */
+struct soft_break {
+	uint8_t exec, data, port; /* what DR7 watches for */
+	uint32_t hit;		  /* bits of DR6 for a #DB behind the instruction under way */
+};
+
+/* Numbers for RDRAND that were fetched and not used yet. */
+#define SOFT_RANDOM 32u
+struct soft_random {
+	uint64_t v[SOFT_RANDOM];
+	unsigned int left;
+};
 
 struct soft_msrs {
 	uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
@@ -226,12 +252,13 @@ struct soft_cpu {
 	struct soft_flags flags;
 	uint64_t icount; /* instructions completed, brought up to date when a block is left */
 	_Atomic uint64_t limit; /* leave the blocks when icount is there; others set it to 0 */
-	struct soft_tlb *tlb;	/* supervisor or user set, by CPL */
+	struct soft_tlb *tlb;	/* the set for the current privilege, see soft_pick_tlb() */
 	uint64_t seg_base[SOFT_NR_SEG];
 	uint64_t rip;	 /* valid outside of blocks */
 	uint32_t eflags; /* all but the arithmetic flags (see soft_flags_get) */
 	uint8_t cpl;
 	uint8_t mode;	    /* SOFT_MODE_ of the current code */
+	bool checked_empty; /* SOFT_TLB_CHECKED holds nothing */
 	uint8_t bounce_len; /* see soft_rmw() */
 	bool bounce_locked;
 	const struct soft_op *op; /* op of the slow path under way */
@@ -248,6 +275,7 @@ struct soft_cpu {
 	struct hv_dtable gdt, idt;
 	uint64_t cr0, cr2, cr3, cr4, efer;
 	uint64_t dr[4], dr6, dr7;
+	struct soft_break brk;
 	struct soft_msrs msr;
 
 	/* the run loop's own */
@@ -257,6 +285,7 @@ struct soft_cpu {
 	uint64_t shadow_until; /* no interrupt before icount reaches this (STI, MOV SS) */
 	uint64_t tsc_offset;
 	uint32_t pauses; /* PAUSE instructions */
+	struct soft_random random;
 	uint64_t bounce_la;
 	union soft_xmm bounce;
 	bool nmi_masked;
@@ -280,8 +309,9 @@ struct soft_cpu {
 	char error[160];
 	struct hv_unknown_insn unknown[SOFT_UNKNOWN]; /* ring; count.unknown_insns is the next */
 
-	struct soft_tlb tlbs[2]; /* [0] supervisor, [1] user */
-	uint64_t large[16];	 /* bit (la >> 21) % 1024: a 2 MiB page there may be in a TLB */
+	struct soft_tlb tlbs[SOFT_NR_TLBS];
+	uint64_t large[16]; /* bit (la >> 21) % 1024: a 2 MiB page there may be in a TLB */
+	uint64_t huge;	    /* bit (la >> 30) % 64: likewise a 1 GiB page */
 };
 
 /* Raise an exception at op (the instruction starts over if the handler returns to it). Does not

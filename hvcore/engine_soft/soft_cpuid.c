@@ -24,10 +24,11 @@
 #define EDX_1                                                                                      \
 	(BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(13) |         \
 	 BIT(15) | BIT(16) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(28))
-/* SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT TSC-deadline hypervisor */
-#define ECX_1 (BIT(0) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(31))
-/* FSGSBASE ERMS; FSRM, ARCH_CAPABILITIES */
-#define EBX_7 (BIT(0) | BIT(9))
+/* SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT TSC-deadline RDRAND hypervisor */
+#define ECX_1                                                                                      \
+	(BIT(0) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(30) | BIT(31))
+/* FSGSBASE ERMS RDSEED; FSRM, ARCH_CAPABILITIES */
+#define EBX_7 (BIT(0) | BIT(9) | BIT(18))
 #define EDX_7 (BIT(4) | BIT(29))
 
 static const struct hv_cpuid_leaf model[] = {
@@ -47,11 +48,11 @@ static const struct hv_cpuid_leaf model[] = {
 	 .edx = 0x4d},
 	{.function = 0x40000001, .eax = BIT(1) | BIT(3) | BIT(24)},
 	{.function = 0x80000000, .eax = 0x80000008},
-	/* LAHF; SYSCALL NX RDTSCP LM */
+	/* LAHF; SYSCALL NX 1 GiB pages RDTSCP LM */
 	{.function = 0x80000001,
 	 .eax = SIGNATURE,
 	 .ecx = BIT(0),
-	 .edx = BIT(11) | BIT(20) | BIT(27) | BIT(29)},
+	 .edx = BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29)},
 	{.function = 0x80000002,
 	 .eax = 0x6c637668,
 	 .ebx = 0x65747375,

@@ -6,11 +6,7 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include "hvcore/engine_soft/soft_decode_int.h"
-
-#define INSN_MAX 15u
 
 static void prefixes(struct soft_decode *d)
 {
@@ -187,16 +183,6 @@ static void settle_fpu(const struct soft_decode *d, struct soft_op *op, int kind
 		op->fn = soft_op_nm;
 }
 
-/* An op that only raises: keep the bytes for the log. */
-static void refuse(const struct soft_decode *d, struct soft_op *op, soft_fn fn)
-{
-	size_t n = (size_t)(d->end - d->start);
-
-	op->fn = fn;
-	op->imm = 0;
-	memcpy(&op->imm, d->start, n < 8 ? n : 8);
-}
-
 unsigned int soft_decode_one(const uint8_t *buf, unsigned int len, unsigned int mode,
 			     struct soft_op *op, bool *ends_block)
 {
@@ -205,7 +191,7 @@ unsigned int soft_decode_one(const uint8_t *buf, unsigned int len, unsigned int 
 	uint16_t off = op->off;
 	int kind;
 
-	d.end = buf + (len < INSN_MAX ? len : INSN_MAX);
+	d.end = buf + (len < SOFT_INSN_MAX ? len : SOFT_INSN_MAX);
 	*op = (struct soft_op){
 		.off = off, .base = SOFT_REG_ZERO, .index = SOFT_REG_ZERO, .seg = SOFT_SEG_NONE};
 	prefixes(&d);
@@ -214,16 +200,16 @@ unsigned int soft_decode_one(const uint8_t *buf, unsigned int len, unsigned int 
 	kind = d.opcode == 0x0f ? soft_decode_map0f(&d, op) : soft_decode_map1(&d, op);
 	op->len = (uint8_t)(d.p - d.start);
 	if (d.short_of_bytes) {
-		if (len < INSN_MAX)
+		if (len < SOFT_INSN_MAX)
 			return 0;
-		refuse(&d, op, soft_op_gp); /* longer than 15 bytes */
-		op->len = INSN_MAX;
+		op->fn = soft_op_gp; /* longer than 15 bytes */
+		op->len = SOFT_INSN_MAX;
 		d.ends_block = true;
 	} else if (kind == SOFT_INSN_UD) {
-		refuse(&d, op, op->fn == soft_op_ud ? soft_op_ud : soft_op_unknown);
+		op->fn = op->fn == soft_op_ud ? soft_op_ud : soft_op_unknown;
 		d.ends_block = true;
 	} else if (d.lock && !d.lock_ok) {
-		refuse(&d, op, soft_op_ud);
+		op->fn = soft_op_ud;
 		d.ends_block = true;
 	} else {
 		if (d.rip_relative)

@@ -71,6 +71,10 @@ static int group8(struct soft_decode *d, struct soft_op *op)
 static int group9(struct soft_decode *d, struct soft_op *op)
 {
 	soft_decode_modrm(d, op);
+	if (!d->is_mem && d->reg >= 6 && d->pfx <= SOFT_PFX_66) {
+		op->aux = d->opsize;
+		return choose(op, soft_op_rdrand);
+	}
 	if (d->reg != 1 || !d->is_mem)
 		return ud(op);
 	d->lock_ok = true;
@@ -83,7 +87,8 @@ static int group15(struct soft_decode *d, struct soft_op *op)
 	if (d->is_mem) {
 		if (d->reg < 4)
 			return soft_sse_decode(d, op);
-		return d->reg == 7 ? choose(op, soft_op_nop) : ud(op); /* CLFLUSH; no XSAVE */
+		return d->reg == 7 && d->pfx == SOFT_PFX_NONE ? choose(op, soft_op_clflush)
+							      : ud(op); /* no XSAVE, no CLFLUSHOPT */
 	}
 	if (d->pfx == SOFT_PFX_F3 && d->reg < 4 && is_64(d)) {
 		op->aux = d->reg | (d->rex_w ? 0x80 : 0);

@@ -10,8 +10,11 @@
 
 #define SOFT_LOOPED
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "common/cm_log.h"
 #include "hvcore/engine_soft/soft_block.h"
 #include "hvcore/engine_soft/soft_exc.h"
 #include "hvcore/engine_soft/soft_flags.h"
@@ -32,6 +35,7 @@ static _Noreturn void raise(struct soft_cpu *cpu, const struct soft_op *op,
 	if (op) {
 		cpu->rip = soft_rip(cpu, op);
 		cpu->icount += op->n - 1u;
+		cpu->brk.hit = 0; /* of an instruction that is not complete */
 	}
 	cpu->op = NULL;
 	cpu->pending = what;
@@ -68,12 +72,48 @@ SOFT_HX(soft_op_gp)
 	soft_raise_err(cpu, op, SOFT_GP, 0);
 }
 
+/*
+ * What lies at op, as far as its page goes: nobody knows how long an unknown instruction is. Returns
+ * the number of bytes.
+ */
+static unsigned int bytes_at(struct soft_cpu *cpu, const struct soft_op *op, uint8_t *to)
+{
+	uint64_t page = cpu->gpr[SOFT_REG_PAGE];
+	const struct soft_xtlb_entry *x =
+		&soft_own_tlb(cpu)->ex[(page >> 12) & (SOFT_XTLB_SIZE - 1)];
+	unsigned int room = SOFT_PAGE - op->off, n = room < SOFT_INSN_MAX ? room : SOFT_INSN_MAX;
+
+	if (x->tag != page)
+		return 0;
+	memcpy(to, x->host + op->off, n);
+	return n;
+}
+
+/* A guest may do it a million times a second: the 1st, 2nd, 4th, 8th ... are logged. */
+static void log_unknown(const struct soft_cpu *cpu, uint64_t rip, const uint8_t *bytes,
+			unsigned int n)
+{
+	uint64_t number = cpu->count.unknown_insns;
+	char text[3 * SOFT_INSN_MAX + 1] = "";
+
+	if (number & (number - 1))
+		return;
+	for (unsigned int i = 0; i < n; i++)
+		snprintf(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
+	cm_warning("vcpu %u: instruction that is not known here at rip %#" PRIx64
+		   ":%s (number %" PRIu64 ")",
+		   cpu->index, rip, text, number);
+}
+
 SOFT_HX(soft_op_unknown)
 {
-	cpu->unknown[cpu->count.unknown_insns++ % SOFT_UNKNOWN] =
-		(struct hv_unknown_insn){.rip = soft_rip(cpu, op),
-					 .bytes = op->imm,
-					 .at = cpu->icount + op->n - 1u};
+	uint8_t bytes[SOFT_INSN_MAX + 1] = {0};
+	unsigned int n = bytes_at(cpu, op, bytes);
+	struct hv_unknown_insn *u = &cpu->unknown[cpu->count.unknown_insns++ % SOFT_UNKNOWN];
+
+	*u = (struct hv_unknown_insn){.rip = soft_rip(cpu, op), .at = cpu->icount + op->n - 1u};
+	memcpy(&u->bytes, bytes, sizeof(u->bytes));
+	log_unknown(cpu, u->rip, bytes, n);
 	soft_raise(cpu, op, SOFT_UD);
 }
 
@@ -168,6 +208,17 @@ static uint64_t new_stack(struct soft_cpu *cpu, const struct gate *g, unsigned i
 	return sp & ~15ull;
 }
 
+/*
+ * RFLAGS in the frame. RF is set there so that an execution breakpoint at an instruction that
+ * faulted, or was interrupted between repetitions (then it is set already), is not hit again.
+ */
+static uint64_t frame_flags(const struct soft_cpu *cpu, const struct soft_pending *p)
+{
+	bool fault = !p->soft && !p->hard && p->vector != SOFT_DB;
+
+	return soft_rflags(cpu) | (fault ? SOFT_RF : 0);
+}
+
 static void trace(struct soft_cpu *cpu, const struct soft_pending *p)
 {
 	cpu->trace[cpu->count.exceptions++ % SOFT_TRACE] =
@@ -205,7 +256,7 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 		frame[i++] = p.error;
 	frame[i++] = cpu->rip;
 	frame[i++] = cpu->seg[HV_CS].selector;
-	frame[i++] = soft_rflags(cpu) | (p.soft || p.hard ? 0 : SOFT_RF);
+	frame[i++] = frame_flags(cpu, &p);
 	frame[i++] = cpu->gpr[SOFT_RSP];
 	frame[i++] = cpu->seg[HV_SS].selector;
 	sp -= 8 * i;
@@ -226,6 +277,8 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 		cpu->eflags &= ~SOFT_IF;
 	if (p.hard && p.vector == SOFT_NMI)
 		cpu->nmi_masked = true;
+	if (p.vector == SOFT_DB && !p.soft)
+		cpu->dr7 &= ~(uint64_t)SOFT_DR7_GD;
 	cpu->pending.vector = -1;
 	cpu->delivering = -1;
 }
@@ -332,13 +385,13 @@ SOFT_HX(soft_op_iret)
 	if (size == 2)
 		mask &= 0xffff;
 	flags = (soft_rflags(cpu) & ~(uint64_t)mask) | (v[2] & mask);
+	soft_rflags_load(cpu, flags);
 	soft_set_cpl(cpu, to);
 	soft_set_sreg(cpu, HV_SS, &ss);
 	soft_set_sreg(cpu, HV_CS, &cs);
 	if (to != cpl)
 		drop_inner_segments(cpu);
 	cpu->gpr[SOFT_RSP] = v[3];
-	soft_rflags_load(cpu, flags);
 	cpu->nmi_masked = false;
 	cpu->icount += op->n;
 	return soft_leave(cpu, v[0] + cs.base); /* the run loop looks for interrupts */
@@ -372,6 +425,8 @@ SOFT_HX(soft_op_popf)
 	soft_rflags_load(cpu,
 			 ((soft_rflags(cpu) & ~(uint64_t)mask) | (v & mask)) & ~(uint64_t)SOFT_RF);
 	cpu->icount += op->n;
+	if ((cpu->eflags ^ was) & SOFT_AC)
+		soft_pick_tlb(cpu);
 	if ((cpu->eflags & ~was & SOFT_IF) || cpu->eflags & SOFT_TF)
 		return soft_leave(cpu, soft_next_rip(cpu, op));
 	return soft_goto(cpu, soft_next_rip(cpu, op));

@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include "hvcore/engine_soft/soft_block.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_run.h"
@@ -32,10 +33,30 @@
 #define PF_RSVD 0x8u
 #define PF_I	0x10u
 
+struct soft_tlb *soft_own_tlb(struct soft_cpu *cpu)
+{
+	if (cpu->cpl != 3)
+		return &cpu->tlbs[SOFT_TLB_SUPERVISOR];
+	return &cpu->tlbs[cpu->eflags & SOFT_AC && cpu->cr0 & SOFT_CR0_AM ? SOFT_TLB_CHECKED
+									  : SOFT_TLB_USER];
+}
+
+static bool is_checked(struct soft_cpu *cpu)
+{
+	return soft_own_tlb(cpu) == &cpu->tlbs[SOFT_TLB_CHECKED];
+}
+
+void soft_pick_tlb(struct soft_cpu *cpu)
+{
+	if (is_checked(cpu))
+		cpu->checked_empty = false;
+	cpu->tlb = soft_unlikely(cpu->probed) ? &cpu->watch->none : soft_own_tlb(cpu);
+}
+
 void soft_set_cpl(struct soft_cpu *cpu, unsigned int cpl)
 {
 	cpu->cpl = (uint8_t)cpl;
-	cpu->tlb = soft_unlikely(cpu->probed) ? &cpu->watch->none : &cpu->tlbs[cpl == 3];
+	soft_pick_tlb(cpu);
 }
 
 /* --- emptying ------------------------------------------------------------ */
@@ -50,22 +71,43 @@ static void flush_one(struct soft_tlb *t)
 
 void soft_tlb_flush(struct soft_cpu *cpu)
 {
-	flush_one(&cpu->tlbs[0]);
-	flush_one(&cpu->tlbs[1]);
+	flush_one(&cpu->tlbs[SOFT_TLB_SUPERVISOR]);
+	flush_one(&cpu->tlbs[SOFT_TLB_USER]);
+	if (soft_unlikely(!cpu->checked_empty)) {
+		flush_one(&cpu->tlbs[SOFT_TLB_CHECKED]);
+		cpu->checked_empty = !is_checked(cpu);
+	}
 	memset(cpu->large, 0, sizeof(cpu->large));
+	cpu->huge = 0;
 }
 
 void soft_tlb_flush_writes(struct soft_cpu *cpu)
 {
+	struct soft_tlb *t = cpu->tlbs;
+
 	for (unsigned int i = 0; i < SOFT_TLB_SIZE; i++)
-		cpu->tlbs[0].wr[i].tag = cpu->tlbs[1].wr[i].tag = SOFT_TLB_NONE;
+		t[SOFT_TLB_SUPERVISOR].wr[i].tag = t[SOFT_TLB_USER].wr[i].tag = SOFT_TLB_NONE;
 }
 
-/* A 2 MiB page sits in the TLB as the 4 KiB pages that were used. Does la lie in such a one,
- * perhaps? */
-static bool in_large_page(const struct soft_cpu *cpu, uint64_t la)
+/*
+ * A 2 MiB or 1 GiB page sits in the TLB as the 4 KiB pages that were used. How many bytes around la
+ * may belong to one page?
+ */
+static uint64_t page_bytes(const struct soft_cpu *cpu, uint64_t la)
 {
-	return cpu->large[la >> 27 & 15] >> (la >> 21 & 63) & 1;
+	if (cpu->huge >> (la >> 30 & 63) & 1)
+		return 1ull << 30;
+	if (cpu->large[la >> 27 & 15] >> (la >> 21 & 63) & 1)
+		return 1ull << 21;
+	return SOFT_PAGE;
+}
+
+static void note_page_bytes(struct soft_cpu *cpu, uint64_t la, int level)
+{
+	if (level == 3)
+		cpu->huge |= 1ull << (la >> 30 & 63);
+	else if (level == 2)
+		cpu->large[la >> 27 & 15] |= 1ull << (la >> 21 & 63);
 }
 
 static void flush_range(struct soft_tlb *t, uint64_t la, uint64_t mask)
@@ -83,14 +125,16 @@ static void flush_range(struct soft_tlb *t, uint64_t la, uint64_t mask)
 
 void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t la)
 {
-	for (unsigned int u = 0; u < 2; u++) {
-		struct soft_tlb *t = &cpu->tlbs[u];
+	uint64_t bytes = page_bytes(cpu, la);
+
+	for (unsigned int i = 0; i < SOFT_NR_TLBS; i++) {
+		struct soft_tlb *t = &cpu->tlbs[i];
 
 		t->rd[(la >> 12) & (SOFT_TLB_SIZE - 1)].tag = SOFT_TLB_NONE;
 		t->wr[(la >> 12) & (SOFT_TLB_SIZE - 1)].tag = SOFT_TLB_NONE;
 		t->ex[(la >> 12) & (SOFT_XTLB_SIZE - 1)].tag = SOFT_TLB_NONE;
-		if (in_large_page(cpu, la))
-			flush_range(t, la & ~0x1fffffull, ~0x1fffffull);
+		if (bytes > SOFT_PAGE)
+			flush_range(t, la & ~(bytes - 1), ~(bytes - 1));
 	}
 }
 
@@ -115,7 +159,8 @@ static bool reserved(const struct soft_cpu *cpu, uint64_t pte, int level)
 		return true;
 	if (!(pte & PTE_PS) || level == 1)
 		return false;
-	return level > 2 || pte & 0x1fe000ull; /* no 1 GiB pages */
+	/* a large page starts at a multiple of its size; bit 12 is its PAT bit */
+	return level > 3 || pte & ((1ull << (12 + 9 * (level - 1))) - 1) & ~0x1fffull;
 }
 
 /* Set A (and D) in the entry, for the guest and for the dirty log. */
@@ -165,8 +210,7 @@ static bool walk(struct soft_cpu *cpu, uint64_t la, enum soft_access how, bool u
 			set_bits(slot, p, at, PTE_A | (how == SOFT_WRITE ? PTE_D : 0));
 		size = 1ull << shift;
 		w->gpa = (pte & PTE_ADDR & ~(size - 1)) | (la & (size - 1));
-		if (level > 1)
-			cpu->large[la >> 27 & 15] |= 1ull << (la >> 21 & 63);
+		note_page_bytes(cpu, la, level);
 		return true;
 	}
 }
@@ -236,6 +280,10 @@ static struct soft_phys translate(struct soft_cpu *cpu, const struct soft_op *op
 		if (slot->readonly)
 			return (struct soft_phys){.gpa = w.gpa};
 		before_write(cpu, slot, w.gpa);
+	}
+	if (soft_break_in_page(cpu, page)) {
+		; /* no entry: the next access must come here again */
+	} else if (how == SOFT_WRITE) {
 		wr->tag = page;
 		wr->delta = (uintptr_t)host - page;
 	} else if (how == SOFT_READ) {
@@ -254,7 +302,7 @@ struct soft_phys soft_translate(struct soft_cpu *cpu, const struct soft_op *op, 
 const struct soft_xtlb_entry *soft_fetch_page(struct soft_cpu *cpu, uint64_t la)
 {
 	struct soft_xtlb_entry *x =
-		&cpu->tlbs[cpu->cpl == 3].ex[(la >> 12) & (SOFT_XTLB_SIZE - 1)];
+		&soft_own_tlb(cpu)->ex[(la >> 12) & (SOFT_XTLB_SIZE - 1)];
 	const struct soft_slot *slot;
 	struct walk w;
 	bool hit = x->tag == (la & SOFT_PAGE_MASK);
@@ -319,6 +367,31 @@ static unsigned int head(uint64_t la, unsigned int len)
 	return len < room ? len : room;
 }
 
+/* What #AC asks of len bytes: 80-bit numbers count as 64-bit ones, state images as words. */
+static uint64_t alignment(unsigned int len)
+{
+	switch (len) {
+	case 10:
+		return 8;
+	case 14:
+	case 94:
+		return 2;
+	case 28:
+	case 108:
+		return 4;
+	default:
+		return len <= 16 ? len : 1;
+	}
+}
+
+/* User code may have asked for #AC. It goes before #PF. */
+static void check_alignment(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
+			    unsigned int len)
+{
+	if (soft_unlikely(is_checked(cpu)) && la & (alignment(len) - 1))
+		soft_raise_err(cpu, op, SOFT_ALIGN, 0);
+}
+
 /* Behind the last canonical page comes no other page: that is found before the first page is looked
  * at. */
 static void check_end(struct soft_cpu *cpu, const struct soft_op *op, uint64_t last,
@@ -356,9 +429,12 @@ static void load(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, vo
 
 	cpu->op = op;
 	check_end(cpu, op, la + len - 1, SOFT_READ);
+	if (user)
+		check_alignment(cpu, op, la, len);
 	a = translate(cpu, op, la, SOFT_READ, user);
 	if (first < len)
 		b = translate(cpu, op, la + first, SOFT_READ, user);
+	soft_break_data(cpu, la, len, false);
 	get(cpu, a, buf, first);
 	if (first < len)
 		get(cpu, b, (uint8_t *)buf + first, len - first);
@@ -373,9 +449,12 @@ static void store(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, c
 
 	cpu->op = op;
 	check_end(cpu, op, la + len - 1, SOFT_WRITE);
+	if (user)
+		check_alignment(cpu, op, la, len);
 	a = translate(cpu, op, la, SOFT_WRITE, user);
 	if (first < len)
 		b = translate(cpu, op, la + first, SOFT_WRITE, user);
+	soft_break_data(cpu, la, len, true);
 	put(cpu, a, buf, first);
 	if (first < len)
 		put(cpu, b, (const uint8_t *)buf + first, len - first);
@@ -443,7 +522,9 @@ void *soft_rmw_slow(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
 	struct soft_phys a;
 
 	check_end(cpu, op, la + size - 1, SOFT_WRITE);
+	check_alignment(cpu, op, la, size);
 	a = soft_translate(cpu, op, la, SOFT_WRITE);
+	soft_break_data(cpu, la, size, true);
 	if (head(la, size) == size) {
 		if (a.host)
 			return a.host;

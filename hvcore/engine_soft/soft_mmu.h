@@ -33,6 +33,14 @@ const struct soft_xtlb_entry *soft_fetch_page(struct soft_cpu *cpu, uint64_t la)
 void soft_tlb_flush(struct soft_cpu *cpu);
 void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t la);
 void soft_tlb_flush_writes(struct soft_cpu *cpu);
+/*
+ * Choose the TLBs for CPL, RFLAGS.AC and CR0.AM, whenever one of them has changed. User code with
+ * alignment checks gets a set without data entries: every access then comes to the slow side, which
+ * looks at its alignment. soft_set_cpl() does it too.
+ */
+void soft_pick_tlb(struct soft_cpu *cpu);
+/* The set of now by those three, also while a sample window keeps it out of the fast paths. */
+struct soft_tlb *soft_own_tlb(struct soft_cpu *cpu);
 void soft_set_cpl(struct soft_cpu *cpu, unsigned int cpl);
 
 /* Someone wrote [gpa, gpa+len) of RAM: drop decoded blocks of those pages on every vCPU. self may

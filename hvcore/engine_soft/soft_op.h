@@ -64,6 +64,9 @@ enum { SOFT_ES, SOFT_CS, SOFT_SS, SOFT_DS, SOFT_FS, SOFT_GS, SOFT_SEG_NONE, SOFT
 #define SOFT_MODE_NO_FPU 0x08u /* CR0.EM: x87 is #NM, SSE is #UD */
 #define SOFT_MODE_TS	 0x10u /* CR0.TS: x87, MMX and SSE are #NM */
 #define SOFT_MODE_NO_SSE 0x20u /* CR4.OSFXSR is clear: SSE is #UD */
+#define SOFT_MODE_BREAK	 0x40u /* DR7 enables a breakpoint: one instruction a block, see soft_break.h */
+
+#define SOFT_INSN_MAX 15u /* bytes of the longest instruction */
 
 /* soft_op.flags */
 #define SOFT_OP_ADDR32 0x01u /* effective address is truncated to 32 bits */

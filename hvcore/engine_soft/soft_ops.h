@@ -148,6 +148,7 @@ SOFT_DECLARE(soft_op_wrmsr);
 SOFT_DECLARE(soft_op_rdpmc);
 SOFT_DECLARE(soft_op_invlpg);
 SOFT_DECLARE(soft_op_wbinvd);
+SOFT_DECLARE(soft_op_clflush);
 SOFT_DECLARE(soft_op_clts);
 SOFT_DECLARE(soft_op_fence);
 SOFT_DECLARE(soft_op_pause);
@@ -172,9 +173,11 @@ SOFT_DECLARE(soft_op_push_sreg);
 SOFT_DECLARE(soft_op_pop_sreg);
 SOFT_DECLARE(soft_op_mov_from_cr);
 SOFT_DECLARE(soft_op_mov_to_cr);
+SOFT_DECLARE(soft_op_break); /* soft_break.c: ahead of an instruction */
 SOFT_DECLARE(soft_op_mov_from_dr);
 SOFT_DECLARE(soft_op_mov_to_dr);
 SOFT_DECLARE(soft_op_fsgsbase);
+SOFT_DECLARE(soft_op_rdrand); /* soft_random.c; also RDSEED */
 SOFT_DECLARE(soft_op_in); /* aux: size; imm: port, or ~0 for DX */
 SOFT_DECLARE(soft_op_out);
 SOFT_DECLARE(soft_op_ins);

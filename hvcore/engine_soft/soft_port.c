@@ -8,6 +8,7 @@
 #define SOFT_LOOPED
 
 #include "hvcore/engine_soft/soft_block.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_reg.h"
@@ -38,6 +39,7 @@ static void access(struct soft_cpu *cpu, const struct soft_op *op, uint16_t port
 	const struct hv_engine_upcalls *up = &cpu->vm->cfg.up;
 
 	cpu->count.exits_pio++;
+	soft_break_port(cpu, port, len);
 	cpu->op = op;
 	soft_run_pause(cpu);
 	up->pio(up->arg, port, data, len, write);
@@ -94,6 +96,7 @@ static const struct soft_op *step(struct soft_cpu *cpu, const struct soft_op *op
 	if (!*count)
 		SOFT_NEXT(cpu, op);
 	cpu->icount += op->n - 1u;
+	cpu->eflags |= SOFT_RF;
 	return soft_leave(cpu, soft_rip(cpu, op));
 }
 

@@ -6,18 +6,19 @@
 #include "config.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "hvcore/engine_soft/soft_block.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_exc.h"
 #include "hvcore/engine_soft/soft_fp.h"
 #include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mmu.h"
-#include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_run.h"
 #include "hvcore/engine_soft/soft_segment.h"
 #include "hvcore/engine_soft/soft_vm.h"
@@ -77,6 +78,26 @@ static uint64_t nanoseconds(const struct timespec *t)
 	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
 }
 
+void soft_run_await_writes(struct soft_cpu *self)
+{
+	bool paused = false;
+
+	for (unsigned int i = 0; i < self->vm->cfg.vcpus; i++) {
+		struct soft_cpu *other = self->vm->cpu[i];
+
+		if (!other || other == self)
+			continue;
+		while (atomic_load(&other->busy) && atomic_load(&other->stop) & SOFT_STOP_FLUSH) {
+			if (!paused)
+				soft_run_pause(self);
+			paused = true;
+			sched_yield();
+		}
+	}
+	if (paused)
+		soft_run_resume(self);
+}
+
 /* Until someone calls soft_cpu_stop, or ns have passed. */
 static void sleep_for(struct soft_cpu *cpu, uint64_t ns)
 {
@@ -126,8 +147,10 @@ void soft_cpu_reset(struct soft_cpu *cpu, bool power_on)
 	cpu->tr = (struct hv_seg){.limit = 0xffff, .attr = 0xb | HV_SEG_P};
 	cpu->gdt = cpu->idt = (struct hv_dtable){.limit = 0xffff};
 	memset(cpu->dr, 0, sizeof(cpu->dr));
-	cpu->dr6 = 0xffff0ff0;
-	cpu->dr7 = 0x400;
+	cpu->dr6 = SOFT_DR6_FIXED;
+	cpu->dr7 = SOFT_DR7_FIXED;
+	cpu->brk.hit = 0;
+	soft_break_update(cpu);
 	cpu->eflags = 0;
 	soft_flags_load(&cpu->flags, 0);
 	cpu->rip = 0xfffffff0;
@@ -218,7 +241,7 @@ static void set_limit(struct soft_cpu *cpu, struct soft_time now, uint32_t event
 	uint64_t n = soft_clock_slice(cpu, now, soft_irqchip_expires(&cpu->vm->irqchip, cpu->index),
 				      SLICE);
 
-	if (events && cpu->eflags & SOFT_IF && cpu->icount < cpu->shadow_until)
+	if ((events && cpu->eflags & SOFT_IF && cpu->icount < cpu->shadow_until) || cpu->brk.hit)
 		n = 1;
 	atomic_store(&cpu->limit, cpu->icount + n);
 	if (atomic_load(&cpu->stop) || cpu->observed) /* came in between; next block end */
@@ -275,28 +298,6 @@ static bool look_around(struct soft_cpu *cpu)
 /* --- the loop
  * --------------------------------------------------------- */
 
-/*
- * RFLAGS.TF is set: one instruction, then #DB, also if the instruction cleared TF (POPF). SYSCALL
- * is the exception: it may mask TF.
- */
-static void single_step(struct soft_cpu *cpu)
-{
-	uint64_t before = cpu->icount;
-	const struct soft_op *op = soft_block_single(cpu);
-	bool trap = !op || op->fn != soft_op_syscall;
-
-	if (soft_unlikely(cpu->observed) && op)
-		soft_watch_block(cpu, cpu->count.block_misses);
-	atomic_store(&cpu->limit, 0); /* whatever the instruction is, it comes back here */
-	while (op)
-		op = op->fn(cpu, op);
-	if (cpu->icount != before && (trap || cpu->eflags & SOFT_TF)) {
-		cpu->dr6 |= 1u << 14;
-		cpu->pending = (struct soft_pending){.vector = SOFT_DB};
-		cpu->mp_state = HV_MP_RUNNABLE; /* it may have been a HLT */
-	}
-}
-
 static enum hv_run cannot(struct soft_cpu *cpu, const char *what)
 {
 	if (what)
@@ -323,6 +324,8 @@ enum hv_run soft_run(struct soft_cpu *cpu)
 		uint64_t misses = cpu->count.block_misses;
 		const struct soft_op *op;
 
+		if (soft_unlikely(cpu->brk.hit) && cpu->pending.vector < 0)
+			soft_break_deliver(cpu);
 		if (cpu->pending.vector >= 0) {
 			if (!soft_long_mode(cpu))
 				return cannot(cpu, "exception outside of long mode");
@@ -333,8 +336,11 @@ enum hv_run soft_run(struct soft_cpu *cpu)
 			break;
 		if (cpu->pending.vector >= 0)
 			continue;
+		if (!(cpu->mode & SOFT_MODE_BREAK))
+			cpu->eflags &= ~SOFT_RF;
 		if (soft_unlikely(cpu->eflags & SOFT_TF)) {
-			single_step(cpu);
+			if (!soft_break_step(cpu))
+				return cannot(cpu, "code outside of memory");
 			continue;
 		}
 		op = soft_block_at_rip(cpu);

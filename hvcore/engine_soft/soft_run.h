@@ -22,6 +22,12 @@ void soft_run_resume(struct soft_cpu *cpu);
  * write). */
 void soft_run_flush_writes(struct soft_cpu *cpu);
 
+/*
+ * [vcpu] Until no other vCPU writes by an entry of its write TLB that it was asked to empty. Others
+ * may wait for self meanwhile.
+ */
+void soft_run_await_writes(struct soft_cpu *self);
+
 /* [setup] Registers as after INIT (or power-on); the vCPU waits unless it is the first. */
 void soft_cpu_reset(struct soft_cpu *cpu, bool power_on);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptors, segment registers, and the instructions that move them. Limits are not checked (flat
- * segments only); task gates, call gates and hardware task switches are refused with #GP.
+ * Descriptors, segment registers, and the instructions that move them. In 64-bit mode segments have
+ * no limits. Other code gets flat segments only: loading one with a limit is refused, counted and
+ * logged like an unknown instruction. Task gates, call gates and hardware task switches are refused
+ * with #GP.
  */
 #include "config.h"
 
@@ -13,9 +15,10 @@
 #include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_segment.h"
 
-#define TYPE_CODE	8u
-#define TYPE_CONFORMING 4u
-#define TYPE_WRITABLE	2u
+#define TYPE_CODE	 8u
+#define TYPE_CONFORMING	 4u
+#define TYPE_EXPAND_DOWN TYPE_CONFORMING /* of a data segment */
+#define TYPE_WRITABLE	 2u
 
 bool soft_read_descriptor(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
 			  uint64_t *lo, uint64_t *hi)
@@ -75,6 +78,8 @@ void soft_update_mode(struct soft_cpu *cpu)
 		mode |= SOFT_MODE_TS;
 	if (!(cpu->cr4 & SOFT_CR4_OSFXSR))
 		mode |= SOFT_MODE_NO_SSE;
+	if (cpu->brk.exec | cpu->brk.data | cpu->brk.port)
+		mode |= SOFT_MODE_BREAK;
 	cpu->mode = (uint8_t)mode;
 }
 
@@ -102,6 +107,14 @@ static void load_null(struct soft_cpu *cpu, unsigned int reg, uint16_t sel)
 	if (reg == HV_SS) /* its DPL is the CPL, for the sake of saved state */
 		s.attr = (uint16_t)(HV_SEG_UNUSABLE | cpu->cpl << 5);
 	soft_set_sreg(cpu, reg, &s);
+}
+
+/* May all addresses be used, so that there is no limit to check? */
+static bool is_flat(const struct hv_seg *s)
+{
+	bool expand_down = !(SOFT_SEG_TYPE(s) & TYPE_CODE) && SOFT_SEG_TYPE(s) & TYPE_EXPAND_DOWN;
+
+	return s->limit == 0xffffffff && !expand_down;
 }
 
 void soft_load_sreg(struct soft_cpu *cpu, const struct soft_op *op, unsigned int reg, uint16_t sel)
@@ -139,6 +152,8 @@ void soft_load_sreg(struct soft_cpu *cpu, const struct soft_op *op, unsigned int
 	}
 	if (!(s.attr & HV_SEG_P))
 		soft_raise_err(cpu, op, reg == HV_SS ? SOFT_SSF : SOFT_NP, error);
+	if (!(cpu->mode & SOFT_MODE_64) && !is_flat(&s))
+		soft_op_unknown(cpu, op);
 	s.attr |= 1; /* accessed */
 	soft_set_sreg(cpu, reg, &s);
 }

@@ -9,6 +9,7 @@
 
 #define SOFT_LOOPED
 
+#include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_sse.h"
 
 #define HANDLER(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
@@ -224,14 +225,14 @@ HANDLER(movnti64)
 
 /*
  * maskmovdqu, maskmovq: the bytes whose mask byte has its top bit set go to [rdi]. All of the operand must be writable,
- * as on AMD's processors.
+ * as on AMD's processors; #AC wants multiples of 8.
  */
-static void store_masked(struct soft_cpu *cpu, const struct soft_op *op, const uint8_t *data, const uint8_t *mask,
-			 unsigned int bytes)
+static void store_masked(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la, const uint8_t *data,
+			 const uint8_t *mask)
 {
-	uint8_t *to = soft_rmw(cpu, op, soft_ea(cpu, op), bytes);
+	uint8_t *to = soft_rmw(cpu, op, la, 8);
 
-	for (unsigned int i = 0; i < bytes; i++)
+	for (unsigned int i = 0; i < 8; i++)
 		if (mask[i] & 0x80)
 			to[i] = data[i];
 	soft_rmw_end(cpu, op);
@@ -239,7 +240,13 @@ static void store_masked(struct soft_cpu *cpu, const struct soft_op *op, const u
 
 HANDLER(maskmovdqu)
 {
-	store_masked(cpu, op, cpu->xmm[op->reg].u8, cpu->xmm[op->rm].u8, 16);
+	const uint8_t *data = cpu->xmm[op->reg].u8, *mask = cpu->xmm[op->rm].u8;
+	uint64_t la = soft_ea(cpu, op);
+
+	soft_translate(cpu, op, la, SOFT_WRITE); /* should one of these fault, nothing is stored */
+	soft_translate(cpu, op, la + 15, SOFT_WRITE);
+	store_masked(cpu, op, la, data, mask);
+	store_masked(cpu, op, la + 8, data + 8, mask + 8);
 	SOFT_NEXT(cpu, op);
 }
 
@@ -250,8 +257,9 @@ HANDLER(maskmovq)
 	const union soft_xmm data = soft_xmm_of(cpu->x87.r[op->reg & 7].mant, 0);
 	const union soft_xmm mask = soft_xmm_of(cpu->x87.r[op->rm & 7].mant, 0);
 
+
 	soft_mmx_check(cpu, op);
-	store_masked(cpu, op, data.u8, mask.u8, 8);
+	store_masked(cpu, op, soft_ea(cpu, op), data.u8, mask.u8);
 	soft_mmx_enter(cpu, op);
 	SOFT_NEXT(cpu, op);
 }

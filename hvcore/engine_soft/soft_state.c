@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/cm_err.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_flags.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
@@ -164,12 +165,14 @@ int soft_state_set(struct soft_cpu *cpu, const struct hv_vcpu_state *in, struct 
 	cpu->idt = in->idt;
 	for (unsigned int i = 0; i < HV_SEG_COUNT; i++)
 		soft_set_sreg(cpu, i, &in->seg[i]);
-	soft_set_cpl(cpu, soft_protected(cpu) ? in->seg[HV_SS].attr >> 5 & 3u : 0);
 	soft_rflags_load(cpu, in->rflags);
+	soft_set_cpl(cpu, soft_protected(cpu) ? in->seg[HV_SS].attr >> 5 & 3u : 0);
 	cpu->rip = in->rip + (cpu->mode & SOFT_MODE_64 ? 0 : cpu->seg[HV_CS].base);
 	memcpy(cpu->dr, in->dr, sizeof(in->dr));
 	cpu->dr6 = in->dr6;
 	cpu->dr7 = in->dr7;
+	cpu->brk.hit = 0;
+	soft_break_update(cpu);
 	cpu->mp_state = in->mp_state;
 	if (in->tsc_khz)
 		cpu->vm->clock.tsc_khz = in->tsc_khz;

@@ -44,10 +44,11 @@ static inline uint64_t dst_la(const struct soft_cpu *cpu, const struct soft_op *
 	return op->flags & SOFT_OP_LIN32 ? (uint32_t)(la + cpu->seg_base[SOFT_ES]) : la;
 }
 
-/* REP goes on later at the same instruction: something wants the CPU. */
+/* REP goes on later at the same instruction: something wants the CPU. RF: see soft_break.h. */
 static inline const struct soft_op *come_back(struct soft_cpu *cpu, const struct soft_op *op)
 {
 	cpu->icount += op->n - 1u;
+	cpu->eflags |= SOFT_RF;
 	return soft_leave(cpu, soft_rip(cpu, op));
 }
 
@@ -118,7 +119,9 @@ static uint64_t movs_piece(struct soft_cpu *cpu, uint64_t from, uint64_t to, uin
                                                                                                    \
 			if (!count)                                                                \
 				break;                                                             \
-			n = count > 1 && step > 0 && !(op->flags & SOFT_OP_ODD_EA) ? PIECE : 0;    \
+			n = count > 1 && step > 0 && !(op->flags & SOFT_OP_ODD_EA) && !wanted(cpu) \
+				    ? PIECE                                                        \
+				    : 0;                                                           \
 			if (!n) {                                                                  \
 				BODY;                                                              \
 				n = 1;                                                             \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SYSCALL and its kin, HLT, CLI and STI, far transfers, control and debug registers, TLB and cache
- * control, time.
+ * SYSCALL and its kin, HLT, CLI and STI, far transfers, control registers, TLB and cache control,
+ * time.
  */
 #include "config.h"
 
@@ -10,6 +10,7 @@
 #include <sched.h>
 
 #include "hvcore/engine_soft/soft_block.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_clock.h"
 #include "hvcore/engine_soft/soft_cpuid.h"
 #include "hvcore/engine_soft/soft_flags.h"
@@ -264,7 +265,7 @@ static void set_cr4(struct soft_cpu *cpu, const struct soft_op *op, uint64_t v)
 	if ((v ^ cpu->cr4) & (SOFT_CR4_PSE | SOFT_CR4_PAE | SOFT_CR4_PGE))
 		soft_tlb_flush(cpu);
 	cpu->cr4 = v;
-	soft_update_mode(cpu);
+	soft_break_update(cpu); /* DE; and the mode */
 }
 
 SOFT_HX(soft_op_mov_to_cr)
@@ -329,42 +330,6 @@ SOFT_HX(soft_op_lmsw)
 	return go_on(cpu, op);
 }
 
-/* Breakpoints are kept but never hit. */
-static uint64_t *debug_reg(struct soft_cpu *cpu, const struct soft_op *op)
-{
-	need_cpl0(cpu, op);
-	switch (op->reg) {
-	case 0 ... 3:
-		return &cpu->dr[op->reg];
-	case 4:
-	case 6:
-		return &cpu->dr6;
-	case 5:
-	case 7:
-		return &cpu->dr7;
-	default:
-		soft_raise(cpu, op, SOFT_UD);
-	}
-}
-
-SOFT_HX(soft_op_mov_from_dr)
-{
-	cpu->gpr[op->rm] = *debug_reg(cpu, op);
-	SOFT_NEXT(cpu, op);
-}
-
-SOFT_HX(soft_op_mov_to_dr)
-{
-	uint64_t *r = debug_reg(cpu, op), v = cpu->gpr[op->rm];
-
-	if (r == &cpu->dr6)
-		v = (v & 0xe00fu) | 0xffff0ff0u;
-	else if (r == &cpu->dr7)
-		v = (v & 0xffff23ffu) | 0x400u;
-	*r = v;
-	return go_on(cpu, op);
-}
-
 /* --- TLB, caches, fences
  * ---------------------------------------------- */
 
@@ -378,6 +343,13 @@ SOFT_HX(soft_op_invlpg)
 SOFT_HX(soft_op_wbinvd)
 {
 	need_cpl0(cpu, op);
+	SOFT_NEXT(cpu, op);
+}
+
+/* To paging it is a load. */
+SOFT_HX(soft_op_clflush)
+{
+	soft_ld8(cpu, op, soft_ea(cpu, op));
 	SOFT_NEXT(cpu, op);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "hvcore/engine_soft/soft_mem.h"
+#include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_watch.h"
 
 /* One instruction in 200 is some eight times as slow: a few percent while sampling is on. */
@@ -129,10 +130,10 @@ static void record(struct soft_cpu *cpu, const struct hv_trace_event *e)
 }
 
 /* The exec TLB has just been asked for this page. */
-static uint64_t physical(const struct soft_cpu *cpu)
+static uint64_t physical(struct soft_cpu *cpu)
 {
 	const struct soft_xtlb_entry *x =
-		&cpu->tlbs[cpu->cpl == 3].ex[(cpu->rip >> 12) & (SOFT_XTLB_SIZE - 1)];
+		&soft_own_tlb(cpu)->ex[(cpu->rip >> 12) & (SOFT_XTLB_SIZE - 1)];
 
 	return x->gpa + (cpu->rip & (SOFT_PAGE - 1));
 }

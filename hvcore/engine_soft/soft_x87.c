@@ -18,6 +18,7 @@
 #include "hvcore/engine_soft/soft_fp.h"
 #include "hvcore/engine_soft/soft_fxsave.h"
 #include "hvcore/engine_soft/soft_mem.h"
+#include "hvcore/engine_soft/soft_ops.h"
 #include "hvcore/engine_soft/soft_x87_host.h"
 
 #define HANDLER(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
@@ -183,8 +184,10 @@ static const struct reg_form register_forms[] = {
 	{ 2, 0xc0, 0xdf, run_cmov },	     /* fcmovb fcmove fcmovbe fcmovu */
 	{ 2, 0xe9, 0xe9, run_reg },	     /* fucompp */
 	{ 3, 0xc0, 0xdf, run_cmov },	     /* fcmovnb ... */
+	{ 3, 0xe0, 0xe1, soft_op_nop }, /* feni, fdisi: of the 8087 */
 	{ 3, 0xe2, 0xe2, soft_x87_fnclex },
 	{ 3, 0xe3, 0xe3, soft_x87_fninit },
+	{ 3, 0xe4, 0xe4, soft_op_nop }, /* fsetpm: of the 80287 */
 	{ 3, 0xe8, 0xf7, run_comi },	     /* fucomi fcomi */
 	{ 4, 0xc0, 0xcf, run_reg },	     /* fadd fmul */
 	{ 4, 0xe0, 0xff, run_reg },	     /* fsub fdiv */

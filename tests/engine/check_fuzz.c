@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/cm_err.h"
+#include "common/cm_log.h"
 #include "tests/engine/insn_gen.h"
 #include "tests/engine/rig.h"
 
@@ -146,12 +147,25 @@ static void make_idt(struct fuzz *f)
 	}
 }
 
+/* Of every kind and length, often where the guest comes by. */
+static void make_breakpoints(struct fuzz *f, struct hv_vcpu_state *s)
+{
+	for (int i = 0; i < 4; i++)
+		s->dr[i] = pointer(f);
+	s->dr7 = insn_gen_next(&f->gen) & 0xffff23ff;
+	s->cr4 |= 8; /* DE: also of ports */
+}
+
 static void make_registers(struct fuzz *f, struct hv_vcpu_state *s)
 {
 	for (int i = 0; i < HV_GPR_COUNT; i++)
 		s->gpr[i] = pointer(f);
 	s->rip = CODE + insn_gen_next(&f->gen) % CODE_BYTES;
-	s->rflags = 2 | (insn_gen_next(&f->gen) & 0x200ed5);
+	s->rflags = 2 | (insn_gen_next(&f->gen) & 0x240ed5);
+	if (insn_gen_next(&f->gen) % 8 == 0)
+		s->rflags |= INSN_TF;
+	if (insn_gen_next(&f->gen) % 4 == 0)
+		make_breakpoints(f, s);
 	for (unsigned int i = 0; i < 512; i += 8) {
 		uint64_t v = insn_gen_next(&f->gen);
 
@@ -301,6 +315,7 @@ int main(int argc, char **argv)
 	}
 	if (shared == MAP_FAILED)
 		return 1;
+	cm_log_set_level(CM_LOG_ERR); /* unknown instructions are warnings */
 	printf("check_fuzz: seed %" PRIu64 "\n", seed);
 	fflush(stdout);
 	if (count == 1)

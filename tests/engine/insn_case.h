@@ -21,6 +21,8 @@
 #define INSN_STRIP	(2 * INSN_STRIP_HALF)
 #define INSN_NONE	-1	/* no exception */
 #define INSN_BYTES	16u
+#define INSN_TF		0x100u	/* single step: #DB behind the instruction */
+#define INSN_AC		0x40000u /* alignment checks */
 
 /* What each data page lets user code do: '-' not mapped, 'w' read and write, 'r' read only. */
 #define INSN_DATA_RIGHTS "-wwrw-"

@@ -124,7 +124,12 @@ const struct insn_form insn_forms[] = {
 	O("xadd/8", 0xc0, F_RM | F_BYTE | F_LOCKABLE, 0), O("xadd", 0xc1, F_RM | F_SIZED | F_LOCKABLE, 0),
 	O("movnti", 0xc3, F_MEM | F_W, 0),
 	OG("cmpxchg8b 16b", 0xc7, 1, F_MEM | F_W | F_LOCKABLE | F_CMPXCHG | F_ALIGN, 0),
-	O("bswap", 0xc8, F_PLUSR | F_W, 0),
+	{ "rdrand", F_REG | F_SIZED, 0, 1, 0, 0xc7, 6, K_RANDOM }, { "rdseed", F_REG | F_SIZED, 0, 1, 0, 0xc7, 7, K_RANDOM },
+	O("bswap", 0xc8, F_PLUSR | F_SIZED, 0),
+	OG("clflush", 0xae, 7, F_MEM, 0),
+	/* WRFSBASE would take the native child's thread pointer away; it is the handler of WRGSBASE */
+	{ "rdfsbase", F_REG | F_W, 0, 1, 0xf3, 0xae, 0, K_PLAIN }, { "rdgsbase", F_REG | F_W, 0, 1, 0xf3, 0xae, 1, K_PLAIN },
+	{ "wrgsbase", F_REG | F_W, 0, 1, 0xf3, 0xae, 3, K_PLAIN },
 	OG("lfence", 0xae, 5, F_REG, 0), OG("mfence", 0xae, 6, F_REG, 0), OG("sfence", 0xae, 7, F_REG, 0),
 	{ "pause", 0, 0, 0, 0xf3, 0x90, -1, K_PLAIN },
 	{ "popcnt", F_RM | F_SIZED, 0, 1, 0xf3, 0xb8, -1, K_PLAIN },

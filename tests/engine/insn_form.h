@@ -45,6 +45,7 @@ enum insn_kind {
 	K_SHIFT,	/* shl shr sar */
 	K_ROTATE,	/* rol ror rcl rcr */
 	K_DOUBLE,	/* shld shrd */
+	K_RANDOM,	/* rdrand rdseed: the register's value is not compared */
 };
 
 struct insn_form {

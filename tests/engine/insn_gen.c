@@ -552,6 +552,10 @@ void insn_gen_case(struct insn_gen *g, unsigned int form, struct insn_case *c)
 	c->in.rflags = 0x202 | (insn_gen_next(g) & 0x2008d5);
 	if ((f->flags & F_STRING) || one_in(g, 8))
 		c->in.rflags |= insn_gen_next(g) & 0x400;
+	if (one_in(g, 16))
+		c->in.rflags |= INSN_AC;
+	if (one_in(g, 64))
+		c->in.rflags |= INSN_TF;
 	c->in.rip = INSN_CODE_LA + 160 + below(g, INSN_PAGE - 320); /* short branches stay in the page */
 	fill_fx(g, f, c);
 	fill_memory(g, f, c);

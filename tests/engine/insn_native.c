@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host CPU as the judge of the interpreter. A stub loads all registers from a case, jumps to the instruction in the
- * code page, and the jump behind it comes back to a second stub that stores all registers. What traps comes back as a
- * signal, whose frame has the registers, the vector, the error code and CR2.
+ * The host CPU as the judge of the interpreter. A stub loads all registers from a case and goes to the instruction in the
+ * code page by IRET, so that RFLAGS.TF and AC count from that instruction on. A jump behind it comes back, by way of the
+ * exit page, to a second stub that stores all registers. What traps comes back as a signal, whose frame has the registers,
+ * the vector, the error code and CR2.
  *
  * The child runs under seccomp strict mode: read, write, sigreturn and exit are all that any instruction could ask for.
  */
@@ -14,6 +15,7 @@
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -21,15 +23,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#define JUMP_OUT_BYTES 14u
+#define JUMP_OUT_BYTES 5u
+#define EXIT_LA (INSN_CODE_LA + INSN_PAGE)
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_PAGE_FAULT 14
 #define PF_FETCH 0x10u
+
+/* Before C code runs: RFLAGS.AC off, for it accesses memory as it likes; NT off, for IRET faults on it. */
+#define FLAGS_FOR_C "	pushfq\n	andl $~0x44000, (%rsp)\n	popfq\n"
 
 _Static_assert(offsetof(struct insn_regs, rip) == 128 && offsetof(struct insn_regs, rflags) == 136 &&
 	       offsetof(struct insn_regs, fx) == 144, "the stubs below know these offsets");
@@ -44,7 +51,6 @@ __asm__(".pushsection .bss\n"
 	".globl insn_native_rsp\n"
 	"insn_native_rsp: .zero 8\n"
 	"native_out: .zero 8\n"
-	"native_target: .zero 8\n"
 	".popsection\n"
 	".pushsection .rodata\n"
 	"native_mxcsr: .long 0x1f80\n"
@@ -56,18 +62,19 @@ __asm__(".pushsection .bss\n"
 	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
 	"	mov %rsp, insn_native_rsp(%rip)\n"
 	"	mov %rsi, native_out(%rip)\n"
-	"	mov %rdx, native_target(%rip)\n"
 	"	fxrstor64 144(%rdi)\n"
-	"	push 136(%rdi)\n"
 	"	mov %rdi, %rax\n"
+	"	mov %ss, %ecx\n	push %rcx\n"
+	"	push 32(%rax)\n"
+	"	push 136(%rax)\n"
+	"	mov %cs, %ecx\n	push %rcx\n"
+	"	push %rdx\n"
 	"	mov 8(%rax), %rcx\n	mov 16(%rax), %rdx\n	mov 24(%rax), %rbx\n	mov 40(%rax), %rbp\n"
 	"	mov 48(%rax), %rsi\n	mov 56(%rax), %rdi\n	mov 64(%rax), %r8\n	mov 72(%rax), %r9\n"
 	"	mov 80(%rax), %r10\n	mov 88(%rax), %r11\n	mov 96(%rax), %r12\n	mov 104(%rax), %r13\n"
 	"	mov 112(%rax), %r14\n	mov 120(%rax), %r15\n"
-	"	popfq\n"
-	"	mov 32(%rax), %rsp\n"
 	"	mov 0(%rax), %rax\n"
-	"	jmp *native_target(%rip)\n"
+	"	iretq\n"
 	"insn_native_return:\n"
 	"	endbr64\n"
 	"	xchg %rax, native_out(%rip)\n"
@@ -75,6 +82,7 @@ __asm__(".pushsection .bss\n"
 	"	mov insn_native_rsp(%rip), %rsp\n"
 	"	pushfq\n"
 	"	pop 136(%rax)\n"
+	FLAGS_FOR_C
 	"	cld\n"
 	"	mov %rcx, 8(%rax)\n	mov %rdx, 16(%rax)\n	mov %rbx, 24(%rax)\n	mov %rbp, 40(%rax)\n"
 	"	mov %rsi, 48(%rax)\n	mov %rdi, 56(%rax)\n	mov %r8, 64(%rax)\n	mov %r9, 72(%rax)\n"
@@ -88,10 +96,21 @@ __asm__(".pushsection .bss\n"
 	"	ldmxcsr native_mxcsr(%rip)\n"
 	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	pop %rbx\n"
 	"	ret\n"
-	".size insn_native_call, . - insn_native_call\n");
+	".size insn_native_call, . - insn_native_call\n"
+	".globl insn_native_signal\n"
+	".type insn_native_signal, @function\n"
+	"insn_native_signal:\n"
+	"	endbr64\n"
+	FLAGS_FOR_C
+	"	jmp native_on_signal\n"
+	".size insn_native_signal, . - insn_native_signal\n");
+
+void insn_native_signal(int sig, siginfo_t *info, void *context);
 
 /* The signal handler has no argument of its own; this process has one thread. */
 static struct insn_result *current;
+
+__attribute__((used)) static void on_signal(int sig, siginfo_t *info, void *context) __asm__("native_on_signal");
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
@@ -145,12 +164,16 @@ static uint8_t *map_data(void)
 static uint8_t *map_code(void)
 {
 	void *la = (void *)(uintptr_t)INSN_CODE_LA;
-	uint8_t *code = mmap(la, INSN_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+	uint8_t *code = mmap(la, 2 * INSN_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_FIXED_NOREPLACE, -1, 0);
+	static const uint8_t jump[8] = { 0xff, 0x25, 2 }; /* jmp *2(%rip), aligned */
+	uint64_t target = (uint64_t)(uintptr_t)insn_native_return;
 
 	if (code != la)
 		return NULL;
 	memset(code, 0xcc, INSN_PAGE);
+	memcpy(code + INSN_PAGE, jump, sizeof(jump));
+	memcpy(code + INSN_PAGE + sizeof(jump), &target, sizeof(target));
 	return code;
 }
 
@@ -174,11 +197,10 @@ static void run_case(const struct insn_case *c, struct insn_result *r, uint8_t *
 		memcpy(data + insn_strip_offset(i), c->mem[i], INSN_STRIP);
 	memcpy(insn, c->code, c->len);
 	if (!c->branch) {
-		static const uint8_t jump[6] = { 0xff, 0x25 }; /* jmp *0(%rip) */
-		uint64_t target = (uint64_t)(uintptr_t)insn_native_return;
+		uint32_t rel = (uint32_t)(EXIT_LA - (c->in.rip + c->len + JUMP_OUT_BYTES));
 
-		memcpy(insn + c->len, jump, sizeof(jump));
-		memcpy(insn + c->len + sizeof(jump), &target, sizeof(target));
+		insn[c->len] = 0xe9; /* jmp EXIT_LA */
+		memcpy(insn + c->len + 1, &rel, sizeof(rel));
 	}
 	r->vector = INSN_NONE;
 	r->error = 0;
@@ -199,7 +221,7 @@ static _Noreturn void child(struct insn_native *n, int in, int out)
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 	static char stack[65536];
 	const stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction sa = { .sa_sigaction = insn_native_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	uint8_t *data = map_data();
 	uint8_t *code = map_code();
 	uint32_t count;
@@ -222,6 +244,19 @@ static _Noreturn void child(struct insn_native *n, int in, int out)
 	}
 	for (;;)
 		_exit(0);
+}
+
+bool insn_native_has(const struct insn_form *f)
+{
+	unsigned int a, b = 0, c = 0, d;
+
+	if (f->map == 1 && f->opcode == 0xae && f->prefix == 0xf3)
+		return getauxval(AT_HWCAP2) & 2; /* FSGSBASE, and the kernel allows it */
+	if (f->kind != K_RANDOM)
+		return true;
+	if (f->ext == 6)
+		return __get_cpuid(1, &a, &b, &c, &d) && c & bit_RDRND;
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_RDSEED;
 }
 
 int insn_native_start(struct insn_native *n)
@@ -282,6 +317,12 @@ void insn_native_stop(struct insn_native *n)
 }
 
 #else
+
+bool insn_native_has(const struct insn_form *f)
+{
+	(void)f;
+	return true;
+}
 
 int insn_native_start(struct insn_native *n)
 {

@@ -4,6 +4,7 @@
 #define INSN_NATIVE_H
 
 #include "tests/engine/insn_case.h"
+#include "tests/engine/insn_form.h"
 
 #define INSN_BATCH 256u
 
@@ -14,6 +15,9 @@ struct insn_native {
 	int to_child, from_child;
 	int pid;
 };
+
+/* Does the host CPU have this form at all? Those of SSE4.2 and older are taken for granted. */
+bool insn_native_has(const struct insn_form *f);
 
 /* 0 or -errno; -ENOTSUP: this host is no x86-64. */
 int insn_native_start(struct insn_native *n);

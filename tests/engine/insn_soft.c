@@ -2,7 +2,8 @@
 /*
  * The interpreter's side of the differential test: one vCPU at CPL 3 over a small guest RAM with page tables that map
  * code and data where the native side has them, with the same rights. Each case is decoded by the engine's decoder and
- * its op is called directly, with a pseudo-op behind it that says "fell through".
+ * its op is called directly, with a pseudo-op behind it that says "fell through". Single steps go by the run loop's own
+ * function, from code in guest RAM.
  */
 #include "config.h"
 
@@ -11,7 +12,14 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
+#include "hvcore/engine_soft/soft_block.h"
+#include "hvcore/engine_soft/soft_break.h"
 #include "hvcore/engine_soft/soft_cpu.h"
 #include "hvcore/engine_soft/soft_decode.h"
 #include "hvcore/engine_soft/soft_flags.h"
@@ -67,6 +75,16 @@ static const struct soft_op *fell_through(struct soft_cpu *cpu, const struct sof
 	return NULL;
 }
 
+static uint64_t thread_pointer(void)
+{
+	uint64_t base = 0;
+
+#if defined(__x86_64__)
+	syscall(SYS_arch_prctl, ARCH_GET_FS, &base);
+#endif
+	return base;
+}
+
 struct insn_soft *insn_soft_new(void)
 {
 	struct insn_soft *s = calloc(1, sizeof(*s));
@@ -82,10 +100,16 @@ struct insn_soft *insn_soft_new(void)
 	s->vm->pages = RAM_BYTES / INSN_PAGE;
 	s->vm->has_code = calloc(s->vm->pages, sizeof(*s->vm->has_code));
 	s->vm->cpu[0] = cpu;
+	s->vm->cfg.vcpus = 1;
+	s->vm->clock.insns_per_us = 1; /* no random numbers from outside */
 	cpu->vm = s->vm;
+	if (soft_blocks_new(cpu, s->vm->pages))
+		abort();
+	memset(s->ram + CODE_GPA, 0xcc, INSN_PAGE);
 	cpu->cr0 = SOFT_CR0_PE | SOFT_CR0_PG | SOFT_CR0_NE | SOFT_CR0_ET | SOFT_CR0_WP | SOFT_CR0_AM;
 	cpu->cr3 = PML4_GPA;
-	cpu->cr4 = SOFT_CR4_PAE | SOFT_CR4_OSFXSR | SOFT_CR4_OSXMMEXCPT;
+	cpu->cr4 = SOFT_CR4_PAE | SOFT_CR4_OSFXSR | SOFT_CR4_OSXMMEXCPT | SOFT_CR4_FSGSBASE;
+	cpu->seg[HV_FS].base = cpu->seg_base[SOFT_FS] = thread_pointer(); /* the native child has the same */
 	cpu->efer = SOFT_EFER_LME | SOFT_EFER_LMA | SOFT_EFER_NXE | SOFT_EFER_SCE;
 	cpu->mode = SOFT_MODE_64;
 	cpu->seg[HV_CS] = (struct hv_seg){ .selector = 0x33, .attr = 0xafb };
@@ -98,6 +122,7 @@ struct insn_soft *insn_soft_new(void)
 
 void insn_soft_free(struct insn_soft *s)
 {
+	soft_blocks_free(s->cpu);
 	free(s->vm->has_code);
 	free(s->vm);
 	free(s->cpu);
@@ -115,8 +140,11 @@ static void load(struct insn_soft *s, const struct insn_case *c)
 	cpu->gpr[SOFT_REG_ZERO] = 0;
 	cpu->rip = c->in.rip;
 	soft_rflags_load(cpu, c->in.rflags);
+	soft_pick_tlb(cpu);
 	soft_fxrstor_image(cpu, c->in.fx, true);
 	cpu->pending.vector = -1;
+	cpu->brk.hit = 0;
+	cpu->stop = 0;
 	cpu->bounce_len = 0;
 	for (unsigned int i = 0; i < INSN_STRIPS; i++)
 		memcpy(s->ram + DATA_GPA + insn_strip_offset(i), c->mem[i], INSN_STRIP);
@@ -135,32 +163,41 @@ static void store(struct insn_soft *s, struct insn_result *r)
 		memcpy(r->mem[i], s->ram + DATA_GPA + insn_strip_offset(i), INSN_STRIP);
 }
 
-static void run_ops(struct insn_soft *s)
-{
-	for (const struct soft_op *op = &s->ops[0]; op;)
-		op = op->fn(s->cpu, op);
-}
-
-static void execute(struct insn_soft *s)
-{
-	if (!setjmp(s->cpu->unwind))
-		run_ops(s);
-}
-
-void insn_soft_run(struct insn_soft *s, const struct insn_case *c, struct insn_result *r)
+static void run_ops(struct insn_soft *s, const struct insn_case *c)
 {
 	uint8_t bytes[INSN_BYTES];
 	bool ends_block;
 	unsigned int len;
 
-	load(s, c);
 	memset(bytes, 0xcc, sizeof(bytes));
 	memcpy(bytes, c->code, c->len);
 	s->ops[0] = (struct soft_op){ .off = (uint16_t)(c->in.rip - INSN_CODE_LA), .n = 1 };
 	len = soft_decode_one(bytes, 15, s->cpu->mode, &s->ops[0], &ends_block);
 	s->ops[0].n = 1;
 	s->ops[1] = (struct soft_op){ .fn = fell_through, .off = (uint16_t)(s->ops[0].off + len) };
-	execute(s);
+	for (const struct soft_op *op = &s->ops[0]; op;)
+		op = op->fn(s->cpu, op);
+}
+
+static void step(struct insn_soft *s, const struct insn_case *c)
+{
+	uint8_t *at = s->ram + CODE_GPA + (c->in.rip - INSN_CODE_LA);
+
+	memcpy(at, c->code, c->len);
+	if (!setjmp(s->cpu->unwind) && !soft_break_step(s->cpu))
+		abort();
+	memset(at, 0xcc, c->len);
+	if (s->cpu->brk.hit && s->cpu->pending.vector < 0)
+		s->cpu->pending = (struct soft_pending){ .vector = SOFT_DB, .soft = true };
+}
+
+void insn_soft_run(struct insn_soft *s, const struct insn_case *c, struct insn_result *r)
+{
+	load(s, c);
+	if (c->in.rflags & INSN_TF)
+		step(s, c);
+	else if (!setjmp(s->cpu->unwind))
+		run_ops(s, c);
 	r->vector = s->cpu->pending.vector;
 	r->error = r->vector >= 0 ? s->cpu->pending.error : 0;
 	r->cr2 = s->cpu->cr2;

@@ -56,9 +56,17 @@ tests/guest/beatd: tests/guest/linux/beatd.c
 	$(AM_V_CCLD)$(MKDIR_P) tests/guest && $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g0 -static -Wall -Wextra -Werror \
 		-ffile-prefix-map=$(top_srcdir)=. -o $@ $(top_srcdir)/tests/guest/linux/beatd.c
 
-noinst_DATA += tests/guest/recordd tests/guest/beatd
-CLEANFILES += tests/guest/recordd tests/guest/beatd
-EXTRA_DIST += tests/guest/linux/recordd.c tests/guest/linux/beatd.c
+tests/guest/contend: tests/guest/linux/contend.c
+	$(AM_V_CCLD)$(MKDIR_P) tests/guest && $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g0 -static -pthread -Wall -Wextra -Werror \
+		-ffile-prefix-map=$(top_srcdir)=. -o $@ $(top_srcdir)/tests/guest/linux/contend.c
+
+tests/guest/traced: tests/guest/linux/traced.c
+	$(AM_V_CCLD)$(MKDIR_P) tests/guest && $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g0 -static -Wall -Wextra -Werror \
+		-ffile-prefix-map=$(top_srcdir)=. -o $@ $(top_srcdir)/tests/guest/linux/traced.c
+
+noinst_DATA += tests/guest/recordd tests/guest/beatd tests/guest/contend tests/guest/traced
+CLEANFILES += tests/guest/recordd tests/guest/beatd tests/guest/contend tests/guest/traced
+EXTRA_DIST += tests/guest/linux/recordd.c tests/guest/linux/beatd.c tests/guest/linux/contend.c tests/guest/linux/traced.c
 
 noinst_PROGRAMS += tests/guest/recordc
 tests_guest_recordc_SOURCES = tests/guest/recordc.c tests/guest/record_proto.c tests/guest/record_proto.h

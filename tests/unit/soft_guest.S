@@ -3,22 +3,7 @@
  * Guest code of test_soft_core: one fragment a test, copied into guest memory and entered at CPL 0 in 64-bit mode.
  * Port 0xf4 reports EAX and goes on, port 0xf5 reports it and ends the run.
  */
-	.section .rodata
-	.macro fragment name
-	.globl guest_\name, guest_\name\()_end
-	.balign 16
-guest_\name:
-	.endm
-	.macro done name
-guest_\name\()_end:
-	.endm
-	.macro report
-	outl %eax, $0xf4
-	.endm
-	.macro finish
-	outl %eax, $0xf5
-	jmp .
-	.endm
+#include "tests/unit/soft_guest.h"
 
 	.code64
 /* An instruction changes the next one, which is decoded already. */
@@ -81,6 +66,25 @@ fragment trap
 	movl $0xdead, %eax
 	finish
 done trap
+
+/* To 32-bit code, which may have a flat data segment, and not one of 64 KiB. */
+fragment limited
+	subq $16, %rsp
+	movw $39, (%rsp)
+	movq $0x500, 2(%rsp)
+	lgdt (%rsp)
+	pushq $8
+	leaq 1f(%rip), %rax
+	pushq %rax
+	lretq
+	.code32
+1:	movl $0x18, %eax
+	movl %eax, %ds
+	movl $0x20, %eax
+	movl %eax, %ds
+	finish
+	.code64
+done limited
 
 /* Single steps are counted in R15 by guest_step. */
 fragment single_step

@@ -6,36 +6,17 @@
  */
 #include "config.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/cm_err.h"
+#include "common/cm_log.h"
 #include "hvcore/engine_soft/soft_decode.h"
-#include "hvcore/hv_engine.h"
+#include "tests/unit/soft_machine.h"
 
-#define RAM_BYTES (8u << 20)
-#define PML4	  0x1000u
-#define PDPT	  0x2000u
-#define PD	  0x3000u
-#define IDT	  0x4000u
-#define PD_1G	  0x6000u
-#define AP_CODE	  0x8000u
-#define AP_GDTR	  0x8f00u
-#define STACK	  0xf000u
-#define CODE	  0x10000u
-#define CALLEE	  0x12000u
-#define HANDLER	  0x20000u
-#define GDT	  0x500u
-
-#define FRAGMENT(name) extern const uint8_t guest_##name[], guest_##name##_end[]
 FRAGMENT(smc);
 FRAGMENT(smc_far);
 FRAGMENT(host_wrote);
@@ -43,6 +24,7 @@ FRAGMENT(callee);
 FRAGMENT(invlpg);
 FRAGMENT(unknown);
 FRAGMENT(trap);
+FRAGMENT(limited);
 FRAGMENT(single_step);
 FRAGMENT(step);
 FRAGMENT(dirty);
@@ -53,143 +35,12 @@ FRAGMENT(ap);
 FRAGMENT(rounds);
 FRAGMENT(touch);
 
-struct guest {
-	struct hv_engine *e;
-	uint8_t *ram;
-	unsigned vcpus;
-	uint32_t reports[16];
-	unsigned count;
-	bool patch; /* host_wrote: change the callee at the first report */
-};
-
-static const struct hv_engine_ops *const ops = &hv_engine_soft;
-
-static void on_pio(void *arg, uint16_t port, void *data, unsigned len, bool write)
-{
-	struct guest *g = arg;
-
-	if (!write || len != 4 || (port != 0xf4 && port != 0xf5))
-		return;
-	if (g->count < 16)
-		memcpy(&g->reports[g->count++], data, 4);
-	if (g->patch) {
-		g->ram[CALLEE + 1] = 2;
-		ops->host_wrote(g->e, CALLEE, 2);
-		g->patch = false;
-	}
-	if (port == 0xf5)
-		for (unsigned i = 0; i < g->vcpus; i++)
-			ops->vcpu_kick(g->e, i);
-}
-
-static void on_mmio(void *arg, uint64_t gpa, void *data, unsigned len, bool write)
-{
-	(void)arg;
-	(void)gpa;
-	if (!write)
-		memset(data, 0xff, len);
-}
-
-static void put64(struct guest *g, uint64_t at, uint64_t v)
-{
-	memcpy(g->ram + at, &v, 8);
-}
-
-static void put(struct guest *g, uint64_t at, const uint8_t *from, const uint8_t *end)
-{
-	memcpy(g->ram + at, from, (size_t)(end - from));
-}
-
-static void gate(struct guest *g, unsigned vector, uint64_t to)
-{
-	put64(g, IDT + vector * 16,
-	      (to & 0xffff) | 0x10ull << 16 | 0x8eull << 40 | (to >> 16 & 0xffff) << 48);
-	put64(g, IDT + vector * 16 + 8, to >> 32);
-}
-
-static void fill_ram(struct guest *g)
-{
-	put64(g, PML4, PDPT | 3);
-	put64(g, PDPT, PD | 3);
-	put64(g, PDPT + 8, PD_1G | 3);
-	for (uint64_t i = 0; i < 4; i++)
-		put64(g, PD + i * 8, i << 21 | 0x83);
-	put64(g, PD + (0xfee00000ull >> 21 & 511) * 8, 0); /* in PDPT 3, below */
-	put64(g, PDPT + 3 * 8, 0x7000 | 3);
-	put64(g, 0x7000 + (0xfee00000ull >> 21 & 511) * 8, 0xfee00000ull | 0x83);
-	put64(g, PD_1G, 0x200000 | 0x83);
-	put64(g, GDT + 8, 0x00cf9a000000ffffull);
-	put64(g, GDT + 16, 0x00af9a000000ffffull);
-	put64(g, GDT + 24, 0x00cf92000000ffffull);
-}
-
-static struct hv_vcpu_state entry_state(struct guest *g)
-{
-	struct hv_vcpu_state s;
-	struct cm_err err = CM_ERR_INIT;
-
-	assert_int_equal(ops->vcpu_get(g->e, 0, &s, &err), 0);
-	s.rip = CODE;
-	s.gpr[HV_RSP] = STACK;
-	s.rflags = 2;
-	s.cr0 = 0x80010031;
-	s.cr3 = PML4;
-	s.cr4 = 0x220;
-	s.efer = 0xd01;
-	s.gdt = (struct hv_dtable){.base = GDT, .limit = 31};
-	s.idt = (struct hv_dtable){.base = IDT, .limit = 0xfff};
-	for (unsigned i = 0; i < HV_SEG_COUNT; i++)
-		s.seg[i] = (struct hv_seg){.limit = 0xffffffff, .selector = 0x18, .attr = 0xc93};
-	s.seg[HV_CS] = (struct hv_seg){.limit = 0xffffffff, .selector = 0x10, .attr = 0xa9b};
-	s.mp_state = HV_MP_RUNNABLE;
-	return s;
-}
-
-static struct guest *guest_new(unsigned vcpus, const uint8_t *code, const uint8_t *end)
-{
-	struct guest *g = calloc(1, sizeof(*g));
-	struct cm_err err = CM_ERR_INIT;
-	struct hv_engine_config cfg = {
-		.vcpus = vcpus, .up = {.pio = on_pio, .mmio = on_mmio, .arg = g}, .kvm_fd = -1};
-	struct hv_vcpu_state s;
-
-	assert_non_null(g);
-	g->vcpus = vcpus;
-	g->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(g->ram, MAP_FAILED);
-	assert_int_equal(ops->create(&g->e, &cfg, &err), 0);
-	assert_int_equal(ops->map(g->e, 0, 0, RAM_BYTES, g->ram, 0, &err), 0);
-	for (unsigned i = 0; i < vcpus; i++)
-		assert_int_equal(ops->vcpu_create(g->e, i, &err), 0);
-	fill_ram(g);
-	put(g, CODE, code, end);
-	s = entry_state(g);
-	assert_int_equal(ops->vcpu_set(g->e, 0, &s, &err), 0);
-	return g;
-}
-
-static void guest_free(struct guest *g)
-{
-	ops->destroy(g->e);
-	munmap(g->ram, RAM_BYTES);
-	free(g);
-}
-
-static uint32_t run(struct guest *g)
-{
-	assert_int_equal(ops->vcpu_run(g->e, 0), HV_RUN_KICKED);
-	assert_true(g->count > 0);
-	return g->reports[g->count - 1];
-}
-
-#define GUEST(n, name) guest_new(n, guest_##name, guest_##name##_end)
-
 static void test_changes_next_instruction(void **state)
 {
 	struct guest *g = GUEST(1, smc);
 
 	(void)state;
-	assert_int_equal(run(g), 0x2222);
+	assert_int_equal(guest_run(g), 0x2222);
 	guest_free(g);
 }
 
@@ -198,8 +49,8 @@ static void test_changes_other_page(void **state)
 	struct guest *g = GUEST(1, smc_far);
 
 	(void)state;
-	put(g, CALLEE, guest_callee, guest_callee_end);
-	run(g);
+	guest_put(g, CALLEE, guest_callee, guest_callee_end);
+	guest_run(g);
 	assert_int_equal(g->count, 6);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(g->reports[i], 1 + i);
@@ -211,9 +62,9 @@ static void test_host_changes_code(void **state)
 	struct guest *g = GUEST(1, host_wrote);
 
 	(void)state;
-	put(g, CALLEE, guest_callee, guest_callee_end);
+	guest_put(g, CALLEE, guest_callee, guest_callee_end);
 	g->patch = true;
-	assert_int_equal(run(g), 2);
+	assert_int_equal(guest_run(g), 2);
 	assert_int_equal(g->reports[0], 1);
 	guest_free(g);
 }
@@ -223,9 +74,9 @@ static void test_invlpg_of_large_page(void **state)
 	struct guest *g = GUEST(1, invlpg);
 
 	(void)state;
-	put64(g, 0x203000, 0xaaaa);
-	put64(g, 0x403000, 0xbbbb);
-	assert_int_equal(run(g), 0xbbbb);
+	guest_put64(g, 0x203000, 0xaaaa);
+	guest_put64(g, 0x403000, 0xbbbb);
+	assert_int_equal(guest_run(g), 0xbbbb);
 	assert_int_equal(g->reports[0], 0xaaaa);
 	guest_free(g);
 }
@@ -234,12 +85,37 @@ static void test_unknown_instruction(void **state)
 {
 	struct guest *g = GUEST(1, unknown);
 	struct hv_engine_counters n;
+	char text[512] = "";
+	int fds[2];
 
 	(void)state;
-	put(g, HANDLER, guest_trap, guest_trap_end);
-	gate(g, 6, HANDLER);
-	assert_int_equal(run(g), 0xdead);
-	ops->counters(g->e, 0, &n);
+	assert_int_equal(pipe(fds), 0);
+	cm_log_init("test", CM_LOG_INFO, fds[1]);
+	guest_put(g, HANDLER, guest_trap, guest_trap_end);
+	guest_gate(g, 6, HANDLER);
+	assert_int_equal(guest_run(g), 0xdead);
+	hv_engine_soft.counters(g->e, 0, &n);
+	assert_int_equal(n.unknown_insns, 1);
+	cm_log_fini();
+	close(fds[1]);
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, "c4 e2 79 18 c0"));
+	close(fds[0]);
+	guest_free(g);
+}
+
+/* Nobody checks the limit of a segment, so 32-bit code does not get one that has a limit. */
+static void test_limited_segment_is_refused(void **state)
+{
+	struct guest *g = GUEST(1, limited);
+	struct hv_engine_counters n;
+
+	(void)state;
+	guest_put64(g, GDT + 32, 0x000092000000ffffull);
+	guest_put(g, HANDLER, guest_trap, guest_trap_end);
+	guest_gate(g, 6, HANDLER);
+	assert_int_equal(guest_run(g), 0xdead);
+	hv_engine_soft.counters(g->e, 0, &n);
 	assert_int_equal(n.unknown_insns, 1);
 	guest_free(g);
 }
@@ -250,9 +126,9 @@ static void test_single_step(void **state)
 	struct guest *g = GUEST(1, single_step);
 
 	(void)state;
-	put(g, HANDLER, guest_step, guest_step_end);
-	gate(g, 1, HANDLER);
-	assert_int_equal(run(g), 5);
+	guest_put(g, HANDLER, guest_step, guest_step_end);
+	guest_gate(g, 1, HANDLER);
+	assert_int_equal(guest_run(g), 5);
 	guest_free(g);
 }
 
@@ -263,8 +139,8 @@ static void test_triple_fault(void **state)
 	struct guest *g = GUEST(1, unknown);
 
 	(void)state;
-	assert_int_equal(ops->vcpu_run(g->e, 0), HV_RUN_SHUTDOWN);
-	assert_non_null(strstr(ops->vcpu_error(g->e, 0), "triple fault"));
+	assert_int_equal(hv_engine_soft.vcpu_run(g->e, 0), HV_RUN_SHUTDOWN);
+	assert_non_null(strstr(hv_engine_soft.vcpu_error(g->e, 0), "triple fault"));
 	guest_free(g);
 }
 
@@ -275,15 +151,15 @@ static void test_dirty_log(void **state)
 	struct cm_err err = CM_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(ops->dirty_start(g->e, 0, &err), 0);
+	assert_int_equal(hv_engine_soft.dirty_start(g->e, 0, &err), 0);
 	memset(map, 0, sizeof(map));
-	assert_int_equal(ops->dirty_fetch(g->e, 0, map), 0);
+	assert_int_equal(hv_engine_soft.dirty_fetch(g->e, 0, map), 0);
 	for (size_t i = 0; i < sizeof(map) / 8; i++)
 		assert_true(map[i] == UINT64_MAX);
-	assert_int_equal(ops->dirty_clear(g->e, 0, 0, RAM_BYTES / 4096, map), 0);
-	run(g);
+	assert_int_equal(hv_engine_soft.dirty_clear(g->e, 0, 0, RAM_BYTES / 4096, map), 0);
+	guest_run(g);
 	memset(map, 0, sizeof(map));
-	assert_int_equal(ops->dirty_fetch(g->e, 0, map), 0);
+	assert_int_equal(hv_engine_soft.dirty_fetch(g->e, 0, map), 0);
 	/* the page tables got their A and D bits */
 	assert_true((map[0] & ~(1ull << 7)) ==
 		    (1ull << (PML4 >> 12) | 1ull << (PDPT >> 12) | 1ull << (PD >> 12)));
@@ -300,10 +176,10 @@ static void test_halts_until_deadline(void **state)
 	struct hv_engine_counters n;
 
 	(void)state;
-	put(g, HANDLER, guest_tick, guest_tick_end);
-	gate(g, 0x40, HANDLER);
-	assert_int_equal(run(g), 0x600d);
-	ops->counters(g->e, 0, &n);
+	guest_put(g, HANDLER, guest_tick, guest_tick_end);
+	guest_gate(g, 0x40, HANDLER);
+	assert_int_equal(guest_run(g), 0x600d);
+	hv_engine_soft.counters(g->e, 0, &n);
 	assert_int_equal(n.exits_halt, 1);
 	assert_int_equal(n.exits_irq, 1);
 	guest_free(g);
@@ -313,7 +189,7 @@ static void *run_first(void *arg)
 {
 	struct guest *g = arg;
 
-	return (void *)(uintptr_t)ops->vcpu_run(g->e, 0);
+	return (void *)(uintptr_t)hv_engine_soft.vcpu_run(g->e, 0);
 }
 
 /* Handlers hand over by tail calls: if one did not, this would run out of stack. */
@@ -339,7 +215,7 @@ static void *run_second(void *arg)
 {
 	struct guest *g = arg;
 
-	return (void *)(uintptr_t)ops->vcpu_run(g->e, 1);
+	return (void *)(uintptr_t)hv_engine_soft.vcpu_run(g->e, 1);
 }
 
 static void test_second_processor(void **state)
@@ -353,10 +229,10 @@ static void test_second_processor(void **state)
 	void *how;
 
 	(void)state;
-	put(g, AP_CODE, guest_ap, guest_ap_end);
+	guest_put(g, AP_CODE, guest_ap, guest_ap_end);
 	memcpy(g->ram + AP_GDTR, &gdtr, sizeof(gdtr));
 	assert_int_equal(pthread_create(&second, NULL, run_second, g), 0);
-	assert_int_equal(run(g), 0x77);
+	assert_int_equal(guest_run(g), 0x77);
 	pthread_join(second, &how);
 	assert_int_equal((uintptr_t)how, HV_RUN_KICKED);
 	guest_free(g);
@@ -638,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_host_changes_code),
 		cmocka_unit_test(test_invlpg_of_large_page),
 		cmocka_unit_test(test_unknown_instruction),
+		cmocka_unit_test(test_limited_segment_is_refused),
 		cmocka_unit_test(test_single_step),
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_dirty_log),
