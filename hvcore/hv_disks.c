@@ -31,6 +31,9 @@ struct store {
 	struct stor_dev *dev;
 	bool volume_wanted, opened;
 	struct stor_volume *vol;
+	/* the whole store is a disk of this VM alone */
+	bool exclusive, alone, awaited;
+	struct cm_err busy;
 };
 
 struct disk {
@@ -203,6 +206,19 @@ static void store_event(struct stor_dev *dev, enum stor_dev_event event, const s
 	case STOR_EVENT_FAILED:
 		step_failed(d, err, s->url);
 		break;
+	case STOR_EVENT_EXCLUSIVE:
+		s->alone = true;
+		cm_err_clear(&s->busy);
+		if (s->awaited)
+			step_done(d);
+		s->awaited = false;
+		break;
+	case STOR_EVENT_BUSY:
+		s->busy = *err;
+		if (s->awaited)
+			step_failed(d, err, "disk");
+		s->awaited = false;
+		break;
 	case STOR_EVENT_STALLED:
 	case STOR_EVENT_CONFLICT:
 		snprintf(d->trouble, sizeof(d->trouble), "%.190s", err->text);
@@ -279,13 +295,23 @@ static bool store_read_only(const struct hv_disks *d, unsigned store)
 	return true;
 }
 
+/* A whole file or LUN that the VM may write is its own. A LUN tells who else has it only to one who
+ * registers, and that needs an ownership block. */
+static bool store_exclusive(const struct hv_disks *d, unsigned store)
+{
+	return !d->store[store].volume_wanted && !store_read_only(d, store) &&
+	       (d->leased || strncmp(d->store[store].url, "file:", 5) == 0);
+}
+
 static int open_stores(struct hv_disks *d, struct cm_err *err)
 {
 	d->waiting = d->stores;
 	for (unsigned i = 0; i < d->stores; i++) {
 		struct store *s = &d->store[i];
+		uint64_t vm = fnv(d->vm.b, sizeof(d->vm.b), 0xcbf29ce484222325ull);
 		const struct stor_dev_opts opts = {
 			.readonly = store_read_only(d, i),
+			.exclusive_to = store_exclusive(d, i) ? vm | 1 : 0,
 			.gated = d->leased,
 			.exclusive_create = d->leased && d->lease_store == i,
 			.size_bytes = BARE_BLOCK_BYTES,
@@ -296,6 +322,7 @@ static int open_stores(struct hv_disks *d, struct cm_err *err)
 			.event_arg = s,
 		};
 
+		s->exclusive = opts.exclusive_to != 0;
 		s->dev = stor_dev_open(d->loop, s->url, &opts, err);
 		if (!s->dev)
 			return err->code;
@@ -361,6 +388,10 @@ void hv_disks_open(struct hv_disks *d, hv_disks_done_fn done, void *arg)
 
 		if (!k->name[0]) {
 			k->dev = s->dev;
+			if (s->busy.code && !s->alone)
+				d->failed = s->busy;
+			else if (s->exclusive && !s->alone && !s->awaited)
+				d->waiting += s->awaited = true;
 			continue;
 		}
 		if (!s->vol) {

@@ -426,6 +426,13 @@ void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg)
 		cm_loop_defer(dev->loop, dev_gate_later, dev);
 }
 
+void stor_dev_allow(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys)
+{
+	CM_ASSERT(nkeys <= STOR_DEV_ALLOWED);
+	memcpy(dev->allowed, keys, nkeys * sizeof *keys);
+	dev->nallowed = nkeys;
+}
+
 void stor_dev_enter(struct stor_dev *dev, uint32_t incarnation)
 {
 	if (incarnation == dev->incarnation)

@@ -54,6 +54,8 @@ struct stor_dev {
 	bool entered, entering, admitted;
 	uint32_t incarnation;
 	uint64_t pr_key, pr_key2; /* the second one: of a lock LUN */
+	uint64_t allowed[STOR_DEV_ALLOWED];
+	unsigned nallowed;
 	struct stor_reqs waiting;
 	struct cm_timer stall_timer;
 	stor_gate_fn gate;

@@ -151,12 +151,15 @@ static void probe_done(struct stor_iscsi *d)
 static void probe_keys(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t keys[ISCSI_KEYS];
+	int n;
 
 	(void)arg;
 	if (a->cmd.status == STOR_CMD_LOST)
 		return;
-	if (stor__adm_keys(a, keys) < 0)
+	n = stor__adm_keys(a, keys);
+	if (n < 0)
 		cm_debug("%s: no READ KEYS here", d->label); /* needed only by who registers */
+	stor__exclusive_look(d, keys, n);
 	probe_done(d);
 }
 
@@ -342,6 +345,8 @@ static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		return;
 	}
 	d->nolder = 0;
+	if (d->dev.opts.exclusive_to)
+		return stor__exclusive_check(d, keys, n);
 	stor__iscsi_feed(d, IE_ENTERED, "registered");
 }
 

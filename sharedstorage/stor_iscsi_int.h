@@ -2,7 +2,8 @@
 /*
  * stor_iscsi_int.h - inside of an iSCSI device. stor_iscsi.c has its life (sessions, gate),
  * stor_iscsi_admit.c what is asked and registered at each login, stor_iscsi_io.c the requests,
- * stor_iscsi_fence.c shutting others out, stor_iscsi_guard.c COMPARE AND WRITE without the command.
+ * stor_iscsi_exclusive.c whether others have the LUN, stor_iscsi_fence.c shutting others out,
+ * stor_iscsi_guard.c COMPARE AND WRITE without the command.
  * Inside sharedstorage/ only. Thread: [loop].
  */
 #ifndef STOR_ISCSI_INT_H
@@ -74,6 +75,16 @@ struct stor_flushed {
 	uint64_t entered_key; /* of ours, 0 none: nobody but a fencer or a power cut removes it */
 };
 
+/* opts.exclusive_to: see stor_iscsi_exclusive.c. */
+struct stor_exclusive {
+	uint64_t key;	   /* of ours, registered without a gap since nobody else had the LUN; 0 none */
+	bool kept;	   /* it was there still when this session looked */
+	bool said;	   /* STOR_EVENT_EXCLUSIVE */
+	uint64_t since_ns; /* others have been seen since then; 0: they are not */
+	uint64_t foreign[32];
+	unsigned nforeign;
+};
+
 struct stor_iscsi {
 	struct stor_dev dev; /* first */
 	struct cm_fsm fsm;
@@ -104,6 +115,7 @@ struct stor_iscsi {
 	struct stor_reqs cawq;
 	struct stor_guard_job *guard;
 	struct stor_flushed flushed;
+	struct stor_exclusive exclusive;
 };
 
 static inline struct stor_iscsi *stor__iscsi_of(struct stor_dev *dev)
@@ -147,6 +159,13 @@ void stor__iscsi_probe(struct stor_iscsi *d);
 void stor__iscsi_enter(struct stor_iscsi *d);
 void stor__iscsi_key_is_old(struct stor_iscsi *d);
 void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
+
+/* --- stor_iscsi_exclusive.c ---- */
+/* All keys, before this session registers its own. */
+void stor__exclusive_look(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
+/* The last step of an admission: all keys, ours among them; ends with IE_ENTERED, or drops the
+ * session. */
+void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
 
 /* --- stor_iscsi_io.c ---- */
 void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req);

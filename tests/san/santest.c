@@ -383,6 +383,12 @@ static void on_event(struct stor_dev *dev, enum stor_dev_event event, const stru
 	case STOR_EVENT_CONFLICT:
 		h->conflicts++;
 		break;
+	case STOR_EVENT_EXCLUSIVE:
+		h->alone = true;
+		break;
+	case STOR_EVENT_BUSY:
+		h->busy++;
+		break;
 	case STOR_EVENT_RESIZED:
 	case STOR_EVENT_NONE:
 		break;

@@ -53,7 +53,8 @@ struct san_host {
 	struct stor_dev *dev;
 	struct stor_lease *lease;
 	bool ready, failed, gone, lease_gone, answered, stalled;
-	unsigned stalls, resumes, conflicts, renewals;
+	bool alone;
+	unsigned busy, stalls, resumes, conflicts, renewals;
 	enum stor_lost lost;
 	int rc;
 	char words[CM_ERR_TEXT];

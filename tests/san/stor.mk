@@ -3,7 +3,8 @@
 noinst_LIBRARIES += libsantest.a
 libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_fence_hvsan
+STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_exclusive \
+	tests/san/test_san_probe tests/san/test_fence_hvsan
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
 SAN_LDADD = libsantest.a libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
@@ -13,6 +14,12 @@ tests_san_test_san_io_LDADD = $(SAN_LDADD)
 tests_san_test_san_lease_SOURCES = tests/san/test_san_lease.c
 tests_san_test_san_lease_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_lease_LDADD = $(SAN_LDADD)
+tests_san_test_san_exclusive_SOURCES = tests/san/test_san_exclusive.c
+tests_san_test_san_exclusive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_exclusive_LDADD = $(SAN_LDADD)
+tests_san_test_san_probe_SOURCES = tests/san/test_san_probe.c
+tests_san_test_san_probe_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_probe_LDADD = $(SAN_LDADD)
 tests_san_test_fence_hvsan_SOURCES = tests/san/test_fence_hvsan.c
 tests_san_test_fence_hvsan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_fence_hvsan_LDADD = $(SAN_LDADD)
