@@ -20,7 +20,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_locked.c \
 	sharedstorage/stor_permit.c sharedstorage/stor_permit.h sharedstorage/stor_permit_int.h \
 	sharedstorage/stor_pr.c sharedstorage/stor_pr.h \
-	sharedstorage/stor_probe.c sharedstorage/stor_probe.h \
+	sharedstorage/stor_probe.c sharedstorage/stor_probe.h sharedstorage/stor_probe_judge.c \
 	sharedstorage/stor_timing.h \
 	sharedstorage/stor_url.c sharedstorage/stor_url.h \
 	sharedstorage/stor_volume.h

@@ -17,7 +17,8 @@
 
 #define ISCSI_DEPTH	 96  /* commands under way; the usual CmdSN window is 128 */
 #define ISCSI_IOVS	 512 /* per command */
-#define ISCSI_ADM_BYTES	 4096
+#define ISCSI_ADM_BYTES	 4096 /* asked for at most */
+#define ISCSI_ADM_BUF	 8192 /* two sectors of 4096: a COMPARE AND WRITE of the self-test */
 #define ISCSI_OLDER_KEYS 32
 #define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
 
@@ -141,7 +142,7 @@ struct stor_adm {
 	unsigned tries;
 	stor_adm_fn next;
 	void *arg;
-	uint8_t buf[ISCSI_ADM_BYTES];
+	uint8_t buf[ISCSI_ADM_BUF];
 };
 /* next is always called; cmd.status tells (STOR_CMD_LOST too). The memory goes after it. */
 void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,

@@ -97,6 +97,25 @@ struct stor_cdb stor__cdb_unmap(uint16_t list_bytes)
 	return c;
 }
 
+static struct stor_cdb cdb_long(uint8_t op, uint64_t lba, uint32_t blocks)
+{
+	struct stor_cdb c = cdb(op, 16);
+
+	cm_put_be64(c.b + 2, lba);
+	cm_put_be32(c.b + 10, blocks);
+	return c;
+}
+
+struct stor_cdb stor__cdb_write_verify(uint64_t lba, uint32_t blocks)
+{
+	return cdb_long(0x8e, lba, blocks);
+}
+
+struct stor_cdb stor__cdb_orwrite(uint64_t lba, uint32_t blocks)
+{
+	return cdb_long(0x8b, lba, blocks);
+}
+
 struct stor_cdb stor__cdb_pr_in(uint8_t service, uint16_t alloc)
 {
 	struct stor_cdb c = cdb(0x5e, 10);

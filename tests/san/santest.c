@@ -155,6 +155,12 @@ static int tgt_exec(struct san_target *t)
 			       "--bstype rdwr --blocksize %u",
 			t->dir, t->ctl, i + 1, t->dir, file, blocksize))
 			return -1;
+		if (strstr(t->luns[i], ",thin") &&
+		    run(t,
+			TGTADM "--mode logicalunit --op update --tid 1 --lun %d --params "
+			       "thin_provisioning=1",
+			t->dir, t->ctl, i + 1))
+			return -1;
 	}
 	return run(t, TGTADM "--mode target --op bind --tid 1 --initiator-address ALL", t->dir, t->ctl);
 }

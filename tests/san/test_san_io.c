@@ -15,7 +15,6 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_probe.h"
 #include "tests/san/santest.h"
 
 static enum san_kind kind = SAN_LABSAN;
@@ -442,57 +441,13 @@ static void test_authentication(void **state)
 	}
 }
 
-struct probed {
-	struct stor_probe_report r;
-	int rc;
-	bool done;
-};
-
-static void on_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err, void *arg)
-{
-	struct probed *p = arg;
-
-	(void)err;
-	p->rc = rc;
-	p->r = *r;
-	p->done = true;
-}
-
-/* The self-test tells a complete target from stock tgt, and leaves the scratch sector as it was. */
-static void test_probe(void **state)
-{
-	struct fix *f = *state;
-	struct probed p = {.rc = 0};
-	struct san_host h;
-	uint8_t data[512], back[512];
-
-	fill(data, sizeof data, 3);
-	assert_int_equal(san_open(&h, f->loop, f->url, NULL), 0);
-	assert_int_equal(san_rw(&h, true, 98304, data, 512, 0), 0);
-	assert_int_equal(stor_probe_run(f->loop, f->url, NULL, 98304, 1000, on_probed, &p, NULL), 0);
-	SAN_UNTIL(f->loop, p.done);
-	assert_int_equal(p.rc, 0);
-	assert_true(p.r.iscsi && p.r.safe);
-	assert_false(p.r.leaks_write || p.r.leaks_caw);
-	assert_int_equal(p.r.native_caw, kind == SAN_LABSAN);
-	assert_int_equal(p.r.preempt_abort, kind == SAN_LABSAN);
-	assert_int_equal(p.r.aptpl, kind == SAN_LABSAN);
-	assert_int_equal(p.r.needs_lock, kind == SAN_TGT);
-	assert_int_equal(p.r.leaks_write_same, kind == SAN_TGT);
-	assert_int_equal(p.r.no_unmap, kind == SAN_TGT);
-	assert_string_equal(p.r.refused, "");
-	assert_int_equal(san_rw(&h, false, 98304, back, 512, 0), 0);
-	assert_memory_equal(data, back, 512);
-	san_close(&h);
-}
-
 int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_read_write), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
-		T(test_fence),	    T(test_bad_open),	     T(test_target_restart), T(test_probe),
-		T(test_lost_flush),  T(test_authentication),
+		T(test_fence),	    T(test_bad_open),	     T(test_target_restart), T(test_lost_flush),
+		T(test_authentication),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
