@@ -44,6 +44,8 @@ static void put_disks(struct hv_core *core, struct hv_json *j)
 			stor_dev_get_status(core->vmcfg.disk[i].dev, &st);
 			hv_json_str(j, "state", stor_dev_state_name(st.state));
 			hv_json_str(j, "why", st.why);
+			hv_json_str(j, "path", st.path);
+			hv_json_u64(j, "waiting", st.queued);
 			hv_json_u64(j, "reads", st.reads);
 			hv_json_u64(j, "writes", st.writes);
 			hv_json_u64(j, "flushes", st.flushes);

@@ -50,7 +50,7 @@ struct hv_disks {
 	char node[STOR_NODE_NAME];
 	struct stor_uuid vm;
 	uint16_t host_slot;
-	uint32_t io_timeout_ms;
+	uint32_t io_timeout_ms, io_fail_after_ms;
 	bool leased;
 	unsigned lease_store;
 	uint64_t lease_offset_bytes;
@@ -316,6 +316,7 @@ static int open_stores(struct hv_disks *d, struct cm_err *err)
 			.exclusive_create = d->leased && d->lease_store == i,
 			.size_bytes = BARE_BLOCK_BYTES,
 			.io_timeout_ms = d->io_timeout_ms,
+			.fail_after_ms = d->io_fail_after_ms,
 			.isid = store_isid(d, s),
 			.host_slot = d->leased ? d->host_slot : 0,
 			.event = store_event,
@@ -342,6 +343,7 @@ int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_di
 	d->loop = loop;
 	d->vm = cfg->vm;
 	d->io_timeout_ms = cfg->io_timeout_ms;
+	d->io_fail_after_ms = cfg->io_fail_after_ms;
 	snprintf(d->node, sizeof(d->node), "%s", cfg->node);
 	d->host_slot = cfg->host_slot;
 	if (!d->host_slot)

@@ -33,6 +33,7 @@ struct hv_disks_config {
 	const char *node;
 	uint16_t host_slot; /* 0: made from the node's name */
 	uint32_t io_timeout_ms;
+	uint32_t io_fail_after_ms; /* 0: disk I/O that cannot proceed waits for ever */
 };
 
 typedef void (*hv_disks_done_fn)(void *arg, int rc, const struct cm_err *err);

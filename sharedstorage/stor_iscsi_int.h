@@ -110,6 +110,7 @@ struct stor_iscsi {
 	struct stor_ios sendq, held, delayed;
 	unsigned ncmds;
 	bool holding, revalidating;
+	uint64_t refused_ns; /* the target has refused what was asked since then; 0: it does not */
 	stor_reset_fn reset_done;
 	void *reset_arg;
 	struct stor_fence_job *fence;
