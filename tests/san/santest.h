@@ -17,7 +17,8 @@
 
 #include "sharedstorage/stor_lease.h"
 
-enum san_kind { SAN_LABSAN = 1, SAN_TGT = 2 };
+/* FILE: no target; the LUNs are files that devices open by themselves. */
+enum san_kind { SAN_LABSAN = 1, SAN_TGT = 2, SAN_FILE = 3 };
 
 struct san_target {
 	enum san_kind kind;

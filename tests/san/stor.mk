@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Tests of sharedstorage/ and fencing/ against labsan and, where it can, stock tgt: part of check-san.
 noinst_LIBRARIES += libsantest.a
-libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h
+libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h tests/san/sanparty.c tests/san/sanparty.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_exclusive \
-	tests/san/test_san_probe tests/san/test_fence_hvsan
+	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
 SAN_LDADD = libsantest.a libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
@@ -20,6 +20,12 @@ tests_san_test_san_exclusive_LDADD = $(SAN_LDADD)
 tests_san_test_san_probe_SOURCES = tests/san/test_san_probe.c
 tests_san_test_san_probe_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_probe_LDADD = $(SAN_LDADD)
+tests_san_test_san_handover_SOURCES = tests/san/test_san_handover.c
+tests_san_test_san_handover_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_handover_LDADD = $(SAN_LDADD)
+tests_san_test_san_faults_SOURCES = tests/san/test_san_faults.c
+tests_san_test_san_faults_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_faults_LDADD = $(SAN_LDADD)
 tests_san_test_fence_hvsan_SOURCES = tests/san/test_fence_hvsan.c
 tests_san_test_fence_hvsan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_fence_hvsan_LDADD = $(SAN_LDADD)

@@ -31,7 +31,7 @@ static int setup(void **state)
 
 	f->t = (struct san_target){.kind = kind,
 				   .luns = {"disk0,thin,size=256M", "lock1,size=16M",
-					    "disk2,blocksize=4096,size=256M"}};
+					    "disk2,blocksize=4096,size=256M", "disk3,thin,size=3T"}};
 	f->loop = cm_loop_new(NULL);
 	if (san_start(&f->t))
 		exit(77);
@@ -97,6 +97,53 @@ static void test_read_write(void **state)
 	}
 	free(a);
 	free(b);
+}
+
+/* From 16 MiB to beyond what 32 bits of blocks can name: first, last, and both sides of 2 TiB. */
+static void test_sizes(void **state)
+{
+	struct fix *f = *state;
+	static const uint64_t huge = 3ull << 40, edge = 2ull << 40;
+	const uint64_t places[] = {0, edge - 65536, edge - 4096, edge, edge + (1ull << 30), huge - 8192};
+	uint8_t *data = aligned_alloc(4096, 131072), *back = aligned_alloc(4096, 131072);
+	struct san_host h;
+	struct stor_req r;
+	char url[256];
+
+	assert_int_equal(san_open(&h, f->loop, f->lock, NULL), 0);
+	assert_int_equal(stor_dev_info(h.dev)->capacity_bytes, 16u << 20);
+	fill(data, 8192, 1);
+	assert_int_equal(san_rw(&h, true, (16u << 20) - 8192, data, 8192, 0), 0);
+	assert_int_equal(san_rw(&h, false, (16u << 20) - 8192, back, 8192, 0), 0);
+	assert_memory_equal(data, back, 8192);
+	assert_int_equal(san_rw(&h, true, (16u << 20) - 4096, data, 8192, 0), -EINVAL);
+	san_close(&h);
+
+	san_url(&f->t, 3, NULL, url, sizeof url);
+	assert_int_equal(san_open(&h, f->loop, url, NULL), 0);
+	assert_int_equal(stor_dev_info(h.dev)->capacity_bytes, huge);
+	for (unsigned i = 0; i < CM_ARRAY_LEN(places); i++) { /* all first: none may land on another */
+		fill(data, 8192, 100 + i);
+		assert_int_equal(san_rw(&h, true, places[i], data, 4096 + 4096 * (i != 2), 0), 0);
+	}
+	for (unsigned i = 0; i < CM_ARRAY_LEN(places); i++) {
+		fill(data, 8192, 100 + i);
+		assert_int_equal(san_rw(&h, false, places[i], back, 4096 + 4096 * (i != 2), 0), 0);
+		assert_memory_equal(data, back, 4096 + 4096 * (i != 2));
+	}
+	fill(data, 131072, 7); /* across the edge, cleared and given back there */
+	assert_int_equal(san_rw(&h, true, edge - 65536, data, 131072, 0), 0);
+	stor_req_write_zeroes(&r, edge - 4096, 8192, true, NULL, NULL);
+	assert_int_equal(san_do(&h, &r), 0);
+	stor_req_discard(&r, huge - 4096, 4096, NULL, NULL);
+	assert_int_equal(san_do(&h, &r), 0);
+	memset(data + 65536 - 4096, 0, 8192);
+	assert_int_equal(san_rw(&h, false, edge - 65536, back, 131072, 0), 0);
+	assert_memory_equal(data, back, 131072);
+	assert_int_equal(san_rw(&h, true, huge, data, 4096, 0), -EINVAL);
+	san_close(&h);
+	free(data);
+	free(back);
 }
 
 #define MANY 600
@@ -445,7 +492,7 @@ int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_read_write), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
+		T(test_read_write), T(test_sizes), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
 		T(test_fence),	    T(test_bad_open),	     T(test_target_restart), T(test_lost_flush),
 		T(test_authentication),
 	};
