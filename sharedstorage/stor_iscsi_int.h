@@ -104,6 +104,7 @@ struct stor_iscsi {
 	uint64_t key; /* of the session of now, 0 none */
 	uint64_t older[ISCSI_OLDER_KEYS];
 	unsigned nolder;
+	bool mended; /* this session has mended a reservation without a type */
 	bool entered_once; /* some session of ours may have writes in flight at the target */
 	bool isid_toggle;
 	/* commands */
