@@ -462,6 +462,12 @@ struct stor_dev *hv_disks_dev(struct hv_disks *d, unsigned disk)
 	return d->disk[disk].dev;
 }
 
+struct stor_dev *hv_disks_below(struct hv_disks *d, unsigned disk)
+{
+	CM_ASSERT(disk < d->disks);
+	return d->store[d->disk[disk].store].dev;
+}
+
 struct stor_dev *hv_disks_lease_dev(struct hv_disks *d, uint64_t *offset_bytes)
 {
 	if (!d->leased)
