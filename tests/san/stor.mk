@@ -30,10 +30,7 @@ tests_san_test_fence_hvsan_SOURCES = tests/san/test_fence_hvsan.c
 tests_san_test_fence_hvsan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_fence_hvsan_LDADD = $(SAN_LDADD)
 
+EXTRA_DIST += tests/san/run_stor
 .PHONY: check-san-stor
 check-san-stor: $(STOR_SAN_TESTS) tests/san/labsan fence_hvsan
-	for kind in labsan tgt; do for t in $(STOR_SAN_TESTS:=,) tests/san/test_san_lease,joined; do \
-		echo "== $$t $$kind"; rc=0; \
-		LABSAN=$(abs_builddir)/tests/san/labsan FENCE_HVSAN=$(abs_builddir)/fence_hvsan \
-		timeout -k 5 300 $${t%,*} $$kind $${t##*,} || rc=$$?; \
-		test $$rc = 0 || test $$rc = 77 || exit 1; done; done
+	$(srcdir)/tests/san/run_stor $(abs_builddir)
