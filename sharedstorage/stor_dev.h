@@ -162,7 +162,9 @@ struct stor_dev_opts {
 	uint64_t exclusive_to; /* not 0: see the top; iscsi: needs host_slot, and this isid */
 	bool guarded;  /* iscsi: a lock LUN: COMPARE AND WRITE by a short reservation, not the
 			  command */
-	int secret_fd; /* iscsi: CHAP secret is read from here instead of secret-file; <= 0: none */
+	/* iscsi: CHAP secret is read from here instead of secret-file (a file, memfd, or without
+	 * lock=LUN a pipe); <= 0: none */
+	int secret_fd;
 	stor_event_fn event;
 	void *event_arg;
 };
