@@ -121,8 +121,9 @@ typedef void (*clu__probe_fn)(const struct stor_probe_report *r, const struct cm
 			      void *arg);
 typedef void (*clu__probe_each_fn)(const char *volume, const struct stor_probe_report *r,
 				   const struct cm_err *err, void *arg);
-/* Of the LUN (or file) of a volume, or of one that shall become one. */
-void clu__probe_url(struct clu_agent *a, const char *url, clu__probe_fn done, void *arg);
+/* Of the LUN (or file) of a volume, or of one that shall become one. flags: STOR_PROBE_*. */
+void clu__probe_url(struct clu_agent *a, const char *url, unsigned flags, clu__probe_fn done,
+		    void *arg);
 /* Of all volumes, one after the other. */
 void clu__probe_volumes(struct clu_agent *a, clu__probe_each_fn each, void (*done)(void *arg),
 			void *arg);

@@ -94,7 +94,8 @@ static void one_not_begun(void *arg)
 	free(p);
 }
 
-void clu__probe_url(struct clu_agent *a, const char *url, clu__probe_fn done, void *arg)
+void clu__probe_url(struct clu_agent *a, const char *url, unsigned flags, clu__probe_fn done,
+		    void *arg)
 {
 	struct probe_one *p = calloc(1, sizeof *p);
 
@@ -103,7 +104,7 @@ void clu__probe_url(struct clu_agent *a, const char *url, clu__probe_fn done, vo
 	p->done = done;
 	p->arg = arg;
 	snprintf(p->url, sizeof p->url, "%s", url);
-	if (stor_probe_run(a->loop, url, NULL, STOR_VOL_SCRATCH_SECTOR, a->conf->io_timeout_ms,
+	if (stor_probe_run(a->loop, url, NULL, flags, STOR_VOL_SCRATCH_SECTOR, a->conf->io_timeout_ms,
 			   one_done, p, &p->err))
 		cm_loop_defer(a->loop, one_not_begun, p);
 }
@@ -147,7 +148,7 @@ static void all_done_one(const struct stor_probe_report *r, const struct cm_err 
 static void all_next(struct probe_all *p)
 {
 	if (p->at < p->n) {
-		clu__probe_url(p->agent, p->volume[p->at].url, all_done_one, p);
+		clu__probe_url(p->agent, p->volume[p->at].url, STOR_PROBE_VOLUME, all_done_one, p);
 		return;
 	}
 	p->done(p->arg);
@@ -221,7 +222,7 @@ static void vm_next(struct probe_vm *p)
 	struct cm_err none = CM_ERR_INIT;
 
 	if (p->at < p->n) {
-		clu__probe_url(p->agent, p->url[p->at], vm_probed, p);
+		clu__probe_url(p->agent, p->url[p->at], STOR_PROBE_VOLUME, vm_probed, p);
 		return;
 	}
 	p->done(&none, p->arg);

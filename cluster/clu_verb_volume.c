@@ -378,9 +378,9 @@ void clu__verb_volume(struct px_req *q, void *agent)
 		clu__store_set_volume(a, j->volume, NULL, forgotten, q);
 		job_free(j);
 	} else if (strcmp(j->verb, "volume-create") == 0) {
-		clu__probe_url(a, j->url, job_probed, j);
+		clu__probe_url(a, j->url, j->exclusive ? STOR_PROBE_ALONE : 0, job_probed, j);
 	} else if (strcmp(j->verb, "volume-check") == 0) {
-		clu__probe_url(a, j->url, job_tested, j);
+		clu__probe_url(a, j->url, STOR_PROBE_VOLUME, job_tested, j);
 	} else {
 		job_open(j);
 	}

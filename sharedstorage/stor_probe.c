@@ -16,6 +16,7 @@
 
 #include "sharedstorage/stor_iscsi_int.h"
 #include "sharedstorage/stor_lease_disk.h"
+#include "sharedstorage/stor_volfmt.h"
 
 enum { OWNER, STRANGER, DEVS };
 
@@ -23,12 +24,15 @@ struct probe {
 	struct cm_loop *loop;
 	struct stor_url url;
 	char *initiator;
+	unsigned flags;
 	uint64_t sector;
 	uint32_t io_timeout_ms;
 	struct stor_dev *dev[DEVS];
 	unsigned step, closing;
 	struct stor_req begin;
-	uint8_t was[2 * STOR_SECTOR_MAX]; /* the scratch sector as it was, twice */
+	struct iovec begin_iov;
+	bool has_super;
+	uint8_t was[2 * STOR_SECTOR_MAX]; /* the scratch sector as it was, twice; super blocks */
 	struct stor_probe_report report;
 	struct cm_err err;
 	stor_probe_fn done;
@@ -227,6 +231,7 @@ static void probe_step(struct probe *p)
 /* --- the beginning --------------------------------------------------------------------------- */
 
 static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err *err);
+static void probe_begin(struct stor_req *req, int rc);
 
 static void probe_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
 			void *arg)
@@ -238,6 +243,21 @@ static void probe_event(struct stor_dev *dev, enum stor_dev_event event, const s
 		probe_end(p, err->code ? err->code : CM_E_SAN_LOST, err->text);
 	else if (event == STOR_EVENT_READY && dev == p->dev[STRANGER])
 		probe_step(p);
+}
+
+static void probe_super(struct stor_req *req, int rc)
+{
+	struct probe *p = req->arg;
+	uint32_t s = p->dev[OWNER]->info.sector_bytes;
+	struct stor_super super;
+
+	if (p->ended)
+		return;
+	for (unsigned i = 0; !rc && i < STOR_VOL_SUPERS; i++)
+		p->has_super |= !stor_super_decode(p->was + i * s, s, &super);
+	if (rc || !p->has_super)
+		return probe_end(p, rc ? rc : CM_E_VOL_FORMAT, "there is no volume");
+	probe_begin(req, 0);
 }
 
 /* READY comes before the registration: the stranger must not be faster than the owner's
@@ -255,6 +275,13 @@ static void probe_begin(struct stor_req *req, int rc)
 	if (!p->report.iscsi)
 		return probe_end(p, 0, "");
 	d = stor__iscsi_of(p->dev[OWNER]);
+	/* With a lock LUN the volume's head lies there, and nothing at that place of this LUN. */
+	if (p->flags & STOR_PROBE_VOLUME && !p->report.has_lock && !p->has_super) {
+		p->begin_iov = (struct iovec){p->was, (size_t)STOR_VOL_SUPERS * d->dev.info.sector_bytes};
+		stor_req_readv(&p->begin, 0, &p->begin_iov, 1, probe_super, p);
+		stor_dev_submit(&d->dev, &p->begin);
+		return;
+	}
 	if (p->sector >= d->dev.info.capacity_bytes / d->dev.info.sector_bytes)
 		return probe_end(p, CM_E_BAD_VALUE, "the LUN is too small");
 	p->report.can_unmap = d->dev.info.can_discard;
@@ -268,6 +295,8 @@ static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err 
 {
 	const struct stor_dev_opts o = {.host_slot = who == OWNER ? STOR_SLOT_TOOL : 0,
 					.initiator = p->initiator,
+					.exclusive_to =
+						who == OWNER && p->flags & STOR_PROBE_ALONE,
 					.io_timeout_ms = p->io_timeout_ms,
 					.fail_after_ms = 10000,
 					.event = probe_event,
@@ -278,8 +307,8 @@ static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err 
 }
 
 int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator,
-		   uint64_t scratch_sector, uint32_t io_timeout_ms, stor_probe_fn done, void *arg,
-		   struct cm_err *err)
+		   unsigned flags, uint64_t scratch_sector, uint32_t io_timeout_ms,
+		   stor_probe_fn done, void *arg, struct cm_err *err)
 {
 	struct probe *p = calloc(1, sizeof *p);
 	struct cm_err why = CM_ERR_INIT;
@@ -288,6 +317,7 @@ int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator,
 		return cm_err_set(err, -ENOMEM, "no memory");
 	*p = (struct probe){.loop = loop,
 			    .initiator = initiator ? strdup(initiator) : NULL,
+			    .flags = flags,
 			    .sector = scratch_sector,
 			    .io_timeout_ms = io_timeout_ms,
 			    .done = done,

@@ -43,12 +43,16 @@ struct stor_probe_report {
 	char leaky[96];	   /* words: what got through; "" nothing */
 };
 
+/* What must be so before anything is written; with neither the caller knows that it may be. */
+#define STOR_PROBE_ALONE  (1u << 0) /* nobody else is registered there, or CM_E_DISK_BUSY */
+#define STOR_PROBE_VOLUME (1u << 1) /* there is a volume, or CM_E_VOL_FORMAT */
+
 typedef void (*stor_probe_fn)(int rc, const struct stor_probe_report *report,
 			      const struct cm_err *err, void *arg);
 /* initiator: of this host, or NULL. */
 int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator,
-		   uint64_t scratch_sector, uint32_t io_timeout_ms, stor_probe_fn done, void *arg,
-		   struct cm_err *err) cm_must_check;
+		   unsigned flags, uint64_t scratch_sector, uint32_t io_timeout_ms,
+		   stor_probe_fn done, void *arg, struct cm_err *err) cm_must_check;
 /* The last part of a report, from the facts. Pure. */
 void stor_probe_judge(struct stor_probe_report *report);
 

@@ -183,3 +183,15 @@ def test_targets_that_leak_are_refused(san, agent, volume):
         agent.hvctl("volume", "forget", "v0")
         agent.hvctl("volume", "create", "v2", san.url(0))
     agent.hvctl("stop", "w", "--force")
+
+
+def test_volume_create_keeps_off_a_lun_in_use(san, agent, volume):
+    """A host's key is registered there, of one that died even: the operator must say that he knows."""
+    with Vm(engine="soft", cmdline="mode=beat", node="gone", vm=config(*volume)):
+        pass
+    assert len(san.keys(0)) == 1
+    agent.hvctl("volume", "forget", "v0")
+    with pytest.raises(RuntimeError, match="in use: host slot"):
+        agent.hvctl("volume", "create", "v1", san.url(0))
+    agent.hvctl("volume", "create", "v1", san.url(0), "--force")
+    assert agent.hvctl("volume", "check", "v1")["self_test"]["ok"]

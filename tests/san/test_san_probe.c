@@ -69,7 +69,7 @@ static struct stor_probe_report probe(struct fix *f, unsigned lun, const char *o
 	char url[256];
 
 	san_url(&f->t, lun, options, url, sizeof url);
-	assert_int_equal(stor_probe_run(f->loop, url, NULL, SCRATCH, 1000, on_probed, &p, NULL), 0);
+	assert_int_equal(stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 1000, on_probed, &p, NULL), 0);
 	SAN_UNTIL(f->loop, p.done);
 	assert_int_equal(p.rc, 0);
 	print_message("  %s%s%s\n", p.r.mode, p.r.safe ? "" : "; ", p.r.refused);
@@ -188,6 +188,44 @@ static void test_in_use(void **state)
 	san_close(&h);
 }
 
+static int probe_rc(struct fix *f, unsigned flags, const char *options)
+{
+	struct probed p = {.done = false};
+	char url[256];
+
+	san_url(&f->t, 0, options, url, sizeof url);
+	assert_int_equal(stor_probe_run(f->loop, url, NULL, flags, SCRATCH, 400, on_probed, &p, NULL), 0);
+	SAN_UNTIL(f->loop, p.done);
+	return p.rc;
+}
+
+/* Where it must not write it does not: no volume, or somebody has registered. */
+static void test_keeps_off(void **state)
+{
+	struct fix *f = *state;
+	struct stor_dev_opts o = {.host_slot = 7, .io_timeout_ms = 1000};
+	struct san_host h;
+	char url[256];
+
+	assert_int_equal(probe_rc(f, STOR_PROBE_VOLUME, "?unmap=no"), CM_E_VOL_FORMAT);
+	assert_int_equal(probe_rc(f, STOR_PROBE_ALONE, "?unmap=no"), 0);
+	san_url(&f->t, 0, NULL, url, sizeof url);
+	assert_int_equal(san_open(&h, f->loop, url, &o), 0);
+	SAN_UNTIL(f->loop, stor_dev_pr_key(h.dev));
+	assert_int_equal(probe_rc(f, STOR_PROBE_ALONE, "?unmap=no"), CM_E_DISK_BUSY);
+	assert_int_equal(h.stalls + h.conflicts, 0);
+	san_close(&h);
+	assert_int_equal(probe_rc(f, STOR_PROBE_ALONE, "?unmap=no"), 0);
+	assert_int_equal(probe_rc(f, STOR_PROBE_VOLUME, kind == SAN_TGT ? "?lock=2" : "?lock=1"), 0);
+	if (kind == SAN_LABSAN) { /* not one block was written before the refusals */
+		char cmd[160], log[96];
+
+		snprintf(cmd, sizeof cmd, "test $(grep -c '\"op\":\"write16\"' %s) = %u",
+			 san_log_path(&f->t, log, sizeof log), 3 * 2);
+		assert_int_equal(system(cmd), 0);
+	}
+}
+
 /* A target that dies in the middle: an error, no verdict, and nothing hangs. */
 static void test_dies(void **state)
 {
@@ -204,7 +242,7 @@ static void test_dies(void **state)
 		p.done = false;
 		san_ctl(&f->t, "error what=drop-before class=%s skip=%u count=1", i % 2 ? "write" : "read,caw",
 			i % 2 ? i / 2 : 0);
-		assert_int_equal(stor_probe_run(f->loop, url, NULL, SCRATCH, 300, on_probed, &p, NULL), 0);
+		assert_int_equal(stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 300, on_probed, &p, NULL), 0);
 		SAN_UNTIL(f->loop, p.done);
 		assert_int_equal(p.rc, CM_E_SAN_LOST);
 		san_ctl(&f->t, "clear");
@@ -217,7 +255,8 @@ int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_verdict), T(test_each_leak), T(test_each_lack), T(test_in_use), T(test_dies),
+		T(test_verdict), T(test_each_leak), T(test_each_lack), T(test_in_use),
+		T(test_keeps_off), T(test_dies),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
