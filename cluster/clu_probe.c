@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_probe.c - when the self-test of a target runs: for `volume check` and `host check`, before a volume is made, and
- * before the first VM start of this agent on a volume (then its good verdict is remembered).
+ * clu_probe.c - when the self-test of a target runs: for `volume check` and `host check`, before a
+ * volume is made, and before the first VM start of this agent on a volume (then its good verdict is
+ * remembered).
  *
  * Parses nothing. Thread: [loop].
  */
@@ -104,8 +105,8 @@ void clu__probe_url(struct clu_agent *a, const char *url, unsigned flags, clu__p
 	p->done = done;
 	p->arg = arg;
 	snprintf(p->url, sizeof p->url, "%s", url);
-	if (stor_probe_run(a->loop, url, NULL, flags, STOR_VOL_SCRATCH_SECTOR, a->conf->io_timeout_ms,
-			   one_done, p, &p->err))
+	if (stor_probe_run(a->loop, url, NULL, flags, STOR_VOL_SCRATCH_SECTOR,
+			   a->conf->io_timeout_ms, one_done, p, &p->err))
 		cm_loop_defer(a->loop, one_not_begun, p);
 }
 
@@ -180,7 +181,8 @@ struct probe_vm {
 	void *arg;
 };
 
-/* A volume on a LUN that was not found safe yet; a LUN that is a disk as a whole has no sector to spare. */
+/* A volume on a LUN that was not found safe yet; a LUN that is a disk as a whole has no sector to
+ * spare. */
 static void vm_add(struct probe_vm *p, const char *text, bool whole_volume)
 {
 	char url[STOR_URL_MAX];

@@ -20,11 +20,11 @@
  * sessions is aborted at the target: the owner reads the block again, wins a COMPARE AND WRITE
  * (STOR_REQ_ADMIN), and calls stor_dev_admit(). stor_lease does exactly that: give it the device.
  *
- * Exclusive. opts.exclusive_to names the one user (a VM) that may have the device, at both ends of a
- * move; the ownership block keeps those two apart. EXCLUSIVE says that nobody else has it; BUSY,
+ * Exclusive. opts.exclusive_to names the one user (a VM) that may have the device, at both ends of
+ * a move; the ownership block keeps those two apart. EXCLUSIVE says that nobody else has it; BUSY,
  * in words, who does: nothing is written then, and the device goes on asking. An iSCSI device
- * tells by the keys that are registered: after it registered its own it accepts only that, those of
- * stor_dev_allow (of the VM's ownership block), those of the same user's sessions (READ FULL
+ * tells by the keys that are registered: after it registered its own it accepts only that, those
+ * of stor_dev_allow (of the VM's ownership block), those of the same user's sessions (READ FULL
  * STATUS, where the target has it) and tools' keys. Two that come at once see each other: at least
  * one goes. A device that was exclusive once and whose key was never gone since needs not ask. A
  * file tells by locks (OFD), between processes of the hosts whose locks meet there.

@@ -83,7 +83,7 @@ void stor__dev_entered(struct stor_dev *dev, uint64_t pr_key);
 bool stor__dev_usable(const struct stor_dev *dev);
 /* No session; requests wait. */
 void stor__dev_down(struct stor_dev *dev, enum stor_dev_state state, const struct cm_err *err);
-/* A session, but what is asked is refused for now (busy, not ready): STALLED and RESUMED as well. */
+/* A session, but what is asked is refused for now (busy, not ready): also STALLED and RESUMED. */
 void stor__dev_stuck(struct stor_dev *dev, const struct cm_err *err);
 void stor__dev_unstuck(struct stor_dev *dev);
 void stor__dev_open_failed(struct stor_dev *dev, const struct cm_err *err);

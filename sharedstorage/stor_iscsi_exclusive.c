@@ -5,8 +5,8 @@
  * Type 7 lets every registrant write, so a second VM (or another cluster) must not get as far as
  * its first write. Each newcomer registers first and reads the keys afterwards: of two that come at
  * the same time at least one sees the other, and goes; both may. Whoever has the LUN keeps a key
- * there without a gap, over all its sessions, so it need not ask again (and a newcomer that is about
- * to go does not disturb it); if its key was gone, it asks like a newcomer.
+ * there without a gap, over all its sessions, so it need not ask again (and a newcomer that is
+ * about to go does not disturb it); if its key was gone, it asks like a newcomer.
  *
  * Not foreign: tools (they write a scratch sector at most), keys that the ownership block of the VM
  * names (stor_dev_allow: the source of a move sees its destination), and sessions that have our own
@@ -24,7 +24,8 @@
 #include "sharedstorage/stor_iscsi_int.h"
 #include "sharedstorage/stor_timing.h"
 
-#define ISID_MASK 0x7fffffffffull /* without the bit that tells two sessions of one device apart */
+#define ISID_MASK 0x7fffffffffull /* without the bit that tells two sessions of one device apart   \
+				   */
 
 void stor__exclusive_look(struct stor_iscsi *d, const uint64_t *keys, int nkeys)
 {

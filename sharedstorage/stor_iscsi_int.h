@@ -78,7 +78,7 @@ struct stor_flushed {
 
 /* opts.exclusive_to: see stor_iscsi_exclusive.c. */
 struct stor_exclusive {
-	uint64_t key;	   /* of ours, registered without a gap since nobody else had the LUN; 0 none */
+	uint64_t key;	   /* of ours, there without a gap since nobody else was; 0 none */
 	bool kept;	   /* it was there still when this session looked */
 	bool said;	   /* STOR_EVENT_EXCLUSIVE */
 	uint64_t since_ns; /* others have been seen since then; 0: they are not */
@@ -111,7 +111,7 @@ struct stor_iscsi {
 	struct stor_ios sendq, held, delayed;
 	unsigned ncmds;
 	bool holding, revalidating;
-	uint64_t refused_ns; /* the target has refused what was asked since then; 0: it does not */
+	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
 	stor_reset_fn reset_done;
 	void *reset_arg;
 	struct stor_fence_job *fence;

@@ -277,7 +277,8 @@ static void probe_begin(struct stor_req *req, int rc)
 	d = stor__iscsi_of(p->dev[OWNER]);
 	/* With a lock LUN the volume's head lies there, and nothing at that place of this LUN. */
 	if (p->flags & STOR_PROBE_VOLUME && !p->report.has_lock && !p->has_super) {
-		p->begin_iov = (struct iovec){p->was, (size_t)STOR_VOL_SUPERS * d->dev.info.sector_bytes};
+		p->begin_iov =
+			(struct iovec){p->was, (size_t)STOR_VOL_SUPERS * d->dev.info.sector_bytes};
 		stor_req_readv(&p->begin, 0, &p->begin_iov, 1, probe_super, p);
 		stor_dev_submit(&d->dev, &p->begin);
 		return;
@@ -295,8 +296,7 @@ static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err 
 {
 	const struct stor_dev_opts o = {.host_slot = who == OWNER ? STOR_SLOT_TOOL : 0,
 					.initiator = p->initiator,
-					.exclusive_to =
-						who == OWNER && p->flags & STOR_PROBE_ALONE,
+					.exclusive_to = who == OWNER && p->flags & STOR_PROBE_ALONE,
 					.io_timeout_ms = p->io_timeout_ms,
 					.fail_after_ms = 10000,
 					.event = probe_event,
@@ -306,9 +306,9 @@ static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err 
 			       : stor__file_open(p->loop, &p->url, &o, err);
 }
 
-int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator,
-		   unsigned flags, uint64_t scratch_sector, uint32_t io_timeout_ms,
-		   stor_probe_fn done, void *arg, struct cm_err *err)
+int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator, unsigned flags,
+		   uint64_t scratch_sector, uint32_t io_timeout_ms, stor_probe_fn done, void *arg,
+		   struct cm_err *err)
 {
 	struct probe *p = calloc(1, sizeof *p);
 	struct cm_err why = CM_ERR_INIT;

@@ -50,9 +50,9 @@ struct stor_probe_report {
 typedef void (*stor_probe_fn)(int rc, const struct stor_probe_report *report,
 			      const struct cm_err *err, void *arg);
 /* initiator: of this host, or NULL. */
-int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator,
-		   unsigned flags, uint64_t scratch_sector, uint32_t io_timeout_ms,
-		   stor_probe_fn done, void *arg, struct cm_err *err) cm_must_check;
+int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator, unsigned flags,
+		   uint64_t scratch_sector, uint32_t io_timeout_ms, stor_probe_fn done, void *arg,
+		   struct cm_err *err) cm_must_check;
 /* The last part of a report, from the facts. Pure. */
 void stor_probe_judge(struct stor_probe_report *report);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_probe_judge.c - from what the self-test of a target found to what may be done with it. Pure; parses nothing.
+ * stor_probe_judge.c - from what the self-test of a target found to what may be done with it. Pure;
+ * parses nothing.
  *
  * Not safe: WRITE or COMPARE AND WRITE get through. WRITE SAME and UNMAP are sent by our own hosts,
  * too, unless the URL says unmap=no: a shut-out one would go on with them. WRITE AND VERIFY and
@@ -42,9 +43,10 @@ void stor_probe_judge(struct stor_probe_report *r)
 	r->refused[0] = 0;
 	probe_leaky(r);
 	if (r->leaks & (STOR_LEAK_WRITE | STOR_LEAK_CAW))
-		snprintf(r->refused, sizeof r->refused,
-			 "a host that is shut out gets through with %s: no fencing is possible here",
-			 r->leaky);
+		snprintf(
+			r->refused, sizeof r->refused,
+			"a host that is shut out gets through with %s: no fencing is possible here",
+			r->leaky);
 	else if (r->no_unmap && !r->unmap_off)
 		snprintf(r->refused, sizeof r->refused,
 			 "a host that is shut out gets through with %s: forbid WRITE SAME and "

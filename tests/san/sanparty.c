@@ -75,7 +75,8 @@ int fix_teardown(void **state)
 
 void party_open(struct fix *f, struct party *p, const char *node, uint16_t slot)
 {
-	struct stor_dev_opts o = {.gated = true, .host_slot = slot, .io_timeout_ms = T_MS, .isid = slot};
+	struct stor_dev_opts o = {
+		.gated = true, .host_slot = slot, .io_timeout_ms = T_MS, .isid = slot};
 	char url[256], initiator[96], options[64] = "";
 
 	snprintf(initiator, sizeof initiator, "iqn.2026-01.test.host:%s", node);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sanparty.h - two hosts that want one VM: each has the ownership block and a place of data, on whatever carries them.
+ * sanparty.h - two hosts that want one VM: each has the ownership block and a place of data, on
+ * whatever carries them.
  *
  *   labsan          block and data on one LUN: native COMPARE AND WRITE
- *   tgt             block on a small lock LUN (guarded compare and write), data on another LUN under the same lease
- *   labsan|tgt joined   one device of data LUN and lock LUN, as lock=LUN in a URL makes it
- *   file            block and data in one file: a lock
+ *   tgt             block on a small lock LUN (guarded compare and write), data on another LUN
+ * under the same lease labsan|tgt joined   one device of data LUN and lock LUN, as lock=LUN in a
+ * URL makes it file            block and data in one file: a lock
  *   ... 4k          the same with sectors of 4096 bytes (labsan, file)
  *
  * Thread: the test's only thread.

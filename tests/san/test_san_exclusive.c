@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_san_exclusive.c - a LUN, or a file, that is one VM's whole disk: a second VM is refused, both ends of a move are
- * not, and of two that come at once never both get in. `test_san_exclusive tgt` runs against stock tgt.
+ * test_san_exclusive.c - a LUN, or a file, that is one VM's whole disk: a second VM is refused,
+ * both ends of a move are not, and of two that come at once never both get in. `test_san_exclusive
+ * tgt` runs against stock tgt.
  *
  * The ownership blocks lie on another LUN (the lock LUN), as those of a volume do.
  */
@@ -277,7 +278,8 @@ static void on_seen(int rc, const struct stor_block *b, void *arg)
 	s->done = true;
 }
 
-/* What dead processes of this VM left does not keep it out, on whatever host; another VM stays out. */
+/* What dead processes of this VM left does not keep it out, on whatever host; another VM stays out.
+ */
 static void test_zombies(void **state)
 {
 	struct fix *f = *state;
@@ -287,7 +289,8 @@ static void test_zombies(void **state)
 	vm_open(f, &f->a, 0, 2);
 	stor_block_read(f->a.own.dev, 4096, on_seen, &s);
 	SAN_UNTIL(f->loop, s.done);
-	assert_int_equal(SAN_LEASE(&f->a.own, take_over, stor__permit_new(&s.b, false, "killed"), false), 0);
+	assert_int_equal(
+		SAN_LEASE(&f->a.own, take_over, stor__permit_new(&s.b, false, "killed"), false), 0);
 	assert_int_equal(write_byte(&f->a, 'n'), 0);
 	assert_int_equal(keys_of(&f->a, 1), 0);
 	assert_int_equal(SAN_LEASE(&f->a.own, release), 0);
@@ -311,7 +314,8 @@ static void test_zombies(void **state)
 static void test_file(void **state)
 {
 	struct fix *f = *state;
-	struct stor_dev_opts o = {.exclusive_to = 5}, p = {.exclusive_to = 6}, ro = {.readonly = true};
+	struct stor_dev_opts o = {.exclusive_to = 5}, p = {.exclusive_to = 6},
+			     ro = {.readonly = true};
 	struct san_host a, b, c;
 	char url[128];
 	FILE *s;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_san_faults.c - what a SAN may do to a device that works: refuse for a while, lose its power with a dirty cache,
- * vanish from the network. The guest never sees an error before the limit that its operator set, and every write that
- * was flushed is there. `test_san_faults tgt` runs against stock tgt.
+ * test_san_faults.c - what a SAN may do to a device that works: refuse for a while, lose its power
+ * with a dirty cache, vanish from the network. The guest never sees an error before the limit that
+ * its operator set, and every write that was flushed is there. `test_san_faults tgt` runs against
+ * stock tgt.
  */
 #include "config.h"
 
@@ -55,7 +56,8 @@ static int teardown(void **state)
 
 /* --- refusals ---------------------------------------------------------------------------- */
 
-static const char *const refusals[] = {"busy", "full", "02/04/01", "02/04/0a", "0b/00/00", "06/3f/0e", "conflict"};
+static const char *const refusals[] = {"busy",	   "full",     "02/04/01", "02/04/0a",
+				       "0b/00/00", "06/3f/0e", "conflict"};
 
 static struct iovec one_iov;
 static uint8_t one_data[512];
@@ -182,7 +184,8 @@ struct cells {
 	struct stor_req req[CELLS];
 	struct iovec iov[CELLS];
 	uint8_t mem[CELLS][CELL];
-	uint32_t sent[CELLS], done[CELLS], safe[CELLS]; /* versions; safe: done before a flush that succeeded began */
+	uint32_t sent[CELLS], done[CELLS],
+		safe[CELLS];  /* versions; safe: done before a flush that succeeded began */
 	uint32_t lost[CELLS]; /* versions up to this one may have been lost: a flush said so */
 	uint32_t snapshot[CELLS];
 	bool busy[CELLS];
@@ -215,7 +218,8 @@ static void cell_write(struct san_host *h, struct cells *c, unsigned i)
 	stor_dev_submit(h->dev, &c->req[i]);
 }
 
-/* 0 or the flush's error. What was done before a flush that failed is not safe, whatever later flushes say. */
+/* 0 or the flush's error. What was done before a flush that failed is not safe, whatever later
+ * flushes say. */
 static int cells_flush(struct san_host *h, struct cells *c)
 {
 	struct stor_req flush;
@@ -232,7 +236,8 @@ static int cells_flush(struct san_host *h, struct cells *c)
 	return rc;
 }
 
-/* Each cell has a version that was written, whole, and none older than the last one that was flushed. */
+/* Each cell has a version that was written, whole, and none older than the last one that was
+ * flushed. */
 static void cells_check(struct san_host *h, struct cells *c)
 {
 	uint8_t *back = malloc(CELLS * CELL);
@@ -247,14 +252,16 @@ static void cells_check(struct san_host *h, struct cells *c)
 			assert_int_equal(w, v);
 		}
 		if (v < c->safe[i] || v > c->sent[i])
-			fail_msg("sector %u: version %u, but %u was flushed and %u sent", i, v, c->safe[i], c->sent[i]);
+			fail_msg("sector %u: version %u, but %u was flushed and %u sent", i, v,
+				 c->safe[i], c->sent[i]);
 	}
 	free(back);
 }
 
 /*
- * Power cuts in the middle of writes and flushes; a random part of the dirty cache survives each. A flush counts only
- * if it succeeded; a cut that lost something makes one fail. (tgt: kill -9, its cache is the host's and survives.)
+ * Power cuts in the middle of writes and flushes; a random part of the dirty cache survives each. A
+ * flush counts only if it succeeded; a cut that lost something makes one fail. (tgt: kill -9, its
+ * cache is the host's and survives.)
  */
 static void test_power_cut_oracle(void **state)
 {
@@ -275,7 +282,8 @@ static void test_power_cut_oracle(void **state)
 		for (unsigned step = 0; step < 300; step++) {
 			cell_write(&h, c, (unsigned)random() % CELLS);
 			if (step == cut_at && kind == SAN_LABSAN) {
-				san_ctl(&f->t, "power-cut keep=%u seed=%u", (round % 3) * 40, round + seed);
+				san_ctl(&f->t, "power-cut keep=%u seed=%u", (round % 3) * 40,
+					round + seed);
 				san_ctl(&f->t, "power-on");
 			} else if (step == cut_at) {
 				san_kill9(&f->t);
@@ -321,7 +329,8 @@ static int put(const char *path, const char *text)
 	return ok ? 0 : -1;
 }
 
-/* In a network of its own, as itself: needs no privilege where user namespaces are allowed. 0, 77. */
+/* In a network of its own, as itself: needs no privilege where user namespaces are allowed. 0, 77.
+ */
 static int own_network(void)
 {
 	char map[64];
@@ -340,7 +349,8 @@ static int own_network(void)
 	return system("ip link set lo up") ? 77 : 0;
 }
 
-/* The link goes down under I/O, for longer than the session lives, and comes back: nothing is lost, nothing failed. */
+/* The link goes down under I/O, for longer than the session lives, and comes back: nothing is lost,
+ * nothing failed. */
 static int link_child(void)
 {
 	struct fix f = {.t = {.kind = kind, .luns = {"disk0,thin,size=64M"}}};
@@ -402,8 +412,11 @@ int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_refused),	  T(test_limit), T(test_cancel_and_close),
-		T(test_power_cut_oracle), cmocka_unit_test(test_link_down_and_up),
+		T(test_refused),
+		T(test_limit),
+		T(test_cancel_and_close),
+		T(test_power_cut_oracle),
+		cmocka_unit_test(test_link_down_and_up),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

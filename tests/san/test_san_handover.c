@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_san_handover.c - hand-overs of a VM from host to host: many in a row, and with either end killed at each of its
- * steps. Arguments: see sanparty.h.
+ * test_san_handover.c - hand-overs of a VM from host to host: many in a row, and with either end
+ * killed at each of its steps. Arguments: see sanparty.h.
  */
 #include "config.h"
 
@@ -95,7 +95,8 @@ static void give(int fd, const void *p, size_t n)
 		_exit(9);
 }
 
-/* The source dies at one of its writes. The destination, or whoever starts the VM anew, goes on with the data. */
+/* The source dies at one of its writes. The destination, or whoever starts the VM anew, goes on
+ * with the data. */
 static void crash_source(struct fix *f, const char *fault)
 {
 	struct stor_owner d;
@@ -127,8 +128,10 @@ static void crash_source(struct fix *f, const char *fault)
 	b = block_now(f, &f->b);
 	if (rc == 0) {
 		assert_string_equal(b.owner.node, "node-b");
-	} else if (rc == -EAGAIN) { /* the intent stands: with proof that the source is dead, run on with the memory */
-		struct fen_reaped r = {.node = "node-a", .pid = (uint32_t)c.pid, .boot = b.owner.boot};
+	} else if (rc == -EAGAIN) { /* the intent stands: with proof that the source is dead, run on
+				       with the memory */
+		struct fen_reaped r = {
+			.node = "node-a", .pid = (uint32_t)c.pid, .boot = b.owner.boot};
 		struct fen_proof *proof = NULL;
 		struct cm_err err = CM_ERR_INIT;
 
@@ -151,8 +154,9 @@ static void crash_source(struct fix *f, const char *fault)
 }
 
 /*
- * The destination dies: before the commit (NULL) the source takes its intent back and runs on; behind it, at one of the
- * destination's first writes, only a proof brings the VM back, and never on the source's old term.
+ * The destination dies: before the commit (NULL) the source takes its intent back and runs on;
+ * behind it, at one of the destination's first writes, only a proof brings the VM back, and never
+ * on the source's old term.
  */
 static void crash_destination(struct fix *f, const char *fault)
 {
@@ -209,11 +213,11 @@ static void crash_destination(struct fix *f, const char *fault)
 static void test_crash_at_each_step(void **state)
 {
 	struct fix *f = *state;
-	static const char *const source[] = {"lease_write=kill@1",   "lease_written=kill@1",
-					     "lease_write=kill@2",   "lease_written=kill@2",
-					     "lease_write=kill@3",   "iscsi_registered=kill@1"};
-	static const char *const destination[] = {NULL, "lease_write=kill@1", "lease_written=kill@1",
-						  "lease_write=kill@2"};
+	static const char *const source[] = {"lease_write=kill@1", "lease_written=kill@1",
+					     "lease_write=kill@2", "lease_written=kill@2",
+					     "lease_write=kill@3", "iscsi_registered=kill@1"};
+	static const char *const destination[] = {NULL, "lease_write=kill@1",
+						  "lease_written=kill@1", "lease_write=kill@2"};
 	unsigned rounds = kind == SAN_LABSAN && !joined && sector == 512 ? 20 : 3;
 
 #ifndef HV_FAULT_POINTS

@@ -471,7 +471,7 @@ static void log_has_no_secret(struct fix *f, const char *name, int old)
 	}
 }
 
-/* Who may come in, who not, and one clear line for each refusal; no secret in it, nor in the most talkative log. */
+/* Who may come in, who not, and one clear line for each refusal; no secret in it, nor in any log. */
 static void test_authentication(void **state)
 {
 	static const struct {
@@ -524,8 +524,9 @@ int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_read_write), T(test_sizes), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
-		T(test_fence),	    T(test_bad_open),	     T(test_target_restart), T(test_lost_flush),
+		T(test_read_write),	T(test_sizes),	 T(test_many_with_drops),
+		T(test_caw),		T(test_caw_refused), T(test_fence),
+		T(test_bad_open),	T(test_target_restart), T(test_lost_flush),
 		T(test_authentication),
 	};
 

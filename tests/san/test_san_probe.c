@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_san_probe.c - the self-test of a target: each fault that it looks for is planted alone in labsan and must be the
- * only one found; stock tgt gives its documented answer; a VM that uses the LUN meanwhile does not notice.
+ * test_san_probe.c - the self-test of a target: each fault that it looks for is planted alone in
+ * labsan and must be the only one found; stock tgt gives its documented answer; a VM that uses the
+ * LUN meanwhile does not notice.
  */
 #include "config.h"
 
@@ -33,9 +34,9 @@ static int setup(void **state)
 {
 	struct fix *f = calloc(1, sizeof *f);
 
-	f->t = (struct san_target){.kind = kind,
-				   .luns = {"disk0,thin,size=64M", "lock1,size=16M",
-					    "disk2,blocksize=4096,size=64M"}};
+	f->t = (struct san_target){
+		.kind = kind,
+		.luns = {"disk0,thin,size=64M", "lock1,size=16M", "disk2,blocksize=4096,size=64M"}};
 	f->loop = cm_loop_new(NULL);
 	if (san_start(&f->t))
 		exit(77);
@@ -53,7 +54,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void on_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err, void *arg)
+static void on_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err,
+		      void *arg)
 {
 	struct probed *p = arg;
 
@@ -69,7 +71,8 @@ static struct stor_probe_report probe(struct fix *f, unsigned lun, const char *o
 	char url[256];
 
 	san_url(&f->t, lun, options, url, sizeof url);
-	assert_int_equal(stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 1000, on_probed, &p, NULL), 0);
+	assert_int_equal(stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 1000, on_probed, &p, NULL),
+			 0);
 	SAN_UNTIL(f->loop, p.done);
 	assert_int_equal(p.rc, 0);
 	print_message("  %s%s%s\n", p.r.mode, p.r.safe ? "" : "; ", p.r.refused);
@@ -86,8 +89,9 @@ static void test_verdict(void **state)
 	if (kind == SAN_LABSAN) {
 		assert_true(r.safe && r.native_caw && r.preempt_abort && r.aptpl && r.can_unmap);
 		assert_int_equal(r.leaks, 0);
-		assert_string_equal(r.mode, "COMPARE AND WRITE, PREEMPT AND ABORT, reservations survive a "
-					    "restart (APTPL)");
+		assert_string_equal(r.mode,
+				    "COMPARE AND WRITE, PREEMPT AND ABORT, reservations survive a "
+				    "restart (APTPL)");
 		r = probe(f, 2, NULL); /* 4096-byte sectors, thick */
 		assert_true(r.safe && r.native_caw && !r.can_unmap);
 		return;
@@ -101,8 +105,9 @@ static void test_verdict(void **state)
 	assert_non_null(strstr(r.refused, "lock=LUN"));
 	r = probe(f, 0, "?unmap=no&lock=2");
 	assert_true(r.safe);
-	assert_string_equal(r.mode, "a lock LUN for COMPARE AND WRITE, PREEMPT and LUN RESET, a restart "
-				    "drops reservations (no APTPL), no WRITE SAME and UNMAP");
+	assert_string_equal(r.mode,
+			    "a lock LUN for COMPARE AND WRITE, PREEMPT and LUN RESET, a restart "
+			    "drops reservations (no APTPL), no WRITE SAME and UNMAP");
 }
 
 /* Each leak alone: it is found, it and nothing else, and judged. */
@@ -159,7 +164,8 @@ static void test_each_lack(void **state)
 	assert_true(probe(f, 0, NULL).safe);
 }
 
-/* While a host owns and writes: its key stays alone, its data and the scratch sector are as they were. */
+/* While a host owns and writes: its key stays alone, its data and the scratch sector are as they
+ * were. */
 static void test_in_use(void **state)
 {
 	struct fix *f = *state;
@@ -177,8 +183,10 @@ static void test_in_use(void **state)
 	key = stor_dev_pr_key(h.dev);
 	for (unsigned i = 0; i < 3; i++) {
 		probe(f, 0, "?unmap=no");
-		if (kind == SAN_TGT) /* its UNMAP leaks, and would have left zeroes: they are put back */
-			assert_int_equal(probe(f, 0, NULL).leaks & STOR_LEAK_UNMAP, STOR_LEAK_UNMAP);
+		if (kind ==
+		    SAN_TGT) /* its UNMAP leaks, and would have left zeroes: they are put back */
+			assert_int_equal(probe(f, 0, NULL).leaks & STOR_LEAK_UNMAP,
+					 STOR_LEAK_UNMAP);
 		assert_int_equal(san_keys(&h, keys, 8), 1);
 		assert_int_equal(keys[0], key);
 		assert_int_equal(san_rw(&h, false, 0, back, sizeof back, 0), 0);
@@ -194,7 +202,8 @@ static int probe_rc(struct fix *f, unsigned flags, const char *options)
 	char url[256];
 
 	san_url(&f->t, 0, options, url, sizeof url);
-	assert_int_equal(stor_probe_run(f->loop, url, NULL, flags, SCRATCH, 400, on_probed, &p, NULL), 0);
+	assert_int_equal(
+		stor_probe_run(f->loop, url, NULL, flags, SCRATCH, 400, on_probed, &p, NULL), 0);
 	SAN_UNTIL(f->loop, p.done);
 	return p.rc;
 }
@@ -216,7 +225,8 @@ static void test_keeps_off(void **state)
 	assert_int_equal(h.stalls + h.conflicts, 0);
 	san_close(&h);
 	assert_int_equal(probe_rc(f, STOR_PROBE_ALONE, "?unmap=no"), 0);
-	assert_int_equal(probe_rc(f, STOR_PROBE_VOLUME, kind == SAN_TGT ? "?lock=2" : "?lock=1"), 0);
+	assert_int_equal(probe_rc(f, STOR_PROBE_VOLUME, kind == SAN_TGT ? "?lock=2" : "?lock=1"),
+			 0);
 	if (kind == SAN_LABSAN) { /* not one block was written before the refusals */
 		char cmd[160], log[96];
 
@@ -240,9 +250,11 @@ static void test_dies(void **state)
 	san_ctl(&f->t, "leaks write16,caw,write-same16,write-verify16,orwrite,unmap");
 	for (unsigned i = 0; i < 8; i++) {
 		p.done = false;
-		san_ctl(&f->t, "error what=drop-before class=%s skip=%u count=1", i % 2 ? "write" : "read,caw",
-			i % 2 ? i / 2 : 0);
-		assert_int_equal(stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 300, on_probed, &p, NULL), 0);
+		san_ctl(&f->t, "error what=drop-before class=%s skip=%u count=1",
+			i % 2 ? "write" : "read,caw", i % 2 ? i / 2 : 0);
+		assert_int_equal(
+			stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 300, on_probed, &p, NULL),
+			0);
 		SAN_UNTIL(f->loop, p.done);
 		assert_int_equal(p.rc, CM_E_SAN_LOST);
 		san_ctl(&f->t, "clear");
@@ -255,8 +267,8 @@ int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_verdict), T(test_each_leak), T(test_each_lack), T(test_in_use),
-		T(test_keeps_off), T(test_dies),
+		T(test_verdict), T(test_each_leak), T(test_each_lack),
+		T(test_in_use),	 T(test_keeps_off), T(test_dies),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
