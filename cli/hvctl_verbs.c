@@ -36,6 +36,7 @@ const struct hvctl_verb hvctl_verbs[] = {
 		{"engine", "auto|kvm|soft", NULL, "CPU engine (auto)"},
 		{"uuid", "UUID", NULL, "identity (default: random)"},
 		{"io-timeout", "MS", "io_timeout_ms", "base of all storage time-outs"},
+		{"io-fail-after", "MS", "io_fail_after_ms", "disk I/O that cannot proceed fails in the guest then (never)"},
 		{"start", NULL, NULL, "start it at once"}}},
 	{"delete", "VM", 1, 1, "delete", "v", NULL, NULL, "remove a stopped VM's definition; its disks stay", {{0}}},
 	{"start", "VM", 1, 1, "start", "v", NULL, hvctl_show_started, "start a VM", {
@@ -66,7 +67,8 @@ const struct hvctl_verb hvctl_verbs[] = {
 	{"host check", "", 0, 0, "host-check", "", NULL, hvctl_show_checks, "is this host fit to run HA VMs", {{0}}},
 	{"volume list", "", 0, 0, "volume-list", "", NULL, hvctl_show_volumes, "all volumes", {{0}}},
 	{"volume create", "VOLUME URL", 2, 2, "volume-create", "ur", NULL, hvctl_show_volume, "format a LUN or file as a volume: ALL DATA ON IT IS LOST", {
-		{"extent", "SIZE", NULL, "allocation unit"}}},
+		{"extent", "SIZE", NULL, "allocation unit"},
+		{"force", NULL, NULL, "even if a host's key is registered there: sure that nobody uses it"}}},
 	{"volume show", "VOLUME", 1, 1, "volume-show", "u", NULL, hvctl_show_volume, "a volume and its disks", {{0}}},
 	{"volume check", "VOLUME", 1, 1, "volume-check", "u", NULL, hvctl_show_tree, "check a volume's structures", {
 		{"repair", NULL, NULL, "give leaked space back"}}},

@@ -416,5 +416,6 @@ void clu_agent_free(struct clu_agent *a)
 	px_tls_free(a->tls);
 	clu_super_free(a->super);
 	clu_events_free(a->events);
+	clu__probed_free(a);
 	free(a);
 }

@@ -16,6 +16,7 @@
 #include "cluster/clu_vmconf.h"
 #include "common/cm_fsm.h"
 #include "proto/px_req.h"
+#include "sharedstorage/stor_probe.h"
 
 /* When a node was last seen to leave the membership. */
 struct clu__lost {
@@ -55,6 +56,7 @@ struct clu_agent {
 	char member_name[CLU_COROSYNC_NODES][64];
 	unsigned n_member;
 	bool quorate;
+	struct clu__probed *probed; /* volumes whose target passed the self-test */
 };
 
 /* --- clu_agent.c --------------------------------------------------------- */
@@ -112,6 +114,24 @@ struct clu__proof_search *clu__proof_find(struct clu_agent *a, const struct clu_
 					  void (*waiting)(const char *text, void *arg),
 					  clu__proof_fn done, void *arg);
 void clu__proof_cancel(struct clu__proof_search *s);
+
+/* --- clu_probe.c: self-tests of targets ---------------------------------- */
+/* r: borrowed; NULL if the test could not be done (err). */
+typedef void (*clu__probe_fn)(const struct stor_probe_report *r, const struct cm_err *err,
+			      void *arg);
+typedef void (*clu__probe_each_fn)(const char *volume, const struct stor_probe_report *r,
+				   const struct cm_err *err, void *arg);
+/* Of the LUN (or file) of a volume, or of one that shall become one. flags: STOR_PROBE_*. */
+void clu__probe_url(struct clu_agent *a, const char *url, unsigned flags, clu__probe_fn done,
+		    void *arg);
+/* Of all volumes, one after the other. */
+void clu__probe_volumes(struct clu_agent *a, clu__probe_each_fn each, void (*done)(void *arg),
+			void *arg);
+/* Of the volumes of a resolved configuration that this agent did not find safe yet: CM_E_SAN_UNSAFE
+ * if one is not; else code 0, also if a test could not be done. */
+void clu__probe_vm(struct clu_agent *a, const Hv__VmConfig *config,
+		   void (*done)(const struct cm_err *err, void *arg), void *arg);
+void clu__probed_free(struct clu_agent *a);
 
 /* --- clu_start.c: starting a VM on this node ----------------------------- */
 enum clu__start_mode {

@@ -32,6 +32,7 @@ struct clu__start {
 	uint64_t deadline_ns;
 	unsigned tries, looks;
 	bool ending; /* the VM's process was killed to make room */
+	bool probed; /* the targets of its volumes are fit */
 	struct clu__proof_search *search;
 	struct cm_timer again;
 	void (*progress)(const char *text, void *arg);
@@ -224,6 +225,17 @@ static void start_fill(struct clu__start *s, Hv__CoreStart *start, Hv__Arg *opti
 	}
 }
 
+static void start_probed(const struct cm_err *err, void *arg)
+{
+	struct clu__start *s = arg;
+
+	s->probed = true;
+	if (err->code)
+		start_end(s, NULL, err);
+	else
+		start_try(s);
+}
+
 static void start_try(struct clu__start *s)
 {
 	struct clu_agent *a = s->agent;
@@ -258,6 +270,8 @@ static void start_try(struct clu__start *s)
 		/* Our picture of the cluster may be older than the volume. */
 		clu_pcmk_refresh(a->pcmk);
 		cm_timer_arm_ms(&s->again, START_LOOK_MS);
+	} else if (!err.code && !s->probed && s->mode != CLU__START_RELEASE) {
+		clu__probe_vm(a, start.vm, start_probed, s);
 	} else if (err.code || start_check(s, &err) ||
 		   clu_super_spawn(a->super, &start, start_spawned, s, &err)) {
 		start_end(s, NULL, &err);

@@ -376,12 +376,42 @@ static void check_cluster(struct clu_agent *a, struct json_object *list)
 		  a->peers ? "other agents can reach this one" : "no listener for other agents");
 }
 
+struct host_check {
+	struct px_req *q;
+	struct json_object *doc, *list;
+};
+
+static void check_volume(const char *volume, const struct stor_probe_report *r,
+			 const struct cm_err *err, void *arg)
+{
+	struct host_check *c = arg;
+
+	if (r)
+		check_row(c->list, "volume", r->safe, "%s: %s%s%s%s%s", volume, r->mode,
+			  r->safe ? "" : "; unfit: ", r->refused,
+			  r->safe && r->leaky[0] ? "; leaks " : "", r->safe ? r->leaky : "");
+	else
+		check_row(c->list, "volume", false, "%s: %s", volume, err->text);
+}
+
+static void check_answer(void *arg)
+{
+	struct host_check *c = arg;
+
+	json_object_object_add(c->doc, "checks", c->list);
+	clu__answer(c->q, c->doc);
+	free(c);
+}
+
 void clu__verb_host_check(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
 	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
+	struct host_check *c = malloc(sizeof *c);
 	bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
 
+	CM_ASSERT(c);
+	*c = (struct host_check){q, o, list};
 	clu__add_str(o, "node", a->node);
 	check_row(list, "kvm", kvm, "%s",
 		  kvm ? "/dev/kvm is there"
@@ -395,6 +425,5 @@ void clu__verb_host_check(struct px_req *q, void *agent)
 		  (unsigned long long)(clu__host_free_bytes(a) >> 20));
 	if (a->pcmk)
 		check_cluster(a, list);
-	json_object_object_add(o, "checks", list);
-	clu__answer(q, o);
+	clu__probe_volumes(a, check_volume, check_answer, c);
 }

@@ -14,10 +14,8 @@
 
 #include "cluster/clu_agent_int.h"
 #include "sharedstorage/stor_disk.h"
-#include "sharedstorage/stor_probe.h"
 #include "sharedstorage/stor_volume.h"
 
-#define PROBE_OFFSET   (1u << 20) /* everything on the device is lost anyway */
 #define DISK_MIN_BYTES (1ull << 20)
 #define DISK_MAX_BYTES (1ull << 50)
 
@@ -28,6 +26,8 @@ struct job {
 	char volume[64], disk[64], url[1024];
 	uint64_t size_bytes, extent_bytes;
 	bool thick, repair, opened;
+	bool exclusive; /* nobody else may use the LUN: it is formatted */
+	char unfit[CM_ERR_TEXT]; /* the self-test's complaint */
 	struct stor_dev *dev;
 	struct json_object *doc, *list;
 	pthread_t thread;
@@ -107,6 +107,8 @@ static void work_check(struct job *j, struct stor_volume *vol)
 	struct stor_volume_report r;
 
 	json_object_object_add(j->doc, "complaints", complaints);
+	if (j->unfit[0])
+		add_complaint(j->unfit, complaints);
 	if (stor_volume_check(vol, j->repair, add_complaint, complaints, &r, &j->err))
 		return;
 	clu__add_u64(j->doc, "leaked_extents", r.leaked_extents);
@@ -208,10 +210,11 @@ static void job_event(struct stor_dev *dev, enum stor_dev_event ev, const struct
 	bool create = strcmp(j->verb, "volume-create") == 0;
 
 	(void)dev;
-	if (j->opened || (ev != STOR_EVENT_READY && ev != STOR_EVENT_FAILED))
+	if (j->opened || (ev != (j->exclusive ? STOR_EVENT_EXCLUSIVE : STOR_EVENT_READY) &&
+			  ev != STOR_EVENT_BUSY && ev != STOR_EVENT_FAILED))
 		return;
 	j->opened = true;
-	if (ev == STOR_EVENT_FAILED) {
+	if (ev != STOR_EVENT_READY && ev != STOR_EVENT_EXCLUSIVE) {
 		cm_err_set(&j->err, err->code, "%s", err->text);
 		job_end(j);
 		return;
@@ -228,6 +231,7 @@ static void job_open(struct job *j)
 {
 	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL,
 				     .fail_after_ms = 10000,
+				     .exclusive_to = j->exclusive ? 1 : 0,
 				     .io_timeout_ms = j->agent->conf->io_timeout_ms,
 				     .event = job_event,
 				     .event_arg = j};
@@ -239,27 +243,40 @@ static void job_open(struct job *j)
 
 /* A target that cannot keep a shut-out host from the disks must not carry HA VMs: say so before
  * formatting it. */
-static void job_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err,
-		       void *arg)
+static void job_probed(const struct stor_probe_report *r, const struct cm_err *err, void *arg)
 {
 	struct job *j = arg;
-	struct stor_url u;
 
-	if (rc) {
-		cm_err_set(&j->err, rc, "%s", err->text);
-	} else if (!r->safe) {
+	if (!r)
+		cm_err_set(&j->err, err->code, "%s", err->text);
+	else if (!r->safe)
 		cm_err_set(&j->err, CM_E_SAN_UNSAFE, "%s", r->refused);
-	} else if (r->iscsi && r->needs_lock && stor_url_parse(j->url, &u, &j->err) == 0 &&
-		   u.lock_lun < 0) {
-		cm_err_set(&j->err, CM_E_SAN_UNSAFE,
-			   "the target has no COMPARE AND WRITE: give it a small LUN for locks "
-			   "(URL?lock=LUN)");
-	}
 	if (j->err.code) {
 		job_end(j);
 		return;
 	}
-	clu__add_str(j->doc, "protection", r->iscsi ? r->mode : "a file of this host: locks");
+	clu__add_str(j->doc, "protection", r->mode);
+	job_open(j);
+}
+
+/* What the target can do is part of a check; the structures are looked at in any case. */
+static void job_tested(const struct stor_probe_report *r, const struct cm_err *err, void *arg)
+{
+	struct json_object *o = json_object_new_object();
+	struct job *j = arg;
+
+	clu__add_bool(o, "ok", r && r->safe);
+	if (!r || !r->safe)
+		snprintf(j->unfit, sizeof j->unfit, "self-test: %.300s",
+			 r ? r->refused : err->text);
+	if (r) {
+		clu__add_str(o, "mode", r->mode);
+		clu__add_str(o, "leaks", r->leaky);
+		clu__add_str(o, "refused", r->refused);
+	} else {
+		clu__add_str(o, "error", err->text);
+	}
+	json_object_object_add(j->doc, "self_test", o);
 	job_open(j);
 }
 
@@ -327,6 +344,7 @@ static int job_args(struct job *j, struct cm_err *err)
 	rc = rc ? rc : px_req_u64(j->q, "extent", 0, 1u << 20, 1u << 30, &j->extent_bytes, err);
 	if (rc == 0 && sized && j->size_bytes == 0)
 		rc = cm_err_set(err, CM_E_USAGE, "%s needs a size (as 10G)", j->verb);
+	j->exclusive = strcmp(j->verb, "volume-create") == 0 && !px_req_flag(j->q, "force");
 	j->thick = px_req_flag(j->q, "thick");
 	j->repair = px_req_flag(j->q, "repair");
 	return rc;
@@ -359,11 +377,11 @@ void clu__verb_volume(struct px_req *q, void *agent)
 	} else if (strcmp(j->verb, "volume-forget") == 0) {
 		clu__store_set_volume(a, j->volume, NULL, forgotten, q);
 		job_free(j);
-	} else if (strcmp(j->verb, "volume-create") != 0) {
+	} else if (strcmp(j->verb, "volume-create") == 0) {
+		clu__probe_url(a, j->url, j->exclusive ? STOR_PROBE_ALONE : 0, job_probed, j);
+	} else if (strcmp(j->verb, "volume-check") == 0) {
+		clu__probe_url(a, j->url, STOR_PROBE_VOLUME, job_tested, j);
+	} else {
 		job_open(j);
-	} else if (stor_probe_run(a->loop, j->url, NULL, PROBE_OFFSET, a->conf->io_timeout_ms,
-				  job_probed, j, &err)) {
-		px_req_fail(q, &err);
-		job_free(j);
 	}
 }

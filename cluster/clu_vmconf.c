@@ -43,6 +43,8 @@ const struct clu_vmconf_param clu_vmconf_params[] = {
 	{"machine", "string", false, "hv-1", "Machine type."},
 	{"io_timeout_ms", "integer", false, "0",
 	 "Base of all storage timeouts; 0: the cluster's default."},
+	{"io_fail_after_ms", "integer", false, "0",
+	 "Disk I/O that cannot proceed for so long fails in the guest; 0: it waits, and the VM with it."},
 };
 const size_t clu_vmconf_n_params = CM_ARRAY_LEN(clu_vmconf_params);
 
@@ -117,6 +119,10 @@ void clu_vmconf_each(const Hv__VmConfig *c, clu_vmconf_fn fn, void *arg)
 	if (c->io_timeout_ms) {
 		snprintf(text, sizeof text, "%u", c->io_timeout_ms);
 		fn("io_timeout_ms", text, arg);
+	}
+	if (c->io_fail_after_ms) {
+		snprintf(text, sizeof text, "%u", c->io_fail_after_ms);
+		fn("io_fail_after_ms", text, arg);
 	}
 }
 
@@ -224,6 +230,9 @@ static int take_param(Hv__VmConfig *c, const char *name, const char *v, struct c
 	} else if (strcmp(name, "io_timeout_ms") == 0) {
 		rc = take_number(name, v, 0, 600000, &n, err);
 		c->io_timeout_ms = (uint32_t)n;
+	} else if (strcmp(name, "io_fail_after_ms") == 0) {
+		rc = take_number(name, v, 0, 1000000000, &n, err);
+		c->io_fail_after_ms = (uint32_t)n;
 	}
 	return rc;
 }

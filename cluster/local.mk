@@ -20,6 +20,7 @@ libcluster_a_SOURCES = \
 	cluster/clu_pcmk_picture.c \
 	cluster/clu_pcmk_xml.c cluster/clu_pcmk_xml.h \
 	cluster/clu_peer.c cluster/clu_peer.h \
+	cluster/clu_probe.c \
 	cluster/clu_proof.c \
 	cluster/clu_start.c \
 	cluster/clu_store.c \

@@ -4,8 +4,9 @@
  * key of its owner was preempted and read back as gone.
  *
  * The wait begins anew with every change that is seen; only successful reads count, and the instant
- * at which a read was submitted is what counts (see the story in stor_timing.h). Parses the block
- * by stor_block_decode only.
+ * at which a read was submitted is what counts (see the story in stor_timing.h). On a file nobody
+ * can be shut out: there (d) leans on hvwatchdogd, which has killed a frozen owner at STOR_KILL,
+ * before STOR_DEAD. Parses the block by stor_block_decode only.
  */
 #include "config.h"
 

@@ -467,6 +467,7 @@ static int open_stores(struct hv_core *core, struct cm_err *err)
 		.node = core->start->node,
 		.host_slot = (uint16_t)core->start->host_slot,
 		.io_timeout_ms = c->io_timeout_ms,
+		.io_fail_after_ms = c->io_fail_after_ms,
 	};
 	int rc;
 

@@ -36,21 +36,27 @@ static void put_disks(struct hv_core *core, struct hv_json *j)
 
 	hv_json_open(j, "disks", '[');
 	for (unsigned i = 0; i < c->n_disks; i++) {
-		struct stor_dev_status st;
+		struct stor_dev_status st, below;
 
 		hv_json_open(j, NULL, '{');
 		hv_json_str(j, "url", c->disks[i]->url);
 		if (core->vmcfg.disk[i].dev) {
+			/* A disk of a volume stalls with the LUN below it, and has its path. */
 			stor_dev_get_status(core->vmcfg.disk[i].dev, &st);
+			stor_dev_get_status(hv_disks_below(core->disks, i), &below);
+			if (st.state == STOR_DEV_READY)
+				st.state = below.state;
 			hv_json_str(j, "state", stor_dev_state_name(st.state));
-			hv_json_str(j, "why", st.why);
+			hv_json_str(j, "why", st.why[0] ? st.why : below.why);
+			hv_json_str(j, "path", below.path);
+			hv_json_u64(j, "waiting", below.queued);
 			hv_json_u64(j, "reads", st.reads);
 			hv_json_u64(j, "writes", st.writes);
 			hv_json_u64(j, "flushes", st.flushes);
 			hv_json_u64(j, "read_bytes", st.read_bytes);
 			hv_json_u64(j, "write_bytes", st.write_bytes);
 			hv_json_u64(j, "errors", st.errors);
-			hv_json_u64(j, "reconnects", st.reconnects);
+			hv_json_u64(j, "reconnects", below.reconnects);
 			hv_json_u64(j, "lost_flushes", st.lost_flushes);
 		}
 		hv_json_close(j, '}');

@@ -31,6 +31,9 @@ struct store {
 	struct stor_dev *dev;
 	bool volume_wanted, opened;
 	struct stor_volume *vol;
+	/* the whole store is a disk of this VM alone */
+	bool exclusive, alone, awaited;
+	struct cm_err busy;
 };
 
 struct disk {
@@ -47,7 +50,7 @@ struct hv_disks {
 	char node[STOR_NODE_NAME];
 	struct stor_uuid vm;
 	uint16_t host_slot;
-	uint32_t io_timeout_ms;
+	uint32_t io_timeout_ms, io_fail_after_ms;
 	bool leased;
 	unsigned lease_store;
 	uint64_t lease_offset_bytes;
@@ -203,6 +206,19 @@ static void store_event(struct stor_dev *dev, enum stor_dev_event event, const s
 	case STOR_EVENT_FAILED:
 		step_failed(d, err, s->url);
 		break;
+	case STOR_EVENT_EXCLUSIVE:
+		s->alone = true;
+		cm_err_clear(&s->busy);
+		if (s->awaited)
+			step_done(d);
+		s->awaited = false;
+		break;
+	case STOR_EVENT_BUSY:
+		s->busy = *err;
+		if (s->awaited)
+			step_failed(d, err, "disk");
+		s->awaited = false;
+		break;
 	case STOR_EVENT_STALLED:
 	case STOR_EVENT_CONFLICT:
 		snprintf(d->trouble, sizeof(d->trouble), "%.190s", err->text);
@@ -279,23 +295,35 @@ static bool store_read_only(const struct hv_disks *d, unsigned store)
 	return true;
 }
 
+/* A whole file or LUN that the VM may write is its own. A LUN tells who else has it only to one who
+ * registers, and that needs an ownership block. */
+static bool store_exclusive(const struct hv_disks *d, unsigned store)
+{
+	return !d->store[store].volume_wanted && !store_read_only(d, store) &&
+	       (d->leased || strncmp(d->store[store].url, "file:", 5) == 0);
+}
+
 static int open_stores(struct hv_disks *d, struct cm_err *err)
 {
 	d->waiting = d->stores;
 	for (unsigned i = 0; i < d->stores; i++) {
 		struct store *s = &d->store[i];
+		uint64_t vm = fnv(d->vm.b, sizeof(d->vm.b), 0xcbf29ce484222325ull);
 		const struct stor_dev_opts opts = {
 			.readonly = store_read_only(d, i),
+			.exclusive_to = store_exclusive(d, i) ? vm | 1 : 0,
 			.gated = d->leased,
 			.exclusive_create = d->leased && d->lease_store == i,
 			.size_bytes = BARE_BLOCK_BYTES,
 			.io_timeout_ms = d->io_timeout_ms,
+			.fail_after_ms = d->io_fail_after_ms,
 			.isid = store_isid(d, s),
 			.host_slot = d->leased ? d->host_slot : 0,
 			.event = store_event,
 			.event_arg = s,
 		};
 
+		s->exclusive = opts.exclusive_to != 0;
 		s->dev = stor_dev_open(d->loop, s->url, &opts, err);
 		if (!s->dev)
 			return err->code;
@@ -315,6 +343,7 @@ int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_di
 	d->loop = loop;
 	d->vm = cfg->vm;
 	d->io_timeout_ms = cfg->io_timeout_ms;
+	d->io_fail_after_ms = cfg->io_fail_after_ms;
 	snprintf(d->node, sizeof(d->node), "%s", cfg->node);
 	d->host_slot = cfg->host_slot;
 	if (!d->host_slot)
@@ -361,6 +390,10 @@ void hv_disks_open(struct hv_disks *d, hv_disks_done_fn done, void *arg)
 
 		if (!k->name[0]) {
 			k->dev = s->dev;
+			if (s->busy.code && !s->alone)
+				d->failed = s->busy;
+			else if (s->exclusive && !s->alone && !s->awaited)
+				d->waiting += s->awaited = true;
 			continue;
 		}
 		if (!s->vol) {
@@ -427,6 +460,12 @@ struct stor_dev *hv_disks_dev(struct hv_disks *d, unsigned disk)
 {
 	CM_ASSERT(disk < d->disks);
 	return d->disk[disk].dev;
+}
+
+struct stor_dev *hv_disks_below(struct hv_disks *d, unsigned disk)
+{
+	CM_ASSERT(disk < d->disks);
+	return d->store[d->disk[disk].store].dev;
 }
 
 struct stor_dev *hv_disks_lease_dev(struct hv_disks *d, uint64_t *offset_bytes)

@@ -33,6 +33,7 @@ struct hv_disks_config {
 	const char *node;
 	uint16_t host_slot; /* 0: made from the node's name */
 	uint32_t io_timeout_ms;
+	uint32_t io_fail_after_ms; /* 0: disk I/O that cannot proceed waits for ever */
 };
 
 typedef void (*hv_disks_done_fn)(void *arg, int rc, const struct cm_err *err);
@@ -48,6 +49,8 @@ void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg);
 struct stor_dev *hv_disks_dev(struct hv_disks *d, unsigned disk); /* after the second step */
 struct stor_dev *hv_disks_lease_dev(struct hv_disks *d,
 				    uint64_t *offset_bytes); /* NULL: no lease */
+/* The file or LUN below it; the disk's own device if it is all of that. */
+struct stor_dev *hv_disks_below(struct hv_disks *d, unsigned disk);
 unsigned hv_disks_stores(const struct hv_disks *d);
 struct stor_dev *hv_disks_store(struct hv_disks *d, unsigned i);
 uint16_t hv_disks_host_slot(const struct hv_disks *d);

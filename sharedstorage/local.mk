@@ -8,7 +8,8 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_volume.c sharedstorage/stor_volume_int.h \
 	sharedstorage/stor_file.c \
 	sharedstorage/stor_iscsi.c sharedstorage/stor_iscsi_int.h \
-	sharedstorage/stor_iscsi_admit.c sharedstorage/stor_iscsi_fence.c sharedstorage/stor_iscsi_flush.c \
+	sharedstorage/stor_iscsi_admit.c sharedstorage/stor_iscsi_exclusive.c \
+	sharedstorage/stor_iscsi_fence.c sharedstorage/stor_iscsi_flush.c \
 	sharedstorage/stor_iscsi_guard.c sharedstorage/stor_iscsi_io.c \
 	sharedstorage/stor_scsi.c sharedstorage/stor_scsi.h \
 	sharedstorage/stor_sess.c sharedstorage/stor_sess.h \
@@ -18,8 +19,8 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_lease_judge.c \
 	sharedstorage/stor_locked.c \
 	sharedstorage/stor_permit.c sharedstorage/stor_permit.h sharedstorage/stor_permit_int.h \
-	sharedstorage/stor_pr.h \
-	sharedstorage/stor_probe.c sharedstorage/stor_probe.h \
+	sharedstorage/stor_pr.c sharedstorage/stor_pr.h \
+	sharedstorage/stor_probe.c sharedstorage/stor_probe.h sharedstorage/stor_probe_judge.c \
 	sharedstorage/stor_timing.h \
 	sharedstorage/stor_url.c sharedstorage/stor_url.h \
 	sharedstorage/stor_volume.h

@@ -394,6 +394,24 @@ void stor__dev_down(struct stor_dev *dev, enum stor_dev_state state, const struc
 	}
 }
 
+void stor__dev_stuck(struct stor_dev *dev, const struct cm_err *err)
+{
+	if (dev->state != STOR_DEV_READY || dev->stalled_said)
+		return;
+	dev_set_state(dev, STOR_DEV_READY, err->text);
+	dev->stalled_said = true;
+	stor__dev_event(dev, STOR_EVENT_STALLED, err);
+}
+
+void stor__dev_unstuck(struct stor_dev *dev)
+{
+	if (dev->state != STOR_DEV_READY || !dev->stalled_said)
+		return;
+	dev_set_state(dev, STOR_DEV_READY, "");
+	dev->stalled_said = false;
+	stor__dev_event(dev, STOR_EVENT_RESUMED, NULL);
+}
+
 void stor__dev_open_failed(struct stor_dev *dev, const struct cm_err *err)
 {
 	struct stor_req *r;
@@ -424,6 +442,13 @@ void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg)
 	dev->told = STOR_GATE_NONE;
 	if (fn && dev->state == STOR_DEV_GATED)
 		cm_loop_defer(dev->loop, dev_gate_later, dev);
+}
+
+void stor_dev_allow(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys)
+{
+	CM_ASSERT(nkeys <= STOR_DEV_ALLOWED);
+	memcpy(dev->allowed, keys, nkeys * sizeof *keys);
+	dev->nallowed = nkeys;
 }
 
 void stor_dev_enter(struct stor_dev *dev, uint32_t incarnation)

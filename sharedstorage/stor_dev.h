@@ -20,6 +20,15 @@
  * sessions is aborted at the target: the owner reads the block again, wins a COMPARE AND WRITE
  * (STOR_REQ_ADMIN), and calls stor_dev_admit(). stor_lease does exactly that: give it the device.
  *
+ * Exclusive. opts.exclusive_to names the one user (a VM) that may have the device, at both ends of
+ * a move; the ownership block keeps those two apart. EXCLUSIVE says that nobody else has it; BUSY,
+ * in words, who does: nothing is written then, and the device goes on asking. An iSCSI device
+ * tells by the keys that are registered: after it registered its own it accepts only that, those
+ * of stor_dev_allow (of the VM's ownership block), those of the same user's sessions (READ FULL
+ * STATUS, where the target has it) and tools' keys. Two that come at once see each other: at least
+ * one goes. A device that was exclusive once and whose key was never gone since needs not ask. A
+ * file tells by locks (OFD), between processes of the hosts whose locks meet there.
+ *
  * Thread: everything is [loop], except stor_req initialisers. Errors: in done: 0, -EINVAL (range,
  * alignment), -ECANCELED, CM_E_IO, CM_E_SAN_*, CM_E_VOL_FULL. Ownership: the device belongs to who
  * opened it.
@@ -125,8 +134,10 @@ enum stor_dev_event {
 	STOR_EVENT_CONFLICT, /* the target refused us (reservation conflict, preempted): the lease
 				must look */
 	STOR_EVENT_RESIZED,  /* info has a new capacity */
+	STOR_EVENT_EXCLUSIVE, /* opts.exclusive_to: nobody else has it (once) */
+	STOR_EVENT_BUSY,      /* opts.exclusive_to: somebody else has it, for a while already */
 };
-/* err: words for FAILED, STALLED and CONFLICT, else code 0. */
+/* err: words for FAILED, STALLED, CONFLICT and BUSY, else code 0. */
 typedef void (*stor_event_fn)(struct stor_dev *dev, enum stor_dev_event event,
 			      const struct cm_err *err, void *arg);
 enum stor_gate { STOR_GATE_NONE = 0, STOR_GATE_LOOK, STOR_GATE_ENTERED };
@@ -148,9 +159,12 @@ struct stor_dev_opts {
 			  made up */
 	/* iscsi: > 0 turns persistent reservations on; STOR_SLOT_TOOL: a tool, no host */
 	uint16_t host_slot;
+	uint64_t exclusive_to; /* not 0: see the top; iscsi: needs host_slot, and this isid */
 	bool guarded;  /* iscsi: a lock LUN: COMPARE AND WRITE by a short reservation, not the
 			  command */
-	int secret_fd; /* iscsi: CHAP secret is read from here instead of secret-file; <= 0: none */
+	/* iscsi: CHAP secret is read from here instead of secret-file (a file, memfd, or without
+	 * lock=LUN a pipe); <= 0: none */
+	int secret_fd;
 	stor_event_fn event;
 	void *event_arg;
 };
@@ -178,6 +192,9 @@ void stor_dev_cancel(struct stor_dev *dev, struct stor_req *req);
 /* The gate (see the top). fn is called from the loop, also soon after this call if a session is up.
  */
 void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg);
+/* Exclusive devices: PR keys of the same user that may be there when it enters next. */
+#define STOR_DEV_ALLOWED 24
+void stor_dev_allow(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys);
 /* Registers and aborts what is left of older sessions. A stale incarnation is ignored. */
 void stor_dev_enter(struct stor_dev *dev, uint32_t incarnation);
 /* Lets ordinary I/O of this incarnation go. A stale incarnation is ignored. */

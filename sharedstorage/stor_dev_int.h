@@ -54,6 +54,8 @@ struct stor_dev {
 	bool entered, entering, admitted;
 	uint32_t incarnation;
 	uint64_t pr_key, pr_key2; /* the second one: of a lock LUN */
+	uint64_t allowed[STOR_DEV_ALLOWED];
+	unsigned nallowed;
 	struct stor_reqs waiting;
 	struct cm_timer stall_timer;
 	stor_gate_fn gate;
@@ -81,6 +83,9 @@ void stor__dev_entered(struct stor_dev *dev, uint64_t pr_key);
 bool stor__dev_usable(const struct stor_dev *dev);
 /* No session; requests wait. */
 void stor__dev_down(struct stor_dev *dev, enum stor_dev_state state, const struct cm_err *err);
+/* A session, but what is asked is refused for now (busy, not ready): also STALLED and RESUMED. */
+void stor__dev_stuck(struct stor_dev *dev, const struct cm_err *err);
+void stor__dev_unstuck(struct stor_dev *dev);
 void stor__dev_open_failed(struct stor_dev *dev, const struct cm_err *err);
 void stor__dev_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err);
 /* From ops->close, when nothing of the backend runs any more. */

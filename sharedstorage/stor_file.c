@@ -8,6 +8,10 @@
  * lock around read, compare, write and fdatasync, so it holds between processes (and hosts, if the
  * file system's locks do).
  *
+ * opts.exclusive_to: each user locks a byte far behind the end, for reading, at a place made from
+ * who it is; then no other byte there may be locked. Of two that come at once at least one sees the
+ * other; the two ends of a move lock the same byte.
+ *
  * Does no fencing: a file has no other hosts. Data parsed: none (sizes come from the kernel).
  */
 #include "config.h"
@@ -435,6 +439,40 @@ static bool file_takes_direct(int fd)
 	return n >= 0;
 }
 
+#define FILE_USERS (1ll << 61) /* the users' bytes begin here; so many there are, too */
+
+/* Is a byte of [from, to) locked by somebody else's description? 0, 1 or -errno. */
+static int file_locked(int fd, off_t from, off_t to)
+{
+	struct flock fl = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = to - from};
+
+	if (from == to)
+		return 0;
+	if (fcntl(fd, F_OFD_GETLK, &fl))
+		return -errno;
+	return fl.l_type != F_UNLCK;
+}
+
+static int file_alone(struct stor_file *f, const struct stor_url *u, struct cm_err *err)
+{
+	off_t at = FILE_USERS + (off_t)(f->dev.opts.exclusive_to % FILE_USERS);
+	int rc, others;
+
+	if (!f->dev.opts.exclusive_to)
+		return 0;
+	rc = file_ofd_lock(f->fd, F_RDLCK, (uint64_t)at, 1);
+	if (rc)
+		return cm_err_set(err, rc, "%s cannot be locked: %s", u->path, strerror(-rc));
+	others = file_locked(f->fd, FILE_USERS, at);
+	if (!others)
+		others = file_locked(f->fd, at + 1, 2 * FILE_USERS);
+	if (others < 0)
+		return cm_err_set(err, others, "%s cannot be locked: %s", u->path,
+				  strerror(-others));
+	return others ? cm_err_set(err, CM_E_DISK_BUSY, "%s is in use by another VM", u->path) : 0;
+}
+
 static int file_open_fd(struct stor_file *f, const struct stor_url *u, struct cm_err *err)
 {
 	const struct stor_dev_opts *o = &f->dev.opts;
@@ -496,7 +534,11 @@ static int file_fill_info(struct stor_file *f, const struct stor_url *u, struct 
 
 static void file_ready(void *arg)
 {
-	stor__dev_up(arg);
+	struct stor_dev *dev = arg;
+
+	stor__dev_up(dev);
+	if (dev->opts.exclusive_to && dev->state != STOR_DEV_CLOSING)
+		stor__dev_event(dev, STOR_EVENT_EXCLUSIVE, NULL);
 }
 
 struct stor_dev *stor__file_open(struct cm_loop *loop, const struct stor_url *url,
@@ -516,7 +558,8 @@ struct stor_dev *stor__file_open(struct cm_loop *loop, const struct stor_url *ur
 	pthread_mutex_init(&f->caw_lock, NULL);
 	pthread_cond_init(&f->wake, NULL);
 	stor__dev_init(&f->dev, &file_ops, loop, opts);
-	if (file_open_fd(f, url, &why) || file_fill_info(f, url, &why)) {
+	if (file_open_fd(f, url, &why) || file_fill_info(f, url, &why) ||
+	    file_alone(f, url, &why)) {
 		cm_err_set(err, why.code, "%s", why.text);
 		cm_timer_fini(&f->dev.stall_timer);
 		free(f->dev.initiator);

@@ -151,12 +151,15 @@ static void probe_done(struct stor_iscsi *d)
 static void probe_keys(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t keys[ISCSI_KEYS];
+	int n;
 
 	(void)arg;
 	if (a->cmd.status == STOR_CMD_LOST)
 		return;
-	if (stor__adm_keys(a, keys) < 0)
+	n = stor__adm_keys(a, keys);
+	if (n < 0)
 		cm_debug("%s: no READ KEYS here", d->label); /* needed only by who registers */
+	stor__exclusive_look(d, keys, n);
 	probe_done(d);
 }
 
@@ -342,9 +345,14 @@ static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		return;
 	}
 	d->nolder = 0;
+	if (d->dev.opts.exclusive_to)
+		return stor__exclusive_check(d, keys, n);
 	stor__iscsi_feed(d, IE_ENTERED, "registered");
 }
 
+static void enter_reserved(struct stor_iscsi *d, struct stor_adm *a, void *arg);
+
+/* RESERVE met a conflict: whose reservation is it? */
 static void enter_reservation_words(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t holder = 0;
@@ -353,8 +361,17 @@ static void enter_reservation_words(struct stor_iscsi *d, struct stor_adm *a, vo
 	(void)arg;
 	if (d->fsm.state != IS_ENTER)
 		return;
-	if (a->cmd.status == STOR_SCSI_GOOD &&
-	    !stor_pr_decode_reservation(a->buf, a->cmd.actual_bytes, &holder, &type) && type)
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor_pr_decode_reservation(a->buf, a->cmd.actual_bytes, &holder, &type))
+		holder = type = 0;
+	if (!type && holder == d->key && !d->mended) {
+		/* Stock tgt: a PREEMPT removed the registration of the holder, its memory is ours
+		 * now, and the reservation has no type. Who preempts himself becomes the holder. */
+		d->mended = true;
+		stor__adm_pr_out(d, STOR_PR_PREEMPT, STOR_PR_WEAR, d->key, enter_reserved, NULL);
+		return;
+	}
+	if (type)
 		stor__iscsi_bad(d, CM_E_SAN_CONFLICT,
 				"%s: key %016llx holds a reservation of type %u on it", d->label,
 				(unsigned long long)holder, type);
@@ -434,6 +451,7 @@ void stor__iscsi_enter(struct stor_iscsi *d)
 	while (!incarnation)
 		CM_ASSERT(getrandom(&incarnation, sizeof incarnation, 0) == sizeof incarnation);
 	d->key = stor_pr_key(d->dev.opts.host_slot, incarnation);
+	d->mended = false;
 	enter_register(d);
 }
 

@@ -2,7 +2,8 @@
 /*
  * stor_iscsi_int.h - inside of an iSCSI device. stor_iscsi.c has its life (sessions, gate),
  * stor_iscsi_admit.c what is asked and registered at each login, stor_iscsi_io.c the requests,
- * stor_iscsi_fence.c shutting others out, stor_iscsi_guard.c COMPARE AND WRITE without the command.
+ * stor_iscsi_exclusive.c whether others have the LUN, stor_iscsi_fence.c shutting others out,
+ * stor_iscsi_guard.c COMPARE AND WRITE without the command.
  * Inside sharedstorage/ only. Thread: [loop].
  */
 #ifndef STOR_ISCSI_INT_H
@@ -16,7 +17,8 @@
 
 #define ISCSI_DEPTH	 96  /* commands under way; the usual CmdSN window is 128 */
 #define ISCSI_IOVS	 512 /* per command */
-#define ISCSI_ADM_BYTES	 4096
+#define ISCSI_ADM_BYTES	 4096 /* asked for at most */
+#define ISCSI_ADM_BUF	 8192 /* two sectors of 4096: a COMPARE AND WRITE of the self-test */
 #define ISCSI_OLDER_KEYS 32
 #define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
 
@@ -74,6 +76,16 @@ struct stor_flushed {
 	uint64_t entered_key; /* of ours, 0 none: nobody but a fencer or a power cut removes it */
 };
 
+/* opts.exclusive_to: see stor_iscsi_exclusive.c. */
+struct stor_exclusive {
+	uint64_t key;	   /* of ours, there without a gap since nobody else was; 0 none */
+	bool kept;	   /* it was there still when this session looked */
+	bool said;	   /* STOR_EVENT_EXCLUSIVE */
+	uint64_t since_ns; /* others have been seen since then; 0: they are not */
+	uint64_t foreign[32];
+	unsigned nforeign;
+};
+
 struct stor_iscsi {
 	struct stor_dev dev; /* first */
 	struct cm_fsm fsm;
@@ -92,18 +104,21 @@ struct stor_iscsi {
 	uint64_t key; /* of the session of now, 0 none */
 	uint64_t older[ISCSI_OLDER_KEYS];
 	unsigned nolder;
+	bool mended; /* this session has mended a reservation without a type */
 	bool entered_once; /* some session of ours may have writes in flight at the target */
 	bool isid_toggle;
 	/* commands */
 	struct stor_ios sendq, held, delayed;
 	unsigned ncmds;
 	bool holding, revalidating;
+	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
 	stor_reset_fn reset_done;
 	void *reset_arg;
 	struct stor_fence_job *fence;
 	struct stor_reqs cawq;
 	struct stor_guard_job *guard;
 	struct stor_flushed flushed;
+	struct stor_exclusive exclusive;
 };
 
 static inline struct stor_iscsi *stor__iscsi_of(struct stor_dev *dev)
@@ -129,7 +144,7 @@ struct stor_adm {
 	unsigned tries;
 	stor_adm_fn next;
 	void *arg;
-	uint8_t buf[ISCSI_ADM_BYTES];
+	uint8_t buf[ISCSI_ADM_BUF];
 };
 /* next is always called; cmd.status tells (STOR_CMD_LOST too). The memory goes after it. */
 void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,
@@ -147,6 +162,13 @@ void stor__iscsi_probe(struct stor_iscsi *d);
 void stor__iscsi_enter(struct stor_iscsi *d);
 void stor__iscsi_key_is_old(struct stor_iscsi *d);
 void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
+
+/* --- stor_iscsi_exclusive.c ---- */
+/* All keys, before this session registers its own. */
+void stor__exclusive_look(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
+/* The last step of an admission: all keys, ours among them; ends with IE_ENTERED, or drops the
+ * session. */
+void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
 
 /* --- stor_iscsi_io.c ---- */
 void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req);

@@ -20,9 +20,12 @@
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "sharedstorage/stor_iscsi_int.h"
+#include "sharedstorage/stor_timing.h"
 
 #define IO_TRIES     8
 #define IO_CONFLICTS 3 /* in a row, for one request: then it is no stale session but a refusal */
+#define IO_DELAY_MS	  5
+#define IO_DELAY_STUCK_MS 50
 
 static void io_free(struct stor_io *io)
 {
@@ -229,21 +232,52 @@ static void io_again(struct stor_io *io)
 	TAILQ_INSERT_HEAD(&io->dev->sendq, io, link);
 }
 
+/* It was refused, for now: asked again soon, and less often when that lasts. */
 static void io_delay(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
+	uint64_t now = cm_now_ns();
+	struct cm_err err = CM_ERR_INIT;
+	char words[64];
+	bool stuck;
 
+	if (!d->refused_ns)
+		d->refused_ns = now;
+	stuck = now - d->refused_ns > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS;
 	TAILQ_INSERT_TAIL(&d->delayed, io, link);
 	if (!d->delay.armed)
-		cm_timer_arm_ms(&d->delay, 5);
+		cm_timer_arm_ms(&d->delay, stuck ? IO_DELAY_STUCK_MS : IO_DELAY_MS);
+	if (!stuck)
+		return;
+	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words,
+			  sizeof words);
+	cm_err_set(&err, CM_E_SAN_SENSE, "%s: refused again and again: %s", d->label, words);
+	stor__dev_stuck(&d->dev, &err);
+}
+
+static void io_not_refused(struct stor_iscsi *d)
+{
+	if (d->refused_ns)
+		stor__dev_unstuck(&d->dev);
+	d->refused_ns = 0;
 }
 
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
 {
 	struct stor_iscsi *d = arg;
+	uint64_t limit = d->dev.opts.fail_after_ms * CM_NS_PER_MS, now = cm_now_ns();
+	struct stor_ios old = TAILQ_HEAD_INITIALIZER(old);
+	struct stor_io *io;
 
 	(void)timer;
-	TAILQ_CONCAT(&d->sendq, &d->delayed, link);
+	TAILQ_CONCAT(&old, &d->delayed, link);
+	while ((io = TAILQ_FIRST(&old))) {
+		TAILQ_REMOVE(&old, io, link);
+		if (limit && !io_is_admin(io) && now - io->req->submitted_ns > limit)
+			io_end(io, CM_E_SAN_TIMEOUT);
+		else
+			TAILQ_INSERT_TAIL(&d->sendq, io, link);
+	}
 	stor__iscsi_pump(d);
 }
 
@@ -294,7 +328,13 @@ static void io_conflict(struct stor_io *io)
 			return io_revalidate(io);
 		return io_delay(io);
 	}
-	if (!d->key || io_is_admin(io) || ++r->word[1] > IO_CONFLICTS) {
+	if (d->key && !io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
+		/* registered, and still: that is not for the guest to know */
+		if (++io->tries % 16 == 0)
+			return io_revalidate(io);
+		return io_delay(io);
+	}
+	if (!d->key || io_is_admin(io)) {
 		if (d->key)
 			stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: reservation conflict", d->label);
 		return io_end(io, CM_E_SAN_CONFLICT);
@@ -311,7 +351,9 @@ static void io_check(struct stor_io *io)
 
 	if (c->key == STOR_KEY_RECOVERED || c->key == STOR_KEY_NONE)
 		return io_end(io, io->req->op == STOR_OP_CAW ? CM_E_LEASE_UNKNOWN : 0);
-	if (c->key == STOR_KEY_ATTENTION && ++io->tries < IO_TRIES) {
+	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !io_is_admin(io))) {
+		if (io->tries % IO_TRIES == 0)
+			return io_delay(io);
 		if (c->asc == 0x29 || (c->asc == 0x2a && c->ascq >= 3 && c->ascq <= 5))
 			return io_revalidate(io);
 		return io_again(io);
@@ -324,7 +366,8 @@ static void io_check(struct stor_io *io)
 		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE was aborted", d->label);
 		return io_end(io, CM_E_LEASE_UNKNOWN);
 	}
-	if ((c->key == STOR_KEY_ABORTED || c->key == STOR_KEY_NOT_READY) && ++io->tries < 64)
+	if ((c->key == STOR_KEY_ABORTED || c->key == STOR_KEY_NOT_READY) &&
+	    (++io->tries < 64 || !io_is_admin(io)))
 		return io_delay(io);
 	if (c->key == STOR_KEY_ILLEGAL && c->asc == 0x20 && io->req->op == STOR_OP_CAW) {
 		d->no_caw = true;
@@ -345,6 +388,7 @@ static void io_good(struct stor_io *io)
 
 	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
+	io_not_refused(d);
 	if (r->op == STOR_OP_READ || r->op == STOR_OP_WRITE)
 		io->done_bytes += io->cmd.length_bytes;
 	else if (r->op == STOR_OP_WRITE_ZEROES || r->op == STOR_OP_DISCARD)
@@ -480,6 +524,7 @@ void stor__iscsi_io_down(struct stor_iscsi *d)
 	TAILQ_CONCAT(&d->held, &d->delayed, link);
 	TAILQ_CONCAT(&d->held, &d->sendq, link);
 	cm_timer_disarm(&d->delay);
+	d->refused_ns = 0;
 	/* Held ones were refused, the others never sent: none of them happened. */
 	while ((io = TAILQ_FIRST(&d->held))) {
 		TAILQ_REMOVE(&d->held, io, link);

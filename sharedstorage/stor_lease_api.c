@@ -67,19 +67,64 @@ static void lease_gate(struct stor_dev *dev, enum stor_gate stage, uint32_t inca
 	stor_dev_submit(dev, &l->look);
 }
 
+static void lease_guard_again(struct cm_timer *timer, void *arg)
+{
+	(void)timer;
+	stor__lease_guards(arg);
+}
+
+/* The block, as it is now: whose keys an exclusive device may find beside its own. */
+static void lease_guard_read(int rc, const struct stor_block *b, void *arg)
+{
+	struct stor_lease_dev *d = arg;
+	struct stor_lease *l = d->lease;
+	uint64_t keys[STOR_DEV_ALLOWED];
+	uint32_t incarnation = d->looking;
+	unsigned n = 0;
+
+	d->reading = false;
+	if (l->closing) {
+		stor__lease_closed_check(l);
+		return;
+	}
+	if (rc && rc != -ENODATA) {
+		cm_timer_arm_ms(&l->guard_again, STOR_OBSERVE(l->io_timeout_ms));
+		return;
+	}
+	for (unsigned i = 0; !rc && i < STOR_OWNER_KEYS; i++) {
+		keys[n++] = b->owner.keys[i];
+		keys[n++] = b->peer.keys[i];
+	}
+	for (unsigned i = 0; !rc && i < STOR_SHUT_KEYS; i++)
+		keys[n++] = b->shut[i];
+	d->looking = 0;
+	stor_dev_allow(d->dev, keys, n);
+	stor_dev_enter(d->dev, incarnation);
+}
+
+static void lease_guard_enter(struct stor_lease *l, struct stor_lease_dev *d)
+{
+	uint32_t incarnation = d->looking;
+
+	if (!incarnation || d->reading)
+		return;
+	if (d->dev->opts.exclusive_to) {
+		d->reading = true;
+		stor_block_read(l->devs[0].dev, l->offset_bytes, lease_guard_read, d);
+		return;
+	}
+	d->looking = 0;
+	stor_dev_enter(d->dev, incarnation);
+}
+
 void stor__lease_guards(struct stor_lease *l)
 {
 	bool may = l->fsm.state == S_GONE ? false
 		   : lease_is_owner(l)	  ? cm_now_ns() < stor_lease_valid_until(l)
 					  : true;
 
-	for (unsigned i = 1; may && i < l->ndevs; i++) {
-		uint32_t incarnation = l->devs[i].looking;
-
-		l->devs[i].looking = 0;
-		if (incarnation)
-			stor_dev_enter(l->devs[i].dev, incarnation);
-	}
+	for (unsigned i = 1; may && i < l->ndevs; i++)
+		lease_guard_enter(l, &l->devs[i]);
 }
 
 /* --- life --------------------------------------------------------------------------------- */
@@ -159,6 +204,7 @@ struct stor_lease *stor_lease_new(const struct stor_lease_cfg *cfg, struct cm_er
 	cm_fsm_init(&l->fsm, stor_lease_fsm(), S_IDLE, l, l->label);
 	cm_timer_init(&l->tick, l->loop, lease_tick, l);
 	cm_timer_init(&l->expire, l->loop, lease_expire, l);
+	cm_timer_init(&l->guard_again, l->loop, lease_guard_again, l);
 	cm_timer_set_prio(&l->tick, CM_PRIO_HIGH);
 	cm_timer_set_prio(&l->expire, CM_PRIO_HIGH);
 	l->devs[0] = (struct stor_lease_dev){.lease = l, .dev = cfg->dev};
@@ -200,6 +246,9 @@ void stor__lease_closed_check(struct stor_lease *l)
 {
 	if (!l->closing || l->closed || l->req_busy || l->look_busy || l->fence_busy)
 		return;
+	for (unsigned i = 0; i < l->ndevs; i++)
+		if (l->devs[i].reading)
+			return;
 	l->closed = true;
 	cm_loop_defer(l->loop, lease_gone_soon, l);
 }
@@ -212,6 +261,7 @@ void stor_lease_close(struct stor_lease *l, cm_close_fn fn, void *arg)
 	l->close_arg = arg;
 	cm_timer_fini(&l->tick);
 	cm_timer_fini(&l->expire);
+	cm_timer_fini(&l->guard_again);
 	atomic_store(&l->valid_until_ns, 0);
 	for (unsigned i = 0; i < l->ndevs; i++)
 		stor_dev_set_gate(l->devs[i].dev, NULL, NULL);

@@ -102,6 +102,7 @@ struct stor_lease_dev {
 	struct stor_dev *dev;
 	uint32_t written;     /* incarnation whose key is in the write under way */
 	uint32_t looking;     /* a guarded device that waits to be let in; 0: none */
+	bool reading;	      /* the block, for the keys that an exclusive device allows */
 };
 
 struct stor_lease {
@@ -135,7 +136,7 @@ struct stor_lease {
 	uint32_t look_incarnation;
 	uint64_t fence_keys[STOR_OWNER_KEYS + STOR_SHUT_KEYS];
 	unsigned fence_nkeys, fence_dev;
-	struct cm_timer tick, expire;
+	struct cm_timer tick, expire, guard_again;
 	_Atomic uint64_t valid_until_ns;
 	_Atomic uint64_t write_ns; /* what a COMPARE AND WRITE takes lately */
 	bool kick, cancelled, closing, closed;

@@ -137,6 +137,7 @@ static void locked_enter_later(void *arg)
 
 	if (l->closing || !l->dev.entering)
 		return;
+	stor_dev_allow(l->child[DATA], l->dev.allowed, l->dev.nallowed);
 	for (unsigned i = 0; i < CHILDREN; i++)
 		if (l->looking[i])
 			stor_dev_enter(l->child[i], l->child[i]->incarnation);
@@ -204,6 +205,8 @@ static void locked_event(struct stor_dev *child, enum stor_dev_event event,
 		stor__dev_down(&l->dev, STOR_DEV_STALLED, err);
 		break;
 	case STOR_EVENT_CONFLICT:
+	case STOR_EVENT_EXCLUSIVE: /* of the data LUN only: locks are everybody's */
+	case STOR_EVENT_BUSY:
 		stor__dev_event(&l->dev, event, err);
 		break;
 	case STOR_EVENT_RESIZED:
@@ -333,6 +336,7 @@ struct stor_dev *stor__locked_open(struct cm_loop *loop, const struct stor_url *
 	l->child[DATA] = stor__iscsi_open(loop, &u, &o, err);
 	u.lun = (unsigned)url->lock_lun;
 	o.guarded = true;
+	o.exclusive_to = 0;
 	o.isid = opts->isid ? opts->isid ^ 0x4000000000ull : 0;
 	if (l->child[DATA])
 		l->child[META] = stor__iscsi_open(loop, &u, &o, err);

@@ -36,6 +36,14 @@ enum stor_pr_type {
 	STOR_PR_WEAR = 7, /* write exclusive, all registrants: volumes and disks */
 };
 
+/* Service actions of PERSISTENT RESERVE IN. */
+enum stor_pr_in {
+	STOR_PR_READ_KEYS = 0,
+	STOR_PR_READ_RESERVATION = 1,
+	STOR_PR_CAPABILITIES = 2,
+	STOR_PR_FULL_STATUS = 3,
+};
+
 /* Service actions of PERSISTENT RESERVE OUT. */
 enum stor_pr_out {
 	STOR_PR_REGISTER = 0,
@@ -58,6 +66,13 @@ int stor_pr_decode_keys(const uint8_t *data, size_t len, uint64_t *keys, unsigne
 /* READ RESERVATION: type NONE if there is none. */
 int stor_pr_decode_reservation(const uint8_t *data, size_t len, uint64_t *holder,
 			       unsigned *type) cm_must_check;
+/* READ FULL STATUS: up to cap registered nexuses to out[]; *count is how many there are in all. */
+struct stor_pr_nexus {
+	uint64_t key;
+	uint64_t isid; /* 48 bits; 0: not told, or no iSCSI */
+};
+int stor_pr_decode_nexuses(const uint8_t *data, size_t len, struct stor_pr_nexus *out, unsigned cap,
+			   unsigned *count) cm_must_check;
 /* REPORT CAPABILITIES. */
 struct stor_pr_caps {
 	bool aptpl_capable, aptpl_active;

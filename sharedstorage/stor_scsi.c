@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "common/cm_buf.h"
-#include "sharedstorage/stor_pr.h"
 
 static struct stor_cdb cdb(uint8_t op, uint8_t len)
 {
@@ -96,6 +95,25 @@ struct stor_cdb stor__cdb_unmap(uint16_t list_bytes)
 
 	put16(c.b + 7, list_bytes);
 	return c;
+}
+
+static struct stor_cdb cdb_long(uint8_t op, uint64_t lba, uint32_t blocks)
+{
+	struct stor_cdb c = cdb(op, 16);
+
+	cm_put_be64(c.b + 2, lba);
+	cm_put_be32(c.b + 10, blocks);
+	return c;
+}
+
+struct stor_cdb stor__cdb_write_verify(uint64_t lba, uint32_t blocks)
+{
+	return cdb_long(0x8e, lba, blocks);
+}
+
+struct stor_cdb stor__cdb_orwrite(uint64_t lba, uint32_t blocks)
+{
+	return cdb_long(0x8b, lba, blocks);
 }
 
 struct stor_cdb stor__cdb_pr_in(uint8_t service, uint16_t alloc)
@@ -209,68 +227,4 @@ void stor__sense_print(int status, uint8_t key, uint8_t asc, uint8_t ascq, char 
 		snprintf(out, cap, "RESERVATION CONFLICT");
 	else
 		snprintf(out, cap, "status %02x", (unsigned)status & 0xff);
-}
-
-/* --- persistent reservations (stor_pr.h) ------------------------------------------ */
-
-void stor_pr_encode_out(uint8_t out[STOR_PR_OUT_BYTES], uint64_t key, uint64_t sa_key, bool aptpl)
-{
-	memset(out, 0, STOR_PR_OUT_BYTES);
-	cm_put_be64(out, key);
-	cm_put_be64(out + 8, sa_key);
-	out[20] = aptpl ? 1 : 0;
-}
-
-int stor_pr_decode_keys(const uint8_t *d, size_t len, uint64_t *keys, unsigned cap, unsigned *count,
-			uint32_t *generation)
-{
-	uint32_t bytes;
-
-	*count = 0;
-	if (len < 8)
-		return CM_E_SAN_SENSE;
-	*generation = cm_be32(d);
-	bytes = cm_be32(d + 4);
-	if (bytes % 8)
-		return CM_E_SAN_SENSE;
-	*count = bytes / 8;
-	for (unsigned i = 0; i < *count && i < cap; i++) {
-		if (len < 8 + 8 * ((size_t)i + 1))
-			return CM_E_SAN_SENSE; /* says more than it sent: the list is not complete
-						*/
-		keys[i] = cm_be64(d + 8 + 8 * (size_t)i);
-	}
-	return 0;
-}
-
-int stor_pr_decode_reservation(const uint8_t *d, size_t len, uint64_t *holder, unsigned *type)
-{
-	uint32_t bytes;
-
-	*holder = 0;
-	*type = STOR_PR_NONE;
-	if (len < 8)
-		return CM_E_SAN_SENSE;
-	bytes = cm_be32(d + 4);
-	if (!bytes)
-		return 0;
-	if (bytes < 16 || len < 24)
-		return CM_E_SAN_SENSE;
-	*holder = cm_be64(d + 8);
-	*type = d[21] & 15;
-	return 0;
-}
-
-int stor_pr_decode_caps(const uint8_t *d, size_t len, struct stor_pr_caps *caps)
-{
-	*caps = (struct stor_pr_caps){0};
-	if (len < 8 || cm_be16(d) < 8)
-		return CM_E_SAN_SENSE;
-	caps->aptpl_capable = d[2] & 1;
-	caps->aptpl_active = d[3] & 1;
-	if (d[3] & 0x80) { /* TMV */
-		caps->type_we = d[4] & 0x02;
-		caps->type_wear = d[4] & 0x80;
-	}
-	return 0;
 }

@@ -49,6 +49,9 @@ struct stor_cdb stor__cdb_sync(void);
 struct stor_cdb stor__cdb_caw(uint64_t lba, uint8_t blocks);
 struct stor_cdb stor__cdb_write_same(uint64_t lba, uint32_t blocks, bool unmap);
 struct stor_cdb stor__cdb_unmap(uint16_t list_bytes);
+/* For the self-test only: what else changes a block. */
+struct stor_cdb stor__cdb_write_verify(uint64_t lba, uint32_t blocks);
+struct stor_cdb stor__cdb_orwrite(uint64_t lba, uint32_t blocks);
 struct stor_cdb stor__cdb_pr_in(uint8_t service, uint16_t alloc);
 struct stor_cdb stor__cdb_pr_out(uint8_t service, uint8_t type, uint32_t list_bytes);
 

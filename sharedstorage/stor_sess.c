@@ -337,11 +337,16 @@ static void sess_cmd_done(struct iscsi_context *ctx, int status, void *data, voi
 	c->done(c);
 }
 
+/* From 256 on the flat addressing of SAM; libiscsi sends what it is given. */
+static uint32_t sess_lun(unsigned lun)
+{
+	return lun < 256 ? lun : 0x4000 | lun;
+}
+
 void stor__sess_send(struct stor_sess *s, struct stor_cmd *c)
 {
 	static const int dirs[] = {SCSI_XFER_NONE, SCSI_XFER_READ, SCSI_XFER_WRITE};
 	struct scsi_task *task;
-	int lun = c->lun < 256 ? (int)c->lun : (int)(0x4000 | c->lun);
 
 	c->sess = s;
 	c->sent_ns = cm_now_ns();
@@ -357,7 +362,7 @@ void stor__sess_send(struct stor_sess *s, struct stor_cmd *c)
 		scsi_task_set_iov_in(task, (struct scsi_iovec *)(void *)c->iov, c->niov);
 	else if (c->dir == STOR_DIR_OUT)
 		scsi_task_set_iov_out(task, (struct scsi_iovec *)(void *)c->iov, c->niov);
-	if (iscsi_scsi_command_async(s->ctx, lun, task, sess_cmd_done, NULL, c))
+	if (iscsi_scsi_command_async(s->ctx, (int)sess_lun(c->lun), task, sess_cmd_done, NULL, c))
 		return sess_fail(s, CM_E_SAN_LOST, "cannot send: ", iscsi_get_error(s->ctx));
 	if (!s->servicing)
 		sess_rearm(s);
@@ -385,7 +390,7 @@ void stor__sess_lun_reset(struct stor_sess *s, unsigned lun, stor_reset_fn done,
 	s->nop_out = false; /* a path check under way is cancelled with everything else */
 	if (s->dead)
 		return;
-	if (iscsi_task_mgmt_lun_reset_async(s->ctx, lun, sess_reset_done, s))
+	if (iscsi_task_mgmt_lun_reset_async(s->ctx, sess_lun(lun), sess_reset_done, s))
 		return sess_fail(s, CM_E_SAN_LOST, "cannot reset: ", iscsi_get_error(s->ctx));
 	if (!s->servicing)
 		sess_rearm(s);

@@ -17,6 +17,7 @@
 #include "sharedstorage/stor_url.h"
 
 #define STOR_VOL_SUPERS	    2u /* copies, sectors 0 and 1 */
+#define STOR_VOL_SCRATCH_SECTOR 2u /* nobody's: the self-test of a target works on it */
 #define STOR_VOL_HOSTS	    64u
 #define STOR_VOL_VMS	    1024u
 #define STOR_VOL_DISKS	    256u

@@ -40,22 +40,33 @@ static void volume(const uint8_t *data, size_t n)
 	struct stor_hostslot h;
 	struct stor_diskslot d;
 
+	static const char *const magic[] = {"HVVOLUM1", "HVHOST01", "HVDISK01"};
+
 	memcpy(raw, data, CM_MIN(n, sizeof raw));
-	for (int sealed = 0; sealed < 2; sealed++) {
+	/* As it is; then with a magic and a right checksum, so that what lies behind them is reached. */
+	for (unsigned i = 0; i <= CM_ARRAY_LEN(magic); i++) {
 		(void)!stor_super_decode(raw, sizeof raw, &s);
 		(void)!stor_hostslot_decode(raw, sizeof raw, &h);
 		(void)!stor_diskslot_decode(raw, sizeof raw, &d);
-		(void)!stor_table_check(raw, sizeof raw);
-		stor_table_seal(raw, sizeof raw);
+		if (i == CM_ARRAY_LEN(magic))
+			break;
+		memcpy(raw, magic[i], 8);
+		cm_put_le32(raw + sizeof raw - 4, cm_crc32c(0, raw, sizeof raw - 4));
 	}
+	(void)!stor_table_check(raw, sizeof raw);
+	stor_table_seal(raw, sizeof raw);
+	(void)!stor_table_check(raw, sizeof raw);
 }
 
 static void scsi(const uint8_t *data, size_t n)
 {
+	static const uint8_t pages[] = {0x80, 0xb0, 0xb2};
+	uint8_t page[256];
 	uint64_t keys[8], holder;
 	uint32_t generation;
 	unsigned count, type;
 	struct stor_pr_caps caps;
+	struct stor_pr_nexus nexus[4];
 	struct stor_capacity c;
 	struct stor_limits l;
 	char serial[16];
@@ -64,10 +75,18 @@ static void scsi(const uint8_t *data, size_t n)
 	(void)!stor_pr_decode_keys(data, n, keys, 8, &count, &generation);
 	(void)!stor_pr_decode_reservation(data, n, &holder, &type);
 	(void)!stor_pr_decode_caps(data, n, &caps);
+	(void)!stor_pr_decode_nexuses(data, n, nexus, CM_ARRAY_LEN(nexus), &count);
 	(void)!stor__decode_capacity(data, n, &c);
 	(void)!stor__decode_serial(data, n, serial, sizeof serial);
 	(void)!stor__decode_limits(data, n, &l);
 	(void)!stor__decode_provisioning(data, n, &a, &b);
+	for (unsigned i = 0; n >= 4 && i < CM_ARRAY_LEN(pages); i++) { /* behind the page's own name */
+		memcpy(page, data, CM_MIN(n, sizeof page));
+		page[1] = pages[i];
+		(void)!stor__decode_serial(page, CM_MIN(n, sizeof page), serial, sizeof serial);
+		(void)!stor__decode_limits(page, CM_MIN(n, sizeof page), &l);
+		(void)!stor__decode_provisioning(page, CM_MIN(n, sizeof page), &a, &b);
+	}
 }
 
 static void url(const uint8_t *data, size_t n)
@@ -121,6 +140,19 @@ size_t fuzz_seed(unsigned i, uint8_t *out, size_t cap)
 		out[0] = 3;
 		memcpy(out + 1, urls[i - 3], strlen(urls[i - 3]));
 		return 1 + strlen(urls[i - 3]);
+	case 6: /* READ FULL STATUS of one iSCSI nexus, and of one whose name ends nowhere */
+		out[0] = 2;
+		cm_put_be32(out + 1 + 4, 2 * (24 + 36));
+		for (unsigned k = 0; k < 2; k++) {
+			uint8_t *d = out + 1 + 8 + (size_t)k * (24 + 36);
+
+			cm_put_be64(d, 0x4856000100000007ull);
+			cm_put_be32(d + 20, 36);
+			d[24] = 0x45;
+			d[27] = 32;
+			memcpy(d + 28, k ? "iqn.2026-01.a:bbbbbbbbbbbbbbbbbb" : "iqn.2026-01.a:b,i,0x800000070002", 32);
+		}
+		return 1 + 8 + 2 * (24 + 36);
 	default:
 		return 0;
 	}

@@ -19,13 +19,13 @@ GUEST = "10.77.9.50"
 class Fleet:
     """One VM that moves from process to process."""
 
-    def __init__(self, path, engine, bridge=None, disk=None, **vm):
+    def __init__(self, path, engine, bridge=None, disk=None, config=None, **vm):
         self.block = os.path.join(path, "block")
         with open(self.block, "wb") as f:
             f.truncate(4096)
         self.bridge, self.engine, self.vm, self.hops, self.history = bridge, engine, vm, 0, []
         self.disks = [disk] if disk else []
-        self.config = {"uuid": str(uuid.uuid4()), "lease": "file:" + self.block, "io_timeout_ms": 2000}
+        self.config = {"uuid": str(uuid.uuid4()), "lease": "file:" + self.block, "io_timeout_ms": 2000, **(config or {})}
         self.taps = {}
         self.here = self.start()
 

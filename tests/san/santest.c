@@ -124,6 +124,18 @@ static void labsan_exec(struct san_target *t)
 
 #define TGTADM "TGT_IPC_SOCKET=%s/tgt.sock tgtadm -C %d --lld iscsi "
 
+/* "NAME,words,size=64M": makes the file NAME in the folder, as large as it says. */
+static void make_file(struct san_target *t, const char *spec)
+{
+	const char *size = strstr(spec, "size=");
+
+	while (size && size > spec && size[-1] != ',') /* not blocksize= */
+		size = strstr(size + 1, "size=");
+	run(t, "test -e %s/%.*s || truncate -s %.*s %s/%.*s", t->dir, (int)strcspn(spec, ","), spec,
+	    size ? (int)strcspn(size + 5, ",") : 4, size ? size + 5 : "256M", t->dir,
+	    (int)strcspn(spec, ","), spec);
+}
+
 static int tgt_exec(struct san_target *t)
 {
 	char cmd[512];
@@ -143,17 +155,18 @@ static int tgt_exec(struct san_target *t)
 		char file[64];
 		unsigned blocksize = strstr(t->luns[i], "blocksize=4096") ? 4096 : 512;
 
-		const char *size = strstr(t->luns[i], "size=");
-
-		while (size && size > t->luns[i] && size[-1] != ',') /* not blocksize= */
-			size = strstr(size + 1, "size=");
 		snprintf(file, sizeof file, "%.*s", (int)strcspn(t->luns[i], ","), t->luns[i]);
-		run(t, "test -e %s/%s || truncate -s %.*s %s/%s", t->dir, file,
-		    size ? (int)strcspn(size + 5, ",") : 4, size ? size + 5 : "256M", t->dir, file);
+		make_file(t, t->luns[i]);
 		if (run(t,
 			TGTADM "--mode logicalunit --op new --tid 1 --lun %d --backing-store %s/%s "
 			       "--bstype rdwr --blocksize %u",
 			t->dir, t->ctl, i + 1, t->dir, file, blocksize))
+			return -1;
+		if (strstr(t->luns[i], ",thin") &&
+		    run(t,
+			TGTADM "--mode logicalunit --op update --tid 1 --lun %d --params "
+			       "thin_provisioning=1",
+			t->dir, t->ctl, i + 1))
 			return -1;
 	}
 	return run(t, TGTADM "--mode target --op bind --tid 1 --initiator-address ALL", t->dir, t->ctl);
@@ -205,6 +218,11 @@ int san_start(struct san_target *t)
 	snprintf(t->dir, sizeof t->dir, "/tmp/hv-san-XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	janitor(t->dir);
+	if (t->kind == SAN_FILE) {
+		for (int i = 0; i < 4 && t->luns[i]; i++)
+			make_file(t, t->luns[i]);
+		return 0;
+	}
 	t->port = free_port();
 	t->ctl = t->port % 32000 + 100;
 	if (target_exec(t)) {
@@ -267,6 +285,11 @@ void san_ctl(struct san_target *t, const char *fmt, ...)
 
 void san_url(const struct san_target *t, unsigned lun, const char *options, char *out, size_t cap)
 {
+	if (t->kind == SAN_FILE) {
+		snprintf(out, cap, "file:%s/%.*s%s", t->dir, (int)strcspn(t->luns[lun], ","), t->luns[lun],
+			 options ? options : "");
+		return;
+	}
 	snprintf(out, cap, "iscsi://127.0.0.1:%d/%s/%u%s", t->port, SAN_IQN,
 		 t->kind == SAN_TGT ? lun + 1 : lun, options ? options : "");
 }
@@ -382,6 +405,12 @@ static void on_event(struct stor_dev *dev, enum stor_dev_event event, const stru
 		break;
 	case STOR_EVENT_CONFLICT:
 		h->conflicts++;
+		break;
+	case STOR_EVENT_EXCLUSIVE:
+		h->alone = true;
+		break;
+	case STOR_EVENT_BUSY:
+		h->busy++;
 		break;
 	case STOR_EVENT_RESIZED:
 	case STOR_EVENT_NONE:

@@ -17,7 +17,8 @@
 
 #include "sharedstorage/stor_lease.h"
 
-enum san_kind { SAN_LABSAN = 1, SAN_TGT = 2 };
+/* FILE: no target; the LUNs are files that devices open by themselves. */
+enum san_kind { SAN_LABSAN = 1, SAN_TGT = 2, SAN_FILE = 3 };
 
 struct san_target {
 	enum san_kind kind;
@@ -53,7 +54,8 @@ struct san_host {
 	struct stor_dev *dev;
 	struct stor_lease *lease;
 	bool ready, failed, gone, lease_gone, answered, stalled;
-	unsigned stalls, resumes, conflicts, renewals;
+	bool alone;
+	unsigned busy, stalls, resumes, conflicts, renewals;
 	enum stor_lost lost;
 	int rc;
 	char words[CM_ERR_TEXT];

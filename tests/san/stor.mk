@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Tests of sharedstorage/ and fencing/ against labsan and, where it can, stock tgt: part of check-san.
 noinst_LIBRARIES += libsantest.a
-libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h
+libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h tests/san/sanparty.c tests/san/sanparty.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_fence_hvsan
+STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_exclusive \
+	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
 SAN_LDADD = libsantest.a libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
@@ -13,14 +14,23 @@ tests_san_test_san_io_LDADD = $(SAN_LDADD)
 tests_san_test_san_lease_SOURCES = tests/san/test_san_lease.c
 tests_san_test_san_lease_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_lease_LDADD = $(SAN_LDADD)
+tests_san_test_san_exclusive_SOURCES = tests/san/test_san_exclusive.c
+tests_san_test_san_exclusive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_exclusive_LDADD = $(SAN_LDADD)
+tests_san_test_san_probe_SOURCES = tests/san/test_san_probe.c
+tests_san_test_san_probe_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_probe_LDADD = $(SAN_LDADD)
+tests_san_test_san_handover_SOURCES = tests/san/test_san_handover.c
+tests_san_test_san_handover_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_handover_LDADD = $(SAN_LDADD)
+tests_san_test_san_faults_SOURCES = tests/san/test_san_faults.c
+tests_san_test_san_faults_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_faults_LDADD = $(SAN_LDADD)
 tests_san_test_fence_hvsan_SOURCES = tests/san/test_fence_hvsan.c
 tests_san_test_fence_hvsan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_fence_hvsan_LDADD = $(SAN_LDADD)
 
+EXTRA_DIST += tests/san/run_stor
 .PHONY: check-san-stor
 check-san-stor: $(STOR_SAN_TESTS) tests/san/labsan fence_hvsan
-	for kind in labsan tgt; do for t in $(STOR_SAN_TESTS:=,) tests/san/test_san_lease,joined; do \
-		echo "== $$t $$kind"; rc=0; \
-		LABSAN=$(abs_builddir)/tests/san/labsan FENCE_HVSAN=$(abs_builddir)/fence_hvsan \
-		timeout -k 5 300 $${t%,*} $$kind $${t##*,} || rc=$$?; \
-		test $$rc = 0 || test $$rc = 77 || exit 1; done; done
+	$(srcdir)/tests/san/run_stor $(abs_builddir)

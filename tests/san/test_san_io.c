@@ -15,7 +15,6 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_probe.h"
 #include "tests/san/santest.h"
 
 static enum san_kind kind = SAN_LABSAN;
@@ -32,7 +31,7 @@ static int setup(void **state)
 
 	f->t = (struct san_target){.kind = kind,
 				   .luns = {"disk0,thin,size=256M", "lock1,size=16M",
-					    "disk2,blocksize=4096,size=256M"}};
+					    "disk2,blocksize=4096,size=256M", "disk3,thin,size=3T"}};
 	f->loop = cm_loop_new(NULL);
 	if (san_start(&f->t))
 		exit(77);
@@ -73,7 +72,7 @@ static void test_read_write(void **state)
 		uint32_t s;
 		char plain[256];
 
-		san_url(&f->t, 0, "?unmap=no", plain, sizeof plain);
+		san_url(&f->t, 0, "?unmap=no&header-digest=no", plain, sizeof plain);
 		assert_int_equal(san_open(&h, f->loop, i == 2 ? plain : i ? f->big : f->url, NULL), 0);
 		s = stor_dev_info(h.dev)->sector_bytes;
 		assert_int_equal(s, i == 1 ? 4096 : 512);
@@ -98,6 +97,53 @@ static void test_read_write(void **state)
 	}
 	free(a);
 	free(b);
+}
+
+/* From 16 MiB to beyond what 32 bits of blocks can name: first, last, and both sides of 2 TiB. */
+static void test_sizes(void **state)
+{
+	struct fix *f = *state;
+	static const uint64_t huge = 3ull << 40, edge = 2ull << 40;
+	const uint64_t places[] = {0, edge - 65536, edge - 4096, edge, edge + (1ull << 30), huge - 8192};
+	uint8_t *data = aligned_alloc(4096, 131072), *back = aligned_alloc(4096, 131072);
+	struct san_host h;
+	struct stor_req r;
+	char url[256];
+
+	assert_int_equal(san_open(&h, f->loop, f->lock, NULL), 0);
+	assert_int_equal(stor_dev_info(h.dev)->capacity_bytes, 16u << 20);
+	fill(data, 8192, 1);
+	assert_int_equal(san_rw(&h, true, (16u << 20) - 8192, data, 8192, 0), 0);
+	assert_int_equal(san_rw(&h, false, (16u << 20) - 8192, back, 8192, 0), 0);
+	assert_memory_equal(data, back, 8192);
+	assert_int_equal(san_rw(&h, true, (16u << 20) - 4096, data, 8192, 0), -EINVAL);
+	san_close(&h);
+
+	san_url(&f->t, 3, NULL, url, sizeof url);
+	assert_int_equal(san_open(&h, f->loop, url, NULL), 0);
+	assert_int_equal(stor_dev_info(h.dev)->capacity_bytes, huge);
+	for (unsigned i = 0; i < CM_ARRAY_LEN(places); i++) { /* all first: none may land on another */
+		fill(data, 8192, 100 + i);
+		assert_int_equal(san_rw(&h, true, places[i], data, 4096 + 4096 * (i != 2), 0), 0);
+	}
+	for (unsigned i = 0; i < CM_ARRAY_LEN(places); i++) {
+		fill(data, 8192, 100 + i);
+		assert_int_equal(san_rw(&h, false, places[i], back, 4096 + 4096 * (i != 2), 0), 0);
+		assert_memory_equal(data, back, 4096 + 4096 * (i != 2));
+	}
+	fill(data, 131072, 7); /* across the edge, cleared and given back there */
+	assert_int_equal(san_rw(&h, true, edge - 65536, data, 131072, 0), 0);
+	stor_req_write_zeroes(&r, edge - 4096, 8192, true, NULL, NULL);
+	assert_int_equal(san_do(&h, &r), 0);
+	stor_req_discard(&r, huge - 4096, 4096, NULL, NULL);
+	assert_int_equal(san_do(&h, &r), 0);
+	memset(data + 65536 - 4096, 0, 8192);
+	assert_int_equal(san_rw(&h, false, edge - 65536, back, 131072, 0), 0);
+	assert_memory_equal(data, back, 131072);
+	assert_int_equal(san_rw(&h, true, huge, data, 4096, 0), -EINVAL);
+	san_close(&h);
+	free(data);
+	free(back);
 }
 
 #define MANY 600
@@ -396,7 +442,36 @@ static void want_secrets(struct fix *f, char *extra, size_t cap)
 	tgt_admin(f, "--mode target --op bind --tid 1 --initiator-name " FRIEND);
 }
 
-/* Who may come in, who not, and one clear line for each refusal that has no secret in it. */
+/* The whole log of this process, from here on, in a file. */
+static int log_to(struct fix *f, const char *name)
+{
+	char path[128];
+	int old = dup(2), fd;
+
+	snprintf(path, sizeof path, "%s/%s", f->t.dir, name);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_true(old >= 0 && fd >= 0 && dup2(fd, 2) == 2);
+	close(fd);
+	cm_log_set_level(CM_LOG_DEBUG);
+	return old;
+}
+
+static void log_has_no_secret(struct fix *f, const char *name, int old)
+{
+	static const char *const secrets[] = {"abcdefghijklmnop", "qrstuvwxyz012345", "AAAABBBBCCCCDDDD"};
+	char cmd[256];
+
+	dup2(old, 2);
+	close(old);
+	cm_log_set_level(getenv("SANTEST_VERBOSE") ? CM_LOG_DEBUG : CM_LOG_NONE);
+	for (unsigned i = 0; i < CM_ARRAY_LEN(secrets); i++) {
+		snprintf(cmd, sizeof cmd, "test -s %s/%s && ! grep -q %s %s/%s", f->t.dir, name, secrets[i],
+			 f->t.dir, name);
+		assert_int_equal(system(cmd), 0);
+	}
+}
+
+/* Who may come in, who not, and one clear line for each refusal; no secret in it, nor in any log. */
 static void test_authentication(void **state)
 {
 	static const struct {
@@ -415,8 +490,10 @@ static void test_authentication(void **state)
 	char extra[320], url[700], *end;
 	uint8_t data[512];
 	struct san_host h;
+	int log;
 
 	want_secrets(f, extra, sizeof extra);
+	log = log_to(f, "log");
 	for (unsigned i = 0; i < CM_ARRAY_LEN(cases); i++) {
 		struct stor_dev_opts o = {.io_timeout_ms = 200, .initiator = cases[i].initiator};
 
@@ -440,59 +517,17 @@ static void test_authentication(void **state)
 		}
 		san_close(&h);
 	}
-}
-
-struct probed {
-	struct stor_probe_report r;
-	int rc;
-	bool done;
-};
-
-static void on_probed(int rc, const struct stor_probe_report *r, const struct cm_err *err, void *arg)
-{
-	struct probed *p = arg;
-
-	(void)err;
-	p->rc = rc;
-	p->r = *r;
-	p->done = true;
-}
-
-/* The self-test tells a complete target from stock tgt, and leaves the scratch sector as it was. */
-static void test_probe(void **state)
-{
-	struct fix *f = *state;
-	struct probed p = {.rc = 0};
-	struct san_host h;
-	uint8_t data[512], back[512];
-
-	fill(data, sizeof data, 3);
-	assert_int_equal(san_open(&h, f->loop, f->url, NULL), 0);
-	assert_int_equal(san_rw(&h, true, 98304, data, 512, 0), 0);
-	assert_int_equal(stor_probe_run(f->loop, f->url, NULL, 98304, 1000, on_probed, &p, NULL), 0);
-	SAN_UNTIL(f->loop, p.done);
-	assert_int_equal(p.rc, 0);
-	assert_true(p.r.iscsi && p.r.safe);
-	assert_false(p.r.leaks_write || p.r.leaks_caw);
-	assert_int_equal(p.r.native_caw, kind == SAN_LABSAN);
-	assert_int_equal(p.r.preempt_abort, kind == SAN_LABSAN);
-	assert_int_equal(p.r.aptpl, kind == SAN_LABSAN);
-	assert_int_equal(p.r.needs_lock, kind == SAN_TGT);
-	assert_int_equal(p.r.leaks_write_same, kind == SAN_TGT);
-	assert_int_equal(p.r.no_unmap, kind == SAN_TGT);
-	assert_string_equal(p.r.refused, "");
-	assert_int_equal(san_rw(&h, false, 98304, back, 512, 0), 0);
-	assert_memory_equal(data, back, 512);
-	san_close(&h);
+	log_has_no_secret(f, "log", log);
 }
 
 int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_read_write), T(test_many_with_drops), T(test_caw),	    T(test_caw_refused),
-		T(test_fence),	    T(test_bad_open),	     T(test_target_restart), T(test_probe),
-		T(test_lost_flush),  T(test_authentication),
+		T(test_read_write),	T(test_sizes),	 T(test_many_with_drops),
+		T(test_caw),		T(test_caw_refused), T(test_fence),
+		T(test_bad_open),	T(test_target_restart), T(test_lost_flush),
+		T(test_authentication),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
