@@ -29,3 +29,10 @@ TESTS += tests/unit/test_stor_volcrash
 tests_unit_test_stor_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLKIT)
 tests_unit_test_stor_volcrash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volcrash_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# Limits, growth, damage.
+check_PROGRAMS += tests/unit/test_stor_vollimits
+TESTS += tests/unit/test_stor_vollimits
+tests_unit_test_stor_vollimits_SOURCES = tests/unit/test_stor_vollimits.c $(VOLKIT)
+tests_unit_test_stor_vollimits_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_vollimits_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
