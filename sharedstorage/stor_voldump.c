@@ -204,9 +204,9 @@ static int dump_map(struct dump *d, const char *disk)
 	if (!t)
 		return rc;
 	for (unsigned kind = STOR_DISKSLOT_DISK; kind <= STOR_DISKSLOT_IMAGE && i < 0; kind++)
-		i = stor__slots_find(t, (enum stor_diskslot_kind)kind, disk,
-				     ~(STOR_SLOT_IN(STOR_DISKSLOT_NONE) |
-				       STOR_SLOT_IN(STOR_DISKSLOT_FREE)));
+		i = stor__slots_find(
+			t, (enum stor_diskslot_kind)kind, disk,
+			~(STOR_SLOT_IN(STOR_DISKSLOT_NONE) | STOR_SLOT_IN(STOR_DISKSLOT_FREE)));
 	if (i < 0) {
 		rc = stor__vol_no_disk(d->vol, disk, d->err);
 	} else {

@@ -282,8 +282,8 @@ static void test_damage(void **state)
 		vk_fill(data, sizeof data, i);
 		assert_int_equal(vk_disk_io(disk, true, 0, data, sizeof data), 0);
 		vk_close_dev(disk);
-		assert_int_equal(stor_volume_config_put(vol, &vm[i], name, "memory = 1G\n", 12, NULL),
-				 0);
+		assert_int_equal(
+			stor_volume_config_put(vol, &vm[i], name, "memory = 1G\n", 12, NULL), 0);
 		b.vm = vm[i];
 		assert_int_equal(stor_volume_vm_block(vol, &vm[i], true, &at, NULL), 0);
 		stor_block_encode(&b, sector, sizeof sector);
@@ -295,8 +295,10 @@ static void test_damage(void **state)
 			uint64_t sector;
 			unsigned disks, configs, vms;
 		} places[] = {
-			{s.hosts_at + 5, 2, 2, 2},  {s.vms_at + 1, 2, 2, 1},
-			{s.disks_at, 1, 2, 2},	    {s.configs_at + 1, 2, 1, 2},
+			{s.hosts_at + 5, 2, 2, 2},
+			{s.vms_at + 1, 2, 2, 1},
+			{s.disks_at, 1, 2, 2},
+			{s.configs_at + 1, 2, 1, 2},
 			{s.bodies_at + 16, 2, 1, 2} /* copy 0 of header 1 */,
 		};
 
