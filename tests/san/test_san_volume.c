@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_san_volume.c - four processes that allocate at once on one volume: each writes first into many extents of
- * its own disk, several at a time and in its own order. Afterwards all data is right, no extent is used twice and
- * none is lost. Against labsan (COMPARE AND WRITE), and with a lock LUN (labsan and stock tgt: `test_san_volume tgt`).
+ * test_san_volume.c - four processes that allocate at once on one volume: each writes first into
+ * many extents of its own disk, several at a time and in its own order. Afterwards all data is
+ * right, no extent is used twice and none is lost. Against labsan (COMPARE AND WRITE), and with a
+ * lock LUN (labsan and stock tgt: `test_san_volume tgt`).
  */
 #include "config.h"
 
@@ -99,7 +100,8 @@ static void *writes(void *arg)
 		unsigned e = w->host % 2 ? n : (n * 7 + w->host) % EXTENTS; /* in order, or not */
 
 		vk_fill(a, sizeof a, w->host * 100 + e);
-		MUST(vk_disk_io(w->disk, true, (uint64_t)e * VK_EXTENT + 512 * e, a, sizeof a) == 0);
+		MUST(vk_disk_io(w->disk, true, (uint64_t)e * VK_EXTENT + 512 * e, a, sizeof a) ==
+		     0);
 	}
 	return NULL;
 }

@@ -76,10 +76,8 @@ static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct 
 static void do_open(void *arg)
 {
 	struct sync *s = arg;
-	struct stor_dev_opts o = {.event = on_event,
-				  .event_arg = s,
-				  .host_slot = vk_host_slot,
-				  .isid = vk_host_slot};
+	struct stor_dev_opts o = {
+		.event = on_event, .event_arg = s, .host_slot = vk_host_slot, .isid = vk_host_slot};
 
 	s->dev = s->vm	  ? stor_image_open(s->vol, s->vm, &o, NULL)
 		 : s->vol ? stor_disk_open(s->vol, s->name, &o, NULL)

@@ -18,8 +18,8 @@
 #define VK_BYTES  (64u << 20)
 #define VK_EXTENT (1u << 20)
 
-extern char vk_path[]; /* the file */
-extern uint16_t vk_host_slot;	    /* iSCSI: with a reservation key of its own; 0: none */
+extern char vk_path[];	      /* the file */
+extern uint16_t vk_host_slot; /* iSCSI: with a reservation key of its own; 0: none */
 extern char vk_url[256];
 extern struct cm_loop *vk_loop;
 
