@@ -40,6 +40,9 @@ struct stor_dev *vk_open_image(struct stor_volume *vol, const struct stor_uuid *
 void vk_close_dev(struct stor_dev *dev);
 int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size_t n);
 int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n);
+int vk_reload(struct stor_dev *disk, uint64_t *size_bytes);
+extern unsigned vk_resized; /* STOR_EVENT_RESIZED of any device */
+void vk_status(struct stor_dev *dev, struct stor_dev_status *status);
 int vk_flush(struct stor_dev *dev);
 int vk_caw(struct stor_dev *dev, uint64_t at, const void *compare, const void *swap,
 	   uint32_t sector_bytes);
