@@ -123,9 +123,8 @@ static void test_random(void **state)
 	(void)state;
 	begin(&f, 30 * VK_EXTENT, false);
 	for (unsigned i = 0; i < 10; i++)
-		assert_int_equal(vk_disk_io(f.disk, true, (uint64_t)(i * 7 % 30) * VK_EXTENT, f.a,
-					    4096),
-				 0);
+		assert_int_equal(
+			vk_disk_io(f.disk, true, (uint64_t)(i * 7 % 30) * VK_EXTENT, f.a, 4096), 0);
 	assert_int_equal(allocated(&f), 10);
 	end(&f);
 }
@@ -141,7 +140,8 @@ static void test_discard(void **state)
 	assert_int_equal(vk_disk_io(f.disk, true, 16 * VK_EXTENT - 512, f.a, 1024), 0);
 	assert_int_equal(allocated(&f), 17);
 	vk_status(f.dev, &f.before);
-	/* three whole extents and two parts of others: one COMPARE AND WRITE gives the three back */
+	/* three whole extents and two parts of others: one COMPARE AND WRITE gives the three back
+	 */
 	assert_int_equal(vk_discard(f.disk, VK_EXTENT / 2, 4 * VK_EXTENT), 0);
 	must_have_sent(&f, 1 + 2, 0, 0);
 	assert_int_equal(allocated(&f), 14);
