@@ -306,7 +306,7 @@ static void job_probed(int rc, const struct stor_probe_report *r, const struct c
 		   u.lock_lun < 0) {
 		cm_err_set(&j->err, CM_E_SAN_UNSAFE,
 			   "the target has no COMPARE AND WRITE: give it a small LUN for locks "
-			   "(URL?lock=LUN)");
+			   "and metadata, 32M or more (URL?lock=LUN)");
 	}
 	if (j->err.code) {
 		job_end(j);

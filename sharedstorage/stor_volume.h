@@ -84,6 +84,7 @@ int stor_volume_disk_delete(struct stor_volume *vol, const char *disk,
 /* Grows only, also a disk in use: stor_disk_reload tells who has it open. */
 int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t size_bytes,
 			    struct cm_err *err) cm_must_check;
+/* CM_E_DISK_BUSY while the VM that claimed it runs: it knows the old name. */
 int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,
 			    struct cm_err *err) cm_must_check;
 /*
