@@ -26,7 +26,8 @@ tests_unit_test_stor_volvm_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS)
 # A crash at every write, enumerated.
 check_PROGRAMS += tests/unit/test_stor_volcrash
 TESTS += tests/unit/test_stor_volcrash
-tests_unit_test_stor_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLKIT)
+VOLOPS = tests/unit/volops.c tests/unit/volops.h
+tests_unit_test_stor_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLOPS) $(VOLKIT)
 tests_unit_test_stor_volcrash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volcrash_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
 
