@@ -127,6 +127,11 @@ void hvctl_show_tree(struct json_object *doc)
 		puts(json_object_get_string(doc));
 }
 
+void hvctl_show_structures(struct json_object *doc)
+{
+	fputs(str(doc, "dump"), stdout);
+}
+
 void hvctl_show_why(struct json_object *doc)
 {
 	size_t n;
@@ -210,8 +215,9 @@ void hvctl_show_volume(struct json_object *doc)
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *v = json_object_array_get_idx(list, i);
 
-		printf("  %-20s %10s, %s allocated\n", str(v, "name"),
-		       size_text(u64(v, "size_bytes"), a), size_text(u64(v, "allocated_bytes"), b));
+		printf("  %-20s %10s, %s allocated%s\n", str(v, "name"),
+		       size_text(u64(v, "size_bytes"), a), size_text(u64(v, "allocated_bytes"), b),
+		       *str(v, "vm_uuid") ? ", claimed" : "");
 	}
 }
 

@@ -24,6 +24,7 @@ struct job {
 	struct px_req *q; /* borrowed until the answer */
 	const char *verb;
 	char volume[64], disk[64], url[1024];
+	char to[64]; /* new name of a disk; what of a volume to dump */
 	uint64_t size_bytes, extent_bytes;
 	bool thick, repair, opened;
 	bool exclusive; /* nobody else may use the LUN: it is formatted */
@@ -70,6 +71,12 @@ static void add_disk(const struct stor_disk_info *d, void *arg)
 	clu__add_u64(o, "size_bytes", d->size_bytes);
 	clu__add_u64(o, "allocated_bytes", d->allocated_bytes);
 	clu__add_bool(o, "thick", d->thick);
+	if (!stor_uuid_is_zero(&d->vm)) {
+		char vm[STOR_UUID_TEXT];
+
+		stor_uuid_format(&d->vm, vm);
+		clu__add_str(o, "vm_uuid", vm);
+	}
 	json_object_array_add(arg, o);
 }
 
@@ -92,7 +99,9 @@ static void work_info(struct job *j, struct stor_volume *vol)
 	clu__add_u64(j->doc, "size_bytes", in.extents * in.extent_bytes);
 	clu__add_u64(j->doc, "free_bytes", in.extents_free * in.extent_bytes);
 	clu__add_u64(j->doc, "vms", in.vms);
+	clu__add_u64(j->doc, "saved_states", in.images);
 	clu__add_u64(j->doc, "hosts", in.hosts);
+	clu__add_u64(j->doc, "grows_to_bytes", in.extents_max * in.extent_bytes);
 	clu__add_bool(j->doc, "native_compare_and_write", stor_dev_info(j->dev)->native_caw);
 	disks = json_object_new_array();
 	json_object_object_add(j->doc, "disks", disks);
@@ -115,6 +124,28 @@ static void work_check(struct job *j, struct stor_volume *vol)
 	clu__add_u64(j->doc, "repaired_extents", r.repaired_extents);
 	clu__add_u64(j->doc, "doubly_used_extents", r.doubly_used_extents);
 	clu__add_u64(j->doc, "bad_structures", r.bad_structures);
+	clu__add_u64(j->doc, "unfinished", r.unfinished);
+}
+
+static void work_dump(struct job *j, struct stor_volume *vol)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	CM_ASSERT(f);
+	(void)!stor_volume_dump(vol, j->to, f, &j->err); /* its words are in err */
+	fclose(f);
+	clu__add_str(j->doc, "dump", text);
+	free(text);
+}
+
+static void work_grow(struct job *j, struct stor_volume *vol)
+{
+	uint64_t extents;
+
+	if (stor_volume_grow(vol, &extents, &j->err) == 0)
+		work_info(j, vol);
 }
 
 static void work_disk(struct job *j, struct stor_volume *vol)
@@ -130,8 +161,10 @@ static void work_disk(struct job *j, struct stor_volume *vol)
 		rc = stor_volume_disk_resize(vol, j->disk, j->size_bytes, &j->err);
 	else if (strcmp(j->verb, "disk-delete") == 0)
 		rc = stor_volume_disk_delete(vol, j->disk, &j->err);
+	else if (strcmp(j->verb, "disk-rename") == 0)
+		rc = stor_volume_disk_rename(vol, j->disk, j->to, &j->err);
 	if (rc || strcmp(j->verb, "disk-delete") == 0 ||
-	    stor_volume_disk_info(vol, j->disk, &d, &j->err))
+	    stor_volume_disk_info(vol, j->to[0] ? j->to : j->disk, &d, &j->err))
 		return;
 	list = json_object_new_array();
 	add_disk(&d, list);
@@ -139,9 +172,25 @@ static void work_disk(struct job *j, struct stor_volume *vol)
 	json_object_put(list);
 }
 
+static void job_grown(struct json_object *vms, void *arg)
+{
+	struct job *j = arg;
+
+	json_object_object_add(j->doc, "vms", vms);
+	job_end(j);
+}
+
 static void job_posted(void *arg)
 {
-	job_end(arg);
+	struct job *j = arg;
+	char name[2 * STOR_DISK_NAME];
+
+	if (j->err.code || strcmp(j->verb, "disk-resize") != 0) {
+		job_end(j);
+		return;
+	}
+	snprintf(name, sizeof name, "%s/%s", j->volume, j->disk);
+	clu__disk_grown(j->agent, name, job_grown, j);
 }
 
 static void *job_thread(void *arg)
@@ -152,6 +201,10 @@ static void *job_thread(void *arg)
 	if (stor_volume_open(j->dev, &vol, &j->err) == 0) {
 		if (strcmp(j->verb, "volume-check") == 0)
 			work_check(j, vol);
+		else if (strcmp(j->verb, "volume-dump") == 0)
+			work_dump(j, vol);
+		else if (strcmp(j->verb, "volume-grow") == 0)
+			work_grow(j, vol);
 		else if (strncmp(j->verb, "disk-", 5) == 0)
 			work_disk(j, vol);
 		else
@@ -334,6 +387,19 @@ static int job_names(struct job *j, struct cm_err *err)
 	return rc;
 }
 
+static int job_to(struct job *j, struct cm_err *err)
+{
+	bool rename = strcmp(j->verb, "disk-rename") == 0;
+	const char *to = px_req_arg(j->q, rename ? "to" : "what");
+
+	if (rename && !to)
+		return cm_err_set(err, CM_E_USAGE, "disk-rename needs the new name");
+	if (to && strlen(to) >= sizeof j->to)
+		return cm_err_set(err, CM_E_BAD_VALUE, "'%.80s' is too long", to);
+	snprintf(j->to, sizeof j->to, "%s", to ? to : "");
+	return 0;
+}
+
 static int job_args(struct job *j, struct cm_err *err)
 {
 	bool sized = strcmp(j->verb, "disk-create") == 0 || strcmp(j->verb, "disk-resize") == 0;
@@ -345,6 +411,8 @@ static int job_args(struct job *j, struct cm_err *err)
 	if (rc == 0 && sized && j->size_bytes == 0)
 		rc = cm_err_set(err, CM_E_USAGE, "%s needs a size (as 10G)", j->verb);
 	j->exclusive = strcmp(j->verb, "volume-create") == 0 && !px_req_flag(j->q, "force");
+	if (rc == 0)
+		rc = job_to(j, err);
 	j->thick = px_req_flag(j->q, "thick");
 	j->repair = px_req_flag(j->q, "repair");
 	return rc;

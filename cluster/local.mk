@@ -29,7 +29,7 @@ libcluster_a_SOURCES = \
 	cluster/clu_verb_cluster.c \
 	cluster/clu_verb_look.c \
 	cluster/clu_verb_vm.c \
-	cluster/clu_verb_volume.c \
+	cluster/clu_verb_volume.c cluster/clu_disk_grown.c \
 	cluster/clu_vmconf.c cluster/clu_vmconf.h
 libcluster_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(XML_CFLAGS) $(JSON_CFLAGS) $(COROSYNC_CFLAGS)
 $(libcluster_a_OBJECTS): proto/ctl.pb-c.h

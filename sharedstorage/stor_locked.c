@@ -172,6 +172,7 @@ static int locked_info(struct stor_locked *l, struct cm_err *err)
 	l->dev.info = *stor_dev_info(l->child[DATA]);
 	l->dev.info.native_caw = false;
 	l->limit = meta->capacity_bytes - meta->capacity_bytes % 65536;
+	l->dev.info.caw_bytes = l->limit;
 	if (meta->sector_bytes != l->dev.info.sector_bytes || l->limit < 1u << 20 ||
 	    l->limit >= l->dev.info.capacity_bytes)
 		return cm_err_set(err, CM_E_SAN_UNSAFE,
@@ -304,6 +305,7 @@ static void locked_status(struct stor_dev *dev, struct stor_dev_status *st)
 
 static const struct stor_dev_ops locked_ops = {
 	.name = "locked",
+	.stacked = true,
 	.submit = locked_submit,
 	.cancel = locked_cancel,
 	.close = locked_close,

@@ -54,8 +54,8 @@ void stor_probe_judge(struct stor_probe_report *r)
 			 r->leaky);
 	else if (r->needs_lock && !r->has_lock)
 		snprintf(r->refused, sizeof r->refused,
-			 "the target has no COMPARE AND WRITE: give it a small LUN for locks "
-			 "(URL?lock=LUN)");
+			 "the target has no COMPARE AND WRITE: give it a LUN for locks and "
+			 "metadata, 32M or more (URL?lock=LUN)");
 	r->safe = !r->refused[0];
 	if (!r->iscsi)
 		snprintf(r->mode, sizeof r->mode, "a file of this host: locks");

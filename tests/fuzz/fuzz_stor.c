@@ -39,8 +39,11 @@ static void volume(const uint8_t *data, size_t n)
 	struct stor_super s;
 	struct stor_hostslot h;
 	struct stor_diskslot d;
+	struct stor_confhead head;
+	struct stor_confbody body;
 
-	static const char *const magic[] = {"HVVOLUM1", "HVHOST01", "HVDISK01"};
+	static const char *const magic[] = {"HVVOLUM1", "HVHOST01", "HVDISK01",
+					    "HVCONF01", "HVCBODY1", "HVFORGOT"};
 
 	memcpy(raw, data, CM_MIN(n, sizeof raw));
 	/* As it is; then with a magic and a right checksum, so that what lies behind them is reached. */
@@ -48,6 +51,9 @@ static void volume(const uint8_t *data, size_t n)
 		(void)!stor_super_decode(raw, sizeof raw, &s);
 		(void)!stor_hostslot_decode(raw, sizeof raw, &h);
 		(void)!stor_diskslot_decode(raw, sizeof raw, &d);
+		(void)!stor_confhead_decode(raw, sizeof raw, &head);
+		(void)!stor_confbody_decode(raw, sizeof raw, &body);
+		(void)stor_forgotten_is(raw, sizeof raw);
 		if (i == CM_ARRAY_LEN(magic))
 			break;
 		memcpy(raw, magic[i], 8);

@@ -11,6 +11,44 @@ tests_unit_test_stor_lease_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_stor_volume
 TESTS += tests/unit/test_stor_volume
-tests_unit_test_stor_volume_SOURCES = tests/unit/test_stor_volume.c
+VOLKIT = tests/unit/volkit.c tests/unit/volkit.h
+tests_unit_test_stor_volume_SOURCES = tests/unit/test_stor_volume.c $(VOLKIT)
 tests_unit_test_stor_volume_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volume_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# What a volume keeps for VMs: claims, saved states, configurations.
+check_PROGRAMS += tests/unit/test_stor_volvm
+TESTS += tests/unit/test_stor_volvm
+tests_unit_test_stor_volvm_SOURCES = tests/unit/test_stor_volvm.c $(VOLKIT)
+tests_unit_test_stor_volvm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volvm_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# A crash at every write, enumerated.
+check_PROGRAMS += tests/unit/test_stor_volcrash
+TESTS += tests/unit/test_stor_volcrash
+VOLOPS = tests/unit/volops.c tests/unit/volops.h
+tests_unit_test_stor_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLOPS) $(VOLKIT)
+tests_unit_test_stor_volcrash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volcrash_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# Limits, growth, damage.
+check_PROGRAMS += tests/unit/test_stor_vollimits
+TESTS += tests/unit/test_stor_vollimits
+tests_unit_test_stor_vollimits_SOURCES = tests/unit/test_stor_vollimits.c $(VOLKIT)
+tests_unit_test_stor_vollimits_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_vollimits_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# Frozen volumes.
+check_PROGRAMS += tests/unit/test_stor_volgolden
+TESTS += tests/unit/test_stor_volgolden
+tests_unit_test_stor_volgolden_SOURCES = tests/unit/test_stor_volgolden.c $(VOLKIT)
+tests_unit_test_stor_volgolden_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DGOLDEN_DIR='"$(abs_top_srcdir)/tests/golden"'
+tests_unit_test_stor_volgolden_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+EXTRA_DIST += tests/golden/volume-512.z tests/golden/volume-512.dump tests/golden/volume-4096.z tests/golden/volume-4096.dump
+
+# The data path of a disk.
+check_PROGRAMS += tests/unit/test_stor_disk
+TESTS += tests/unit/test_stor_disk
+tests_unit_test_stor_disk_SOURCES = tests/unit/test_stor_disk.c $(VOLKIT)
+tests_unit_test_stor_disk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_disk_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)

@@ -259,7 +259,7 @@ static uint64_t tally(struct guest *g, const char *name)
 {
 	struct found f = {.name = name, .value = UINT64_MAX};
 
-	ops->tally(g->e, 0, find, &f);
+	hv_engine_soft.tally(g->e, 0, find, &f);
 	assert_true(f.value != UINT64_MAX);
 	return f.value;
 }
@@ -267,7 +267,7 @@ static uint64_t tally(struct guest *g, const char *name)
 /* Every event begins where the one before it ended: nothing is left out. */
 static unsigned traced(struct guest *g, struct hv_trace_event *e, uint64_t *total)
 {
-	unsigned n = ops->trace_get(g->e, 0, e, EVENTS, total);
+	unsigned n = hv_engine_soft.trace_get(g->e, 0, e, EVENTS, total);
 
 	for (unsigned i = 0; i + 1 < n; i++)
 		assert_int_equal(e[i].at + e[i].insns, e[i + 1].at);
@@ -286,10 +286,10 @@ static void test_trace_of_blocks(void **state)
 	uint64_t total;
 
 	(void)state;
-	put(g, CALLEE, guest_callee, guest_callee_end);
-	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
-	assert_int_equal(ops->trace_get(g->e, 0, e, EVENTS, &total), 0);
-	run(g);
+	guest_put(g, CALLEE, guest_callee, guest_callee_end);
+	assert_int_equal(hv_engine_soft.trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(hv_engine_soft.trace_get(g->e, 0, e, EVENTS, &total), 0);
+	guest_run(g);
 	assert_int_equal(g->count, 6); /* as without a trace */
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(g->reports[i], 1 + i);
@@ -309,12 +309,12 @@ static void test_trace_of_blocks(void **state)
 	assert_int_equal(calls, 5);
 	assert_true(tally(g, "blocks.invalidated") >= 4); /* its code changed between calls */
 	/* Off: the ring stays. On again: it is empty. */
-	assert_int_equal(ops->trace_set(g->e, 0, &err), 0);
-	more = ops->trace_get(g->e, 0, e, 3, &total);
+	assert_int_equal(hv_engine_soft.trace_set(g->e, 0, &err), 0);
+	more = hv_engine_soft.trace_get(g->e, 0, e, 3, &total);
 	assert_int_equal(more, 3);
 	assert_int_equal(total, n);
-	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
-	assert_int_equal(ops->trace_get(g->e, 0, e, EVENTS, &total), 0);
+	assert_int_equal(hv_engine_soft.trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(hv_engine_soft.trace_get(g->e, 0, e, EVENTS, &total), 0);
 	guest_free(g);
 }
 
@@ -329,9 +329,9 @@ static void test_trace_of_a_loop(void **state)
 
 	(void)state;
 	*(uint32_t *)(void *)(g->ram + 0x30000) = 50;
-	assert_int_equal(ops->trace_set(g->e, 64, &err), 0);
-	assert_int_equal(run(g), 0x70c4);
-	n = ops->trace_get(g->e, 0, e, EVENTS, &total);
+	assert_int_equal(hv_engine_soft.trace_set(g->e, 64, &err), 0);
+	assert_int_equal(guest_run(g), 0x70c4);
+	n = hv_engine_soft.trace_get(g->e, 0, e, EVENTS, &total);
 	assert_int_equal(n, 64);
 	assert_true(total > 64);
 	traced(g, e, &total);
@@ -350,10 +350,10 @@ static void test_trace_of_an_exception(void **state)
 	uint64_t total;
 
 	(void)state;
-	put(g, HANDLER, guest_trap, guest_trap_end);
-	gate(g, 6, HANDLER);
-	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
-	assert_int_equal(run(g), 0xdead);
+	guest_put(g, HANDLER, guest_trap, guest_trap_end);
+	guest_gate(g, 6, HANDLER);
+	assert_int_equal(hv_engine_soft.trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(guest_run(g), 0xdead);
 	assert_true(traced(g, e, &total) >= 3);
 	assert_int_equal(e[0].kind, HV_TRACE_BLOCK);
 	assert_int_equal(e[0].insns, 0); /* its first instruction was it */
@@ -362,7 +362,7 @@ static void test_trace_of_an_exception(void **state)
 	assert_int_equal(e[1].rip, CODE);
 	assert_int_equal(e[2].kind, HV_TRACE_BLOCK);
 	assert_int_equal(e[2].rip, HANDLER);
-	assert_int_equal(ops->unknown(g->e, 0, last, 4), 1);
+	assert_int_equal(hv_engine_soft.unknown(g->e, 0, last, 4), 1);
 	assert_int_equal(last[0].rip, CODE);
 	assert_int_equal(last[0].bytes & 0xffffffffff, 0xc01879e2c4);
 	assert_int_equal(tally(g, "exceptions.UD"), 1);
@@ -379,10 +379,10 @@ static void test_trace_of_steps(void **state)
 	uint64_t total;
 
 	(void)state;
-	put(g, HANDLER, guest_step, guest_step_end);
-	gate(g, 1, HANDLER);
-	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
-	assert_int_equal(run(g), 5);
+	guest_put(g, HANDLER, guest_step, guest_step_end);
+	guest_gate(g, 1, HANDLER);
+	assert_int_equal(hv_engine_soft.trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(guest_run(g), 5);
 	n = traced(g, e, &total);
 	for (unsigned i = 1; i < n; i++)
 		if (e[i].kind == HV_TRACE_EXCEPTION && e[i].vector == 1) {
@@ -402,10 +402,10 @@ static void test_trace_of_an_interrupt(void **state)
 	uint64_t total;
 
 	(void)state;
-	put(g, HANDLER, guest_tick, guest_tick_end);
-	gate(g, 0x40, HANDLER);
-	assert_int_equal(ops->trace_set(g->e, EVENTS, &err), 0);
-	assert_int_equal(run(g), 0x600d);
+	guest_put(g, HANDLER, guest_tick, guest_tick_end);
+	guest_gate(g, 0x40, HANDLER);
+	assert_int_equal(hv_engine_soft.trace_set(g->e, EVENTS, &err), 0);
+	assert_int_equal(guest_run(g), 0x600d);
 	n = traced(g, e, &total);
 	for (unsigned i = 0; i < n; i++)
 		if (e[i].kind == HV_TRACE_INTERRUPT) {
@@ -428,13 +428,13 @@ static double read_hits(uint32_t pages)
 	uint64_t reads, hits;
 
 	*(uint32_t *)(void *)(g->ram + 0x30000) = pages;
-	assert_int_equal(ops->sample_set(g->e, true, &err), 0);
-	assert_int_equal(run(g), 0x70c4);
+	assert_int_equal(hv_engine_soft.sample_set(g->e, true, &err), 0);
+	assert_int_equal(guest_run(g), 0x70c4);
 	reads = tally(g, "sample.reads");
 	hits = tally(g, "sample.read_hits");
 	assert_true(tally(g, "sample.windows") >= 1 && reads > 100 && hits <= reads);
 	assert_true(tally(g, "sample.block_hits") < tally(g, "sample.blocks"));
-	assert_int_equal(ops->sample_set(g->e, false, &err), 0);
+	assert_int_equal(hv_engine_soft.sample_set(g->e, false, &err), 0);
 	guest_free(g);
 	return (double)hits / (double)reads;
 }
@@ -453,8 +453,8 @@ static void test_counts_dirty_writes(void **state)
 	struct cm_err err = CM_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(ops->dirty_start(g->e, 0, &err), 0);
-	run(g);
+	assert_int_equal(hv_engine_soft.dirty_start(g->e, 0, &err), 0);
+	guest_run(g);
 	assert_int_equal(tally(g, "dirty.slow_writes"), 3);
 	guest_free(g);
 }
