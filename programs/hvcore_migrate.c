@@ -430,7 +430,7 @@ static void save_paused(void *arg, int error)
 
 	if (error)
 		close(g->image_fd);
-	if (error || mig_image_save(&c, &err) < 0) {
+	if (error || mig_image_save(NULL, &c, &err) < 0) {
 		cm_err_set(&err, error, "the VM could not be paused: %s", cm_err_text(error));
 		save_fail(g, &err);
 	}

@@ -306,7 +306,7 @@ static void save_and_restore(void **state)
 	beats = bench_beats(b, 0);
 	c.vm = b->host[0].vm;
 	c.fd = image_path(path, sizeof path);
-	assert_int_equal(mig_image_save(&c, &err), 0);
+	assert_int_equal(mig_image_save(NULL, &c, &err), 0);
 	assert_true(bench_until(b, &t.done));
 	assert_int_equal(t.r.code, 0);
 	/* The process ends, another one begins: the block is released and acquired. */
@@ -325,7 +325,7 @@ static void save_and_restore(void **state)
 	lseek(c.fd, 0, SEEK_SET);
 	assert_true(size < 64 << 20); /* untouched memory is not in it */
 	t.done = false;
-	assert_int_equal(mig_image_restore(&c, &err), 0);
+	assert_int_equal(mig_image_restore(NULL, &c, &err), 0);
 	assert_true(bench_until(b, &t.done));
 	assert_string_equal(t.r.err.text, "");
 	assert_int_equal(bench_beats(b, 0), beats);
@@ -353,7 +353,7 @@ static void damaged_image(void **state)
 	c.vm = b->host[0].vm;
 	fd = image_path(path, sizeof path);
 	c.fd = dup(fd);
-	assert_int_equal(mig_image_save(&c, &err), 0);
+	assert_int_equal(mig_image_save(NULL, &c, &err), 0);
 	assert_true(bench_until(b, &t.done));
 	size = lseek(fd, 0, SEEK_END);
 	bench_host(b, 1);
@@ -371,7 +371,7 @@ static void damaged_image(void **state)
 		c.vm = b->host[1].vm;
 		c.fd = open(path, O_RDONLY | O_CLOEXEC);
 		t.done = false;
-		assert_int_equal(mig_image_restore(&c, &err), 0);
+		assert_int_equal(mig_image_restore(NULL, &c, &err), 0);
 		assert_true(bench_until(b, &t.done));
 		if (t.r.code >= 0)
 			fail_msg("a changed byte at %ld of %ld was not noticed", (long)at, (long)size);
