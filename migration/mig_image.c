@@ -41,6 +41,9 @@ struct mig_image {
 	struct mig_final final;
 	struct mig_result result;
 	const char *what;
+	bool threaded;
+	struct stor_req flush[HV_SLOT_BLK_MAX];
+	unsigned flushing;
 	atomic_uint_fast64_t total_bytes; /* memory that the image will hold at most; 0: not known yet */
 };
 
@@ -49,7 +52,8 @@ static void image_finish(void *arg)
 	struct mig_image *im = arg;
 	struct cm_err err = CM_ERR_INIT;
 
-	pthread_join(im->thread, NULL);
+	if (im->threaded)
+		pthread_join(im->thread, NULL);
 	if (im->in.mem && !im->result.err.code && hv_vm_load(im->cfg.vm, im->state.data, im->state.len, &err) < 0)
 		im->result.err = err;
 	im->result.code = im->result.err.code;
@@ -279,40 +283,87 @@ static int image_drop(struct mig_image *im, int rc)
 	return rc;
 }
 
-static int image_begin(struct mig_image **out, struct mig_image *im, void *(*thread)(void *), struct cm_err *err)
+static int image_begin(struct mig_image *im, void *(*thread)(void *), struct cm_err *err)
 {
 	int rc = -pthread_create(&im->thread, NULL, thread, im);
 
+	im->threaded = rc == 0;
+	return rc < 0 ? cm_err_set(err, rc, "no thread for an image") : 0;
+}
+
+/* The state is read out after the flush: what the guest believes to be written is on the disks before the image is. */
+static void save_flushed(struct mig_image *im)
+{
+	struct cm_err *err = &im->result.err;
+	int rc = err->code ? err->code : cm_fault("mig.image.S0");
+
 	if (rc < 0)
-		return image_drop(im, cm_err_set(err, rc, "no thread for an image"));
-	if (out)
-		*out = im;
-	return 0;
+		cm_err_set(err, rc, "the disks could not be flushed: %s", cm_err_text(rc));
+	if (rc == 0)
+		rc = hv_vm_save(im->cfg.vm, &im->state, err);
+	if (rc == 0)
+		rc = image_begin(im, save_thread, err);
+	if (rc < 0)
+		CM_ASSERT(cm_loop_post(im->loop, image_finish, im) == 0);
+}
+
+static void save_flush_done(struct stor_req *req, int rc)
+{
+	struct mig_image *im = req->arg;
+
+	if (rc < 0)
+		cm_err_set(&im->result.err, rc, "the disks could not be flushed: %s", cm_err_text(rc));
+	if (--im->flushing == 0)
+		save_flushed(im);
+}
+
+static void save_begin(void *arg)
+{
+	struct mig_image *im = arg;
+	const struct hv_vm_config *vc = hv_vm_config(im->cfg.vm);
+
+	im->flushing = 1;
+	for (unsigned i = 0; i < HV_SLOT_BLK_MAX; i++) {
+		if (!vc->disk[i].dev || vc->disk[i].read_only)
+			continue;
+		im->flushing++;
+		stor_req_flush(&im->flush[i], save_flush_done, im);
+		stor_dev_submit(vc->disk[i].dev, &im->flush[i]);
+	}
+	if (--im->flushing == 0)
+		save_flushed(im);
 }
 
 int mig_image_save(struct mig_image **out, const struct mig_image_config *cfg, struct cm_err *err)
 {
 	struct cm_err local = CM_ERR_INIT;
 	struct mig_image *im = image_new(cfg, HV_VM_PAUSED, err ? err : &local);
-	int rc;
 
 	if (!im)
 		return err ? err->code : local.code;
 	im->contract = *hv_vm_cpuid(cfg->vm);
-	rc = hv_vm_save(cfg->vm, &im->state, err);
-	return rc < 0 ? image_drop(im, rc) : image_begin(out, im, save_thread, err);
+	if (out)
+		*out = im;
+	CM_ASSERT(cm_loop_post(im->loop, save_begin, im) == 0);
+	return 0;
 }
 
 int mig_image_restore(struct mig_image **out, const struct mig_image_config *cfg, struct cm_err *err)
 {
 	struct cm_err local = CM_ERR_INIT;
 	struct mig_image *im = image_new(cfg, HV_VM_EMPTY, err ? err : &local);
+	int rc;
 
 	if (!im)
 		return err ? err->code : local.code;
 	if (hv_vm_engine_ops(cfg->vm)->cpuid_supported(hv_vm_engine(cfg->vm), &im->supported) < 0)
 		return image_drop(im, cm_err_set(err, CM_E_NO_ENGINE, "the engine does not tell what it offers"));
-	return image_begin(out, im, restore_thread, err);
+	rc = image_begin(im, restore_thread, err);
+	if (rc < 0)
+		return image_drop(im, rc);
+	if (out)
+		*out = im;
+	return 0;
 }
 
 void mig_image_cancel(struct mig_image *im)
