@@ -86,6 +86,8 @@ static void start_end(struct clu__start *s, const Hv__Reply *r, const struct cm_
 		clu_event(a->events, "notice", s->proof ? "takeover" : "vm-started", s->config->name, NULL,
 			  s->proof ? "runs here; taken over from %s (%s)" : "runs here%s%s",
 			  s->proof ? s->proof->node : "", s->proof ? s->proof->detail : "");
+	if (!err->code && s->mode == CLU__START_RUN)
+		clu__saved_forget(a, s->config->name);
 	if (s->done)
 		s->done(r, err, s->arg);
 	cm_loop_defer(a->loop, start_free, s);
