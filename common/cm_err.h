@@ -71,7 +71,7 @@
 	XX(2506, SAN_UNSAFE, "the target cannot protect shared disks", "hvctl volume check names what is missing; use another target or a lock LUN") \
 	XX(2507, IO, "a read or write failed", "check the disk or the SAN") \
 	XX(2508, VOL_FORMAT, "this is no hvcluster volume", "hvctl volume create formats one (all data on it is lost)") \
-	XX(2509, VOL_FULL, "the volume is full", "delete a disk, or grow the LUN") \
+	XX(2509, VOL_FULL, "the volume is full", "delete a disk, or grow the LUN and then hvctl volume grow") \
 	XX(2510, VOL_LIMIT, "a limit of the volume is reached", "docs/DISK.md lists the limits") \
 	XX(2511, VOL_CORRUPT, "a structure of the volume is damaged", "hvctl volume check --repair") \
 	XX(2512, DISK_BUSY, "the disk is in use", "stop the VM that uses it first") \

@@ -3,7 +3,9 @@ noinst_LIBRARIES += libsharedstorage.a
 libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_dev.c sharedstorage/stor_dev.h sharedstorage/stor_dev_int.h \
 	sharedstorage/stor_disk.c sharedstorage/stor_disk.h \
-	sharedstorage/stor_voldisk.c \
+	sharedstorage/stor_volcheck.c sharedstorage/stor_volconf.c \
+	sharedstorage/stor_voldisk.c sharedstorage/stor_volimage.c sharedstorage/stor_volio.c \
+	sharedstorage/stor_volslot.c sharedstorage/stor_voltable.c sharedstorage/stor_volvm.c \
 	sharedstorage/stor_volfmt.c sharedstorage/stor_volfmt.h \
 	sharedstorage/stor_volume.c sharedstorage/stor_volume_int.h \
 	sharedstorage/stor_file.c \
@@ -23,4 +25,4 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_timing.h \
 	sharedstorage/stor_url.c sharedstorage/stor_url.h \
 	sharedstorage/stor_volume.h
-libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS)
+libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(ZLIB_CFLAGS)

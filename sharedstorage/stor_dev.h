@@ -87,6 +87,7 @@ struct stor_dev_info {
 	bool discard_zeroes;   /* discarded sectors read as zero */
 	bool can_write_zeroes; /* without moving the zeroes */
 	bool native_caw;       /* false: built from locks (file) or a guarded lock LUN */
+	uint64_t caw_bytes;    /* COMPARE AND WRITE works below it only (lock LUN); 0: everywhere */
 	bool shared;	       /* other hosts may reach it: PR keys matter */
 	char serial[64];
 };

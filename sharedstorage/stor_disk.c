@@ -73,6 +73,7 @@ struct disk {
 	unsigned out;	    /* requests of ours in the volume's device */
 	bool closing;
 	uint8_t *slots; /* while opening */
+	enum stor_diskslot_kind kind;
 	char name[STOR_DISK_NAME];
 };
 
@@ -218,7 +219,7 @@ static int map_build(struct disk *d)
 
 	for (uint64_t l = 0; l < d->n_logical; l++)
 		d->map[l] = DISK_NOWHERE;
-	for (uint64_t t = 0; t < d->vol->super.table_sectors; t++) {
+	for (uint64_t t = 0; t < stor_table_in_use(&d->vol->super); t++) {
 		const uint8_t *sector = d->table + t * s;
 
 		if (stor_table_check(sector, s)) {
@@ -230,8 +231,8 @@ static int map_build(struct disk *d)
 		for (uint32_t i = 0; i < per && t * per + i < d->vol->super.extents; i++) {
 			struct stor_extent e = stor_table_get(sector, i);
 
-			if (e.state == STOR_EXTENT_USED && e.disk == d->slot &&
-			    e.generation == (uint16_t)d->desc.generation &&
+			if (e.state == STOR_EXTENT_USED &&
+			    stor_extent_is(&e, d->slot, d->desc.generation) &&
 			    e.logical < d->n_logical)
 				d->map[e.logical] = t * per + i;
 		}
@@ -242,7 +243,7 @@ static int map_build(struct disk *d)
 static void load_done(struct stor_req *req, int rc)
 {
 	struct disk *d = req->arg;
-	uint64_t bytes = d->vol->super.table_sectors * d->vol->super.sector_bytes;
+	uint64_t bytes = stor_table_in_use(&d->vol->super) * d->vol->super.sector_bytes;
 
 	d->out--;
 	d->load_at += req->length_bytes;
@@ -263,7 +264,7 @@ static void load_done(struct stor_req *req, int rc)
 
 static void load_next(struct disk *d)
 {
-	uint64_t bytes = d->vol->super.table_sectors * d->vol->super.sector_bytes;
+	uint64_t bytes = stor_table_in_use(&d->vol->super) * d->vol->super.sector_bytes;
 
 	d->load_iov = (struct iovec){d->table + d->load_at, CM_MIN(bytes - d->load_at, DISK_CHUNK)};
 	memset(&d->load_req, 0, sizeof d->load_req);
@@ -311,8 +312,8 @@ static void grow_send_caw(struct disk *d, enum grow step, enum stor_extent_state
 {
 	uint32_t s = d->vol->super.sector_bytes, per = stor_table_entries(s);
 	struct stor_extent e = {.state = state,
-				.disk = (uint8_t)d->slot,
-				.generation = (uint16_t)d->desc.generation,
+				.disk = (uint16_t)d->slot,
+				.generation = d->desc.generation & STOR_EXTENT_GEN_MASK,
 				.logical = (uint32_t)d->grow_logical};
 
 	memcpy(d->before, d->table + grow_sector(d) * s, s);
@@ -362,8 +363,7 @@ static void grow_send_flush(struct disk *d)
 
 static bool entry_ours(const struct disk *d, const struct stor_extent *e)
 {
-	return e->disk == d->slot && e->generation == (uint16_t)d->desc.generation &&
-	       e->logical == d->grow_logical;
+	return stor_extent_is(e, d->slot, d->desc.generation) && e->logical == d->grow_logical;
 }
 
 /* An extent for grow_logical in the table as we know it: one that a crash left half taken, else a
@@ -502,7 +502,8 @@ static void disk_grow(struct disk *d)
 
 /* --- the backend's face -------------------------------------------------- */
 
-/* The device fails one flush when the SAN lost writes; each disk on it has to tell its own guest. */
+/* The device fails one flush when the SAN lost writes; each disk on it has to tell its own guest.
+ */
 static void flush_done(struct stor_req *sub, int rc)
 {
 	struct part *p = sub->arg;
@@ -664,7 +665,7 @@ static void disk_found(struct disk *d)
 	d->n_logical = (d->desc.size_bytes + e - 1) / e;
 	d->map = malloc(d->n_logical * sizeof *d->map);
 	CM_ASSERT(d->map);
-	d->table = sectors_alloc(d->vol->super.table_sectors * d->vol->super.sector_bytes);
+	d->table = sectors_alloc(stor_table_in_use(&d->vol->super) * d->vol->super.sector_bytes);
 	d->before = sectors_alloc(STOR_SECTOR_MAX);
 	d->after = sectors_alloc(STOR_SECTOR_MAX);
 	/* Disks begin to look for space at different places, so hosts seldom meet in one table
@@ -693,7 +694,8 @@ static void open_done(struct stor_req *req, int rc)
 	}
 	for (unsigned i = 0; rc == 0 && i < STOR_VOL_DISKS && !found; i++)
 		if (stor_diskslot_decode(d->slots + i * s, s, &d->desc) == 0 &&
-		    d->desc.state == STOR_DISKSLOT_USED && strcmp(d->desc.name, d->name) == 0) {
+		    d->desc.state == STOR_DISKSLOT_USED && d->desc.kind == d->kind &&
+		    strcmp(d->desc.name, d->name) == 0) {
 			d->slot = i;
 			found = true;
 		}
@@ -709,23 +711,19 @@ static void open_done(struct stor_req *req, int rc)
 	stor__dev_open_failed(&d->dev, &err);
 }
 
-struct stor_dev *stor_disk_open(struct stor_volume *vol, const char *disk,
-				const struct stor_dev_opts *opts, struct cm_err *err)
+static struct stor_dev *disk_open(struct stor_volume *vol, enum stor_diskslot_kind kind,
+				  const char *name, const struct stor_dev_opts *opts)
 {
 	struct stor_dev_opts own = *opts;
-	struct disk *d;
+	struct disk *d = calloc(1, sizeof *d);
 
-	if (!stor_name_valid(disk)) {
-		cm_err_set(err, CM_E_NO_DISK, "'%s' is no disk name", disk);
-		return NULL;
-	}
-	d = calloc(1, sizeof *d);
 	CM_ASSERT(d);
 	own.gated = false; /* the volume's device is the gate */
 	stor__dev_init(&d->dev, &disk_ops, stor_dev_loop(vol->dev), &own);
 	d->vol = vol;
+	d->kind = kind;
 	TAILQ_INIT(&d->unmapped);
-	memcpy(d->name, disk, strlen(disk) + 1);
+	memcpy(d->name, name, strlen(name) + 1);
 	d->slots = sectors_alloc((uint64_t)STOR_VOL_DISKS * vol->super.sector_bytes);
 	d->load_iov = (struct iovec){d->slots, (size_t)STOR_VOL_DISKS * vol->super.sector_bytes};
 	stor_req_readv(&d->load_req, vol->super.disks_at * vol->super.sector_bytes, &d->load_iov, 1,
@@ -733,4 +731,24 @@ struct stor_dev *stor_disk_open(struct stor_volume *vol, const char *disk,
 	d->load_req.flags = STOR_REQ_ADMIN;
 	disk_out(d, &d->load_req);
 	return &d->dev;
+}
+
+struct stor_dev *stor_disk_open(struct stor_volume *vol, const char *disk,
+				const struct stor_dev_opts *opts, struct cm_err *err)
+{
+	if (!stor_name_valid(disk)) {
+		cm_err_set(err, CM_E_NO_DISK, "'%s' is no disk name", disk);
+		return NULL;
+	}
+	return disk_open(vol, STOR_DISKSLOT_DISK, disk, opts);
+}
+
+struct stor_dev *stor_image_open(struct stor_volume *vol, const struct stor_uuid *vm,
+				 const struct stor_dev_opts *opts, struct cm_err *err)
+{
+	char name[STOR_UUID_TEXT];
+
+	(void)err;
+	stor_uuid_format(vm, name);
+	return disk_open(vol, STOR_DISKSLOT_IMAGE, name, opts);
 }

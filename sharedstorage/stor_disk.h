@@ -17,5 +17,8 @@
 /* Event READY or FAILED follows. */
 struct stor_dev *stor_disk_open(struct stor_volume *vol, const char *disk,
 				const struct stor_dev_opts *opts, struct cm_err *err);
+/* The saved state of a VM (stor_volume_image_create), as a disk. */
+struct stor_dev *stor_image_open(struct stor_volume *vol, const struct stor_uuid *vm,
+				 const struct stor_dev_opts *opts, struct cm_err *err);
 
 #endif

@@ -171,6 +171,7 @@ static int locked_info(struct stor_locked *l, struct cm_err *err)
 	l->dev.info = *stor_dev_info(l->child[DATA]);
 	l->dev.info.native_caw = false;
 	l->limit = meta->capacity_bytes - meta->capacity_bytes % 65536;
+	l->dev.info.caw_bytes = l->limit;
 	if (meta->sector_bytes != l->dev.info.sector_bytes || l->limit < 1u << 20 ||
 	    l->limit >= l->dev.info.capacity_bytes)
 		return cm_err_set(err, CM_E_SAN_UNSAFE,

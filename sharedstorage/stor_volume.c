@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_volume.c - a cluster volume as a whole: format, open, host slots, ownership sectors. Disks
- * are in stor_voldisk.c, their data path in stor_disk.c. Parses data of the disk by stor_volfmt.c
- * only.
+ * stor_volume.c - a cluster volume as a whole: format, open, grow, host slots. Disks are in
+ * stor_voldisk.c, their data path in stor_disk*.c. Parses data of the disk by stor_volfmt.c only.
  */
 #include "config.h"
 
@@ -14,131 +13,20 @@
 
 #include "sharedstorage/stor_volume_int.h"
 
-#define VOL_CAW_TRIES 64u
-
-/* --- blocking I/O: a worker waits for the loop --------------------------- */
-
-struct vol_wait {
-	struct stor_dev *dev;
-	struct stor_req req;
-	struct iovec iov;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool done;
-	int rc;
-};
-
-static void wait_done(struct stor_req *req, int rc)
-{
-	struct vol_wait *w = req->arg;
-
-	pthread_mutex_lock(&w->lock);
-	w->rc = rc;
-	w->done = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-}
-
-static void wait_submit(void *arg)
-{
-	struct vol_wait *w = arg;
-
-	stor_dev_submit(w->dev, &w->req);
-}
-
-static int vol_run(struct vol_wait *w, struct stor_dev *dev, unsigned flags)
-{
-	w->dev = dev;
-	w->req.flags |= flags;
-	w->done = false;
-	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
-	w->rc = cm_loop_post(stor_dev_loop(dev), wait_submit, w);
-	if (w->rc == 0) {
-		pthread_mutex_lock(&w->lock);
-		while (!w->done)
-			pthread_cond_wait(&w->wake, &w->lock);
-		pthread_mutex_unlock(&w->lock);
-	}
-	pthread_mutex_destroy(&w->lock);
-	pthread_cond_destroy(&w->wake);
-	return w->rc;
-}
-
-static int vol_fail(struct cm_err *err, int rc, const char *what, uint64_t offset)
-{
-	return rc ? cm_err_set(err, rc, "cannot %s the volume at byte %llu: %s", what,
-			       (unsigned long long)offset, cm_err_text(rc))
-		  : 0;
-}
-
-int stor__vol_read(struct stor_dev *dev, uint64_t offset, void *buf, uint64_t bytes,
-		   struct cm_err *err)
-{
-	struct vol_wait w = {.iov = {buf, bytes}};
-
-	stor_req_readv(&w.req, offset, &w.iov, 1, wait_done, &w);
-	return vol_fail(err, vol_run(&w, dev, STOR_REQ_ADMIN), "read", offset);
-}
-
-int stor__vol_write(struct stor_dev *dev, uint64_t offset, const void *buf, uint64_t bytes,
-		    struct cm_err *err)
-{
-	struct vol_wait w = {.iov = {(void *)(uintptr_t)buf, bytes}};
-
-	stor_req_writev(&w.req, offset, &w.iov, 1, wait_done, &w);
-	return vol_fail(err, vol_run(&w, dev, STOR_REQ_FUA), "write", offset);
-}
-
-int stor__vol_zero(struct stor_dev *dev, uint64_t offset, uint64_t bytes, struct cm_err *err)
-{
-	struct vol_wait w = {.rc = 0};
-
-	stor_req_write_zeroes(&w.req, offset, bytes, true, wait_done, &w);
-	return vol_fail(err, vol_run(&w, dev, 0), "clear", offset);
-}
-
-int stor__vol_caw(struct stor_dev *dev, uint64_t offset, const void *compare, const void *swap,
-		  uint32_t sector, struct cm_err *err)
-{
-	struct vol_wait w = {.rc = 0};
-	uint8_t now[STOR_SECTOR_MAX];
-	int rc;
-
-	stor_req_caw(&w.req, offset, compare, swap, sector, wait_done, &w);
-	rc = vol_run(&w, dev, 0);
-	if (rc == CM_E_LEASE_MISCOMPARE)
-		return rc;
-	if (rc == CM_E_LEASE_UNKNOWN) {
-		rc = stor__vol_read(dev, offset, now, sector, err);
-		if (rc)
-			return rc;
-		if (memcmp(now, swap, sector) == 0)
-			return 0;
-		rc = CM_E_LEASE_UNKNOWN; /* it may still land: the caller's operation fails, nothing
-					    is assumed */
-	}
-	return vol_fail(err, rc, "change", offset);
-}
-
-uint8_t *stor__vol_region(struct stor_volume *vol, uint64_t at, uint64_t sectors,
-			  struct cm_err *err)
-{
-	uint64_t s = vol->super.sector_bytes;
-	uint8_t *buf = aligned_alloc(4096, (sectors * s + 4095) / 4096 * 4096);
-
-	if (!buf) {
-		cm_err_set(err, -ENOMEM, "out of memory");
-		return NULL;
-	}
-	if (stor__vol_read(vol->dev, at * s, buf, sectors * s, err)) {
-		free(buf);
-		return NULL;
-	}
-	return buf;
-}
-
 /* --- format and open ----------------------------------------------------- */
+
+#define ZERO_STEP (4ull << 20)
+
+static int zero_regions(struct stor_dev *dev, uint64_t from, uint64_t to, struct cm_err *err)
+{
+	int rc = 0;
+
+	for (uint64_t n; from < to && rc == 0; from += n) {
+		n = CM_MIN(ZERO_STEP, to - from);
+		rc = stor__vol_zero(dev, from, n, err);
+	}
+	return rc;
+}
 
 int stor_volume_format(struct stor_dev *dev, const char *name, uint64_t extent_bytes,
 		       struct cm_err *err)
@@ -150,20 +38,37 @@ int stor_volume_format(struct stor_dev *dev, const char *name, uint64_t extent_b
 
 	if (!stor_name_valid(name))
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no volume name", name);
-	rc = stor_super_plan(info->capacity_bytes, info->sector_bytes, extent_bytes, &s, err);
+	rc = stor_super_plan(info->capacity_bytes, info->sector_bytes, extent_bytes,
+			     info->caw_bytes, &s, err);
 	if (rc)
 		return rc;
 	stor_uuid_random(&s.id);
 	snprintf(s.name, sizeof s.name, "%s", name);
 	/* The old super blocks go first and the new ones come last: a crash in between leaves no
-	 * volume. */
+	 * volume. Each step is durable before the next begins. */
 	rc = stor__vol_zero(dev, 0, 8ull * s.sector_bytes, err);
+	rc = rc ? rc : stor__vol_flush(dev, err);
 	rc = rc ? rc
-		: stor__vol_zero(dev, 8ull * s.sector_bytes, s.data_at - 8ull * s.sector_bytes,
-				 err);
+		: zero_regions(dev, 8ull * s.sector_bytes,
+			       (s.table_at + s.table_sectors) * s.sector_bytes, err);
+	rc = rc ? rc : stor__vol_flush(dev, err);
 	stor_super_encode(&s, sector);
 	rc = rc ? rc : stor__vol_write(dev, s.sector_bytes, sector, s.sector_bytes, err);
 	return rc ? rc : stor__vol_write(dev, 0, sector, s.sector_bytes, err);
+}
+
+/* The copy that counts: of two good ones the one with more changes. */
+static int super_choose(const uint8_t *two, uint32_t sector, struct stor_super *s)
+{
+	struct stor_super other;
+	int rc = stor_super_decode(two, sector, s),
+	    rc2 = stor_super_decode(two + sector, sector, &other);
+
+	if (rc2 == 0 && (rc || other.changes > s->changes)) {
+		*s = other;
+		return 0;
+	}
+	return rc;
 }
 
 int stor_volume_open(struct stor_dev *dev, struct stor_volume **out, struct cm_err *err)
@@ -180,9 +85,7 @@ int stor_volume_open(struct stor_dev *dev, struct stor_volume **out, struct cm_e
 	rc = stor__vol_read(dev, 0, two, 2ull * info->sector_bytes, err);
 	if (rc)
 		goto fail;
-	rc = stor_super_decode(two, info->sector_bytes, &vol->super);
-	if (rc)
-		rc = stor_super_decode(two + info->sector_bytes, info->sector_bytes, &vol->super);
+	rc = super_choose(two, info->sector_bytes, &vol->super);
 	if (rc) {
 		rc = cm_err_set(err, rc == -ENODATA ? CM_E_VOL_FORMAT : rc,
 				"no volume is there: %s",
@@ -264,6 +167,46 @@ void stor_volume_attach(struct stor_dev *dev, stor_volume_fn done, void *arg)
 	}
 }
 
+/* --- growth -------------------------------------------------------------- */
+
+/* Copy 1 first, copy 0 after it; the later one counts, so each COMPARE AND WRITE may be the last
+ * thing that happens. */
+int stor_volume_grow(struct stor_volume *vol, uint64_t *extents, struct cm_err *err)
+{
+	uint8_t two[2 * STOR_SECTOR_MAX] __attribute__((aligned(4096))), next[STOR_SECTOR_MAX];
+	uint32_t s = vol->super.sector_bytes;
+	struct stor_super now;
+	uint64_t capacity = stor_dev_info(vol->dev)->capacity_bytes, most;
+	int rc = stor__vol_read(vol->dev, 0, two, 2ull * s, err);
+
+	rc = rc ? rc : super_choose(two, s, &now);
+	if (rc)
+		return cm_err_set(err, rc, "the super block of volume %s cannot be read",
+				  vol->super.name);
+	most = now.table_sectors * stor_table_entries(s);
+	*extents = stor_super_extents(&now, capacity);
+	if (*extents == now.extents && *extents < (capacity - now.data_at) / now.extent_bytes)
+		return cm_err_set(err, CM_E_VOL_LIMIT,
+				  "volume %s was made to grow to %llu GiB and has them", now.name,
+				  (unsigned long long)(most * now.extent_bytes >> 30));
+	if (*extents != now.extents) {
+		now.extents = *extents;
+		now.changes++;
+	}
+	stor_super_encode(&now, next);
+	for (unsigned copy = STOR_VOL_SUPERS; copy-- > 0 && rc == 0;) {
+		if (memcmp(two + copy * s, next, s) == 0)
+			continue;
+		rc = stor__vol_caw(vol->dev, copy * (uint64_t)s, two + copy * s, next, s, err);
+	}
+	if (rc == CM_E_LEASE_MISCOMPARE)
+		return cm_err_set(err, CM_E_DISK_BUSY,
+				  "another host grows volume %s at this moment", now.name);
+	if (rc == 0)
+		vol->super = now;
+	return rc;
+}
+
 /* --- host slots ---------------------------------------------------------- */
 
 int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *slot,
@@ -273,12 +216,14 @@ int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *s
 	uint8_t *region, sector[STOR_SECTOR_MAX];
 	int rc = 0, free_at;
 
-	for (unsigned tries = 0; tries < VOL_CAW_TRIES; tries++) {
+	for (unsigned tries = 0; tries < STOR_VOL_TRIES; tries++) {
 		struct stor_hostslot h;
 
-		region = stor__vol_region(vol, vol->super.hosts_at, STOR_VOL_HOSTS, err);
+		if (tries)
+			stor__vol_pause(tries);
+		region = stor__vol_region(vol, vol->super.hosts_at, STOR_VOL_HOSTS, &rc, err);
 		if (!region)
-			return err ? err->code : CM_E_IO;
+			return rc;
 		free_at = -1;
 		for (unsigned i = 0; i < STOR_VOL_HOSTS; i++) {
 			rc = stor_hostslot_decode(region + i * s, s, &h);
@@ -314,79 +259,50 @@ int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *s
 			  vol->super.name);
 }
 
-/* --- ownership sectors --------------------------------------------------- */
+/* --- info ---------------------------------------------------------------- */
 
-/* Where the search for a new VM's sector begins: VMs spread, so two first starts seldom meet. */
-static unsigned vm_hash(const struct stor_uuid *vm)
-{
-	return (vm->b[0] | (unsigned)vm->b[1] << 8 | (unsigned)vm->b[2] << 16) % STOR_VOL_VMS;
-}
-
-int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bool create,
-			 uint64_t *offset, struct cm_err *err)
+int stor_volume_info(struct stor_volume *vol, struct stor_volume_info *info, struct cm_err *err)
 {
 	uint32_t s = vol->super.sector_bytes;
-	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, err);
-	int free_at = -1, rc = 0;
+	struct stor_slots *t;
+	uint8_t *region;
+	int rc;
 
+	*info = (struct stor_volume_info){
+		.id = vol->super.id,
+		.sector_bytes = s,
+		.extent_bytes = vol->super.extent_bytes,
+		.extents = vol->super.extents,
+		.extents_max = vol->super.table_sectors * stor_table_entries(s),
+	};
+	memcpy(info->name, vol->super.name, sizeof info->name);
+	t = stor__slots_load(vol, &rc, err);
+	if (!t)
+		return rc;
+	for (unsigned i = 0; i < STOR_VOL_DISKS; i++) {
+		bool used = t->d[i].state == STOR_DISKSLOT_USED;
+
+		info->disks += used && t->d[i].kind == STOR_DISKSLOT_DISK;
+		info->images += used && t->d[i].kind == STOR_DISKSLOT_IMAGE;
+	}
+	stor__slots_free(t);
+	region = stor__vol_region(vol, vol->super.hosts_at, STOR_VOL_HOSTS, &rc, err);
 	if (!region)
-		return err ? err->code : CM_E_IO;
-	for (unsigned n = 0; n < STOR_VOL_VMS; n++) {
-		unsigned i = (vm_hash(vm) + n) % STOR_VOL_VMS;
-		struct stor_block b;
+		return rc;
+	for (unsigned i = 0; i < STOR_VOL_HOSTS; i++) {
+		struct stor_hostslot h;
 
-		rc = stor_block_decode(region + i * s, s, &b);
-		if (rc == 0 && stor_uuid_equal(&b.vm, vm)) {
-			*offset = (vol->super.vms_at + i) * s;
-			free(region);
-			return 0;
-		}
-		if (rc == -ENODATA && free_at < 0)
-			free_at = (int)i;
+		info->hosts += stor_hostslot_decode(region + i * s, s, &h) == 0;
 	}
 	free(region);
-	if (!create)
-		return cm_err_set(err, CM_E_NO_VM, "volume %s has no ownership block of that VM",
-				  vol->super.name);
-	if (free_at < 0)
-		return cm_err_set(err, CM_E_VOL_LIMIT, "volume %s has no room for more VMs (%u)",
-				  vol->super.name, STOR_VOL_VMS);
-	/* The first acquire claims it by COMPARE AND WRITE from zero. */
-	*offset = (vol->super.vms_at + (unsigned)free_at) * s;
-	return 0;
-}
-
-int stor_volume_vm_forget(struct stor_volume *vol, const struct stor_uuid *vm, struct cm_err *err)
-{
-	uint8_t sector[STOR_SECTOR_MAX] __attribute__((aligned(4096))), zero[STOR_SECTOR_MAX] = {0};
-	uint32_t s = vol->super.sector_bytes;
-	struct stor_block b;
-	uint64_t offset;
-	int rc = stor_volume_vm_block(vol, vm, false, &offset, err);
-
-	rc = rc ? rc : stor__vol_read(vol->dev, offset, sector, s, err);
-	rc = rc ? rc : stor_block_decode(sector, s, &b);
-	if (rc)
-		return cm_err_set(err, rc, "the ownership block cannot be read");
-	if (b.state != STOR_BLOCK_FREE)
-		return cm_err_set(err, CM_E_LEASE_HELD, "node %s owns the VM", b.owner.node);
-	return stor__vol_caw(vol->dev, offset, sector, zero, s, err);
-}
-
-int stor_volume_each_vm(struct stor_volume *vol, stor_volume_vm_fn fn, void *arg,
-			struct cm_err *err)
-{
-	uint32_t s = vol->super.sector_bytes;
-	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, err);
-
+	region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, &rc, err);
 	if (!region)
-		return err ? err->code : CM_E_IO;
+		return rc;
 	for (unsigned i = 0; i < STOR_VOL_VMS; i++) {
 		struct stor_block b;
 
-		if (stor_block_decode(region + i * s, s, &b) == 0)
-			fn(&b, (vol->super.vms_at + i) * s, arg);
+		info->vms += stor_block_decode(region + (size_t)i * s, s, &b) == 0;
 	}
 	free(region);
-	return 0;
+	return stor__vol_table_count(vol, NULL, NULL, &info->extents_free, err);
 }

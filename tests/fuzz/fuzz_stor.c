@@ -39,12 +39,17 @@ static void volume(const uint8_t *data, size_t n)
 	struct stor_super s;
 	struct stor_hostslot h;
 	struct stor_diskslot d;
+	struct stor_confhead head;
+	struct stor_confbody body;
 
 	memcpy(raw, data, CM_MIN(n, sizeof raw));
 	for (int sealed = 0; sealed < 2; sealed++) {
 		(void)!stor_super_decode(raw, sizeof raw, &s);
 		(void)!stor_hostslot_decode(raw, sizeof raw, &h);
 		(void)!stor_diskslot_decode(raw, sizeof raw, &d);
+		(void)!stor_confhead_decode(raw, sizeof raw, &head);
+		(void)!stor_confbody_decode(raw, sizeof raw, &body);
+		(void)stor_forgotten_is(raw, sizeof raw);
 		(void)!stor_table_check(raw, sizeof raw);
 		stor_table_seal(raw, sizeof raw);
 	}

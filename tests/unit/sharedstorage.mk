@@ -11,6 +11,14 @@ tests_unit_test_stor_lease_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_stor_volume
 TESTS += tests/unit/test_stor_volume
-tests_unit_test_stor_volume_SOURCES = tests/unit/test_stor_volume.c
+VOLKIT = tests/unit/volkit.c tests/unit/volkit.h
+tests_unit_test_stor_volume_SOURCES = tests/unit/test_stor_volume.c $(VOLKIT)
 tests_unit_test_stor_volume_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volume_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# What a volume keeps for VMs: claims, saved states, configurations.
+check_PROGRAMS += tests/unit/test_stor_volvm
+TESTS += tests/unit/test_stor_volvm
+tests_unit_test_stor_volvm_SOURCES = tests/unit/test_stor_volvm.c $(VOLKIT)
+tests_unit_test_stor_volvm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volvm_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * volkit.h - for tests of cluster volumes on a file: one file, a loop in a thread of its own, and
+ * a worker's view of devices. The test's main thread is the worker.
+ */
+#ifndef VOLKIT_H
+#define VOLKIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sharedstorage/stor_disk.h"
+#include "sharedstorage/stor_volume.h"
+
+#define VK_BYTES  (64u << 20)
+#define VK_EXTENT (1u << 20)
+
+extern char vk_path[]; /* the file */
+extern char vk_url[128];
+extern struct cm_loop *vk_loop;
+
+/* cmocka fixtures: an empty file and a running loop; everything gone again. */
+int vk_setup(void **state);
+int vk_teardown(void **state);
+/* The file's device (vol NULL) or a disk; *rc: what READY or FAILED said. */
+struct stor_dev *vk_open_dev(struct stor_volume *vol, const char *name, int *rc);
+struct stor_dev *vk_open_image(struct stor_volume *vol, const struct stor_uuid *vm, int *rc);
+void vk_close_dev(struct stor_dev *dev);
+int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size_t n);
+struct stor_volume *vk_attach(struct stor_dev **dev, bool format);
+void vk_fill(uint8_t *p, size_t n, unsigned seed);
+/* volume check finds so many leaked extents and nothing else. */
+void vk_check_clean(struct stor_volume *vol, bool repair, uint64_t leaked);
+void vk_poke(off_t at, const void *p, size_t n); /* into the file, past everybody */
+
+#endif
