@@ -380,7 +380,7 @@ static void register_found(const struct stor_uuid *vm, const char *name, const c
 	char uuid[STOR_UUID_TEXT];
 
 	stor_uuid_format(vm, uuid);
-	if (k->text || (strcmp(name, k->name) != 0 && strcmp(uuid, k->name) != 0))
+	if (k->text || !text || (strcmp(name, k->name) != 0 && strcmp(uuid, k->name) != 0))
 		return;
 	k->text = malloc(n + 1);
 	CM_ASSERT(k->text);

@@ -113,6 +113,18 @@ static void saving_cancel(struct saving *s, const struct cm_err *err)
 		saving_end(s);
 }
 
+/* A VM that waits for its end, with nobody but us to end it. */
+static void saving_stop(struct saving *s)
+{
+	struct clu_vm *vm = clu_super_find(s->agent->super, s->vm);
+	struct px_client *core = vm ? clu_vm_core(vm, NULL) : NULL;
+	struct px_ask ask;
+
+	px_ask_init(&ask, "stop", s->vm);
+	if (core)
+		px_client_call(core, &ask.req, 0, cancel_answer, NULL);
+}
+
 static void saving_told(int code, const struct cm_err *err, void *arg)
 {
 	struct saving *s = arg;
@@ -132,6 +144,8 @@ static void saving_noted(int code, const struct cm_err *err, void *arg)
 		saving_told(code, err, s);
 	else if (s->agent->pcmk)
 		clu_pcmk_set_started(s->agent->pcmk, s->vm, false, saving_told, s);
+	else
+		saving_stop(s);
 }
 
 static void saving_progress(struct saving *s, const char *doc)
@@ -149,18 +163,6 @@ static void saving_progress(struct saving *s, const char *doc)
 		clu__store_set_saved(s->agent, s->vm, text, saving_noted, s);
 	}
 	json_object_put(o);
-}
-
-/* A VM that waits for its end, with nobody but us to end it. */
-static void saving_stop(struct saving *s)
-{
-	struct clu_vm *vm = clu_super_find(s->agent->super, s->vm);
-	struct px_client *core = vm ? clu_vm_core(vm, NULL) : NULL;
-	struct px_ask ask;
-
-	px_ask_init(&ask, "stop", s->vm);
-	if (core)
-		px_client_call(core, &ask.req, 0, cancel_answer, NULL);
 }
 
 static void saving_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
