@@ -19,6 +19,7 @@
 #include "sharedstorage/stor_volume.h"
 
 #define SAVED_LOOK_MS 150u
+#define SAVED_GONE_MS 20u
 #define SAVED_STOP_MS 90000u /* for pacemaker to see that the VM is stopped */
 
 struct saving {
@@ -26,8 +27,9 @@ struct saving {
 	struct px_req *q;
 	char vm[64];
 	struct cm_timer timer;
-	bool sealed; /* pacemaker is being told, or was */
-	bool noted, over;
+	bool sealed;  /* pacemaker is being told, or was */
+	bool pending; /* an answer from pacemaker is due */
+	bool noted, over; /* over: hvcore has answered */
 	uint64_t deadline_ns;
 	struct json_object *result;
 	struct cm_err err; /* why we gave up, while hvcore still undoes it */
@@ -67,14 +69,18 @@ static void saving_end(struct saving *s)
 	cm_loop_defer(a->loop, saving_free, s);
 }
 
-/* hvcore is done; pacemaker has to see it. */
+/* hvcore is done: its process has to be collected, and pacemaker has to see it. */
 static void saving_look(struct cm_timer *t, void *arg)
 {
 	struct saving *s = arg;
 	struct clu_agent *a = s->agent;
-	const struct clu_pcmk_picture *pic = clu_pcmk_picture(a->pcmk);
+	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, s->vm) : NULL;
 
+	if (clu_super_find(a->super, s->vm) && cm_now_ns() < s->deadline_ns) {
+		cm_timer_arm_ms(t, SAVED_GONE_MS);
+		return;
+	}
 	if (!v || (!v->active && v->role == CLU_PCMK_ROLE_STOPPED)) {
 		saving_end(s);
 		return;
@@ -90,77 +96,92 @@ static void saving_look(struct cm_timer *t, void *arg)
 	cm_timer_arm_ms(t, SAVED_LOOK_MS);
 }
 
-static void cancel_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
+static void ask_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
 	(void)r;
 	(void)arg;
 	if (err->code)
-		cm_info("save-cancel: %s", err->text);
+		cm_info("saved state: %s", err->text);
 }
 
-/* The VM has to run on: hvcore's answer to the save comes when it does. */
-static void saving_cancel(struct saving *s, const struct cm_err *err)
+/* Asks the VM's hvcore; what came of it is seen in its answer to the save. */
+static void saving_ask(struct saving *s, const char *verb)
 {
 	struct clu_vm *vm = clu_super_find(s->agent->super, s->vm);
 	struct px_client *core = vm ? clu_vm_core(vm, NULL) : NULL;
 	struct px_ask ask;
 
-	cm_err_set(&s->err, err->code, "VM %s is not saved, it runs on: %s", s->vm, err->text);
-	px_ask_init(&ask, "save-cancel", s->vm);
+	px_ask_init(&ask, verb, s->vm);
 	if (core)
-		px_client_call(core, &ask.req, 0, cancel_answer, NULL);
-	else if (s->over)
+		px_client_call(core, &ask.req, 0, ask_answer, NULL);
+}
+
+static void saving_note(struct saving *s, uint64_t bytes);
+
+/* When hvcore has given its last answer and nothing is under way at pacemaker. */
+static void saving_go_on(struct saving *s)
+{
+	struct json_object *v;
+
+	if (!s->over || s->pending)
+		return;
+	if (s->err.code)
 		saving_end(s);
-}
-
-/* A VM that waits for its end, with nobody but us to end it. */
-static void saving_stop(struct saving *s)
-{
-	struct clu_vm *vm = clu_super_find(s->agent->super, s->vm);
-	struct px_client *core = vm ? clu_vm_core(vm, NULL) : NULL;
-	struct px_ask ask;
-
-	px_ask_init(&ask, "stop", s->vm);
-	if (core)
-		px_client_call(core, &ask.req, 0, cancel_answer, NULL);
+	else if (!s->sealed) /* a stop came in between: the VM ended as soon as it was saved */
+		saving_note(s, json_object_object_get_ex(s->result, "sent_bytes", &v) ? json_object_get_uint64(v) : 0);
+	else
+		cm_timer_arm_ms(&s->timer, 0);
 }
 
 static void saving_told(int code, const struct cm_err *err, void *arg)
 {
 	struct saving *s = arg;
 
-	if (code)
-		saving_cancel(s, err);
-	if (s->over) /* hvcore was faster */
-		cm_timer_arm_ms(&s->timer, 0);
+	s->pending = false;
+	if (code && s->over) {
+		cm_err_set(&s->err, code, "VM %s is saved, but pacemaker was not told to leave it so: %s", s->vm, err->text);
+	} else if (code) {
+		cm_err_set(&s->err, code, "VM %s is not saved, it runs on: %s", s->vm, err->text);
+		saving_ask(s, "save-cancel");
+	}
+	saving_go_on(s);
 }
 
 static void saving_noted(int code, const struct cm_err *err, void *arg)
 {
 	struct saving *s = arg;
 
-	s->noted = true;
-	if (code)
+	s->noted = code == 0;
+	if (code) {
 		saving_told(code, err, s);
-	else if (s->agent->pcmk)
+	} else if (s->agent->pcmk) {
 		clu_pcmk_set_started(s->agent->pcmk, s->vm, false, saving_told, s);
-	else
-		saving_stop(s);
+	} else {
+		s->pending = false;
+		saving_ask(s, "stop"); /* nobody else ends it */
+		saving_go_on(s);
+	}
+}
+
+static void saving_note(struct saving *s, uint64_t bytes)
+{
+	char text[192];
+
+	s->sealed = s->pending = true;
+	snprintf(text, sizeof text, "%llu %llu %s", (unsigned long long)(cm_wall_ns() / CM_NS_PER_S),
+		 (unsigned long long)bytes, s->agent->node);
+	clu__store_set_saved(s->agent, s->vm, text, saving_noted, s);
 }
 
 static void saving_progress(struct saving *s, const char *doc)
 {
 	struct json_object *o = doc ? json_tokener_parse(doc) : NULL, *image, *v;
-	char text[192];
 
 	px_req_progress(s->q, doc);
 	if (o && !s->sealed && json_object_object_get_ex(o, "image", &image) &&
 	    json_object_object_get_ex(image, "phase", &v) && strcmp(json_object_get_string(v), "saved") == 0) {
-		s->sealed = true;
 		json_object_object_get_ex(image, "done_bytes", &v);
-		snprintf(text, sizeof text, "%llu %llu %s", (unsigned long long)(cm_wall_ns() / CM_NS_PER_S),
-			 (unsigned long long)json_object_get_uint64(v), s->agent->node);
-		clu__store_set_saved(s->agent, s->vm, text, saving_noted, s);
+		saving_note(s, json_object_get_uint64(v));
 	}
 	json_object_put(o);
 }
@@ -183,10 +204,7 @@ static void saving_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	if (!s->result)
 		s->result = json_object_new_object();
 	s->deadline_ns = cm_now_ns() + SAVED_STOP_MS * CM_NS_PER_MS;
-	if (s->err.code || !s->agent->pcmk)
-		saving_end(s);
-	else if (s->noted)
-		cm_timer_arm_ms(&s->timer, 0);
+	saving_go_on(s);
 }
 
 void clu__verb_save(struct px_req *q, void *agent)

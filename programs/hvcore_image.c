@@ -258,6 +258,7 @@ static void saved(struct hvcore_image *p)
 {
 	struct hvcore_migrate *g = of_image(p);
 	struct hv_core *core = g->core;
+	bool end = !p->hold || hv_core_end_is_wanted(core);
 
 	(void)cm_fault("image.saved");
 	g->last = p->result;
@@ -273,7 +274,7 @@ static void saved(struct hvcore_image *p)
 		return;
 	}
 	hv_core_set_state(core, HV_CORE_SAVED);
-	if (!p->hold || hv_core_end_is_wanted(core)) {
+	if (end) {
 		hv_core_end(core, 0, true);
 		return;
 	}
