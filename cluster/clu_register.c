@@ -58,8 +58,8 @@ static void put_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 	int rc = stor_volume_config_put(vol, &k->uuid, k->vm, (const char *)k->text.data, k->text.len, err);
 
 	if (rc < 0)
-		cm_err_set(err, rc, "the copy of the configuration cannot be written to volume %s: %s", k->volume,
-			   cm_err_text(rc));
+		cm_err_set(err, rc, "%s", cm_err_text(rc));
+	cm_err_prefix(err, "the copy of the configuration on volume %s", k->volume);
 }
 
 static void drop_work(struct stor_volume *vol, void *arg, struct cm_err *err)

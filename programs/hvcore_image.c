@@ -636,8 +636,7 @@ static void image_read(void *arg, const struct mig_result *r)
 
 	p->im = NULL;
 	p->result = *r;
-	if (r->code)
-		cm_err_set(&p->result.err, r->code, "the saved state cannot go on here: %s", r->err.text);
+	cm_err_prefix(&p->result.err, "the saved state cannot go on here");
 	if (p->dev)
 		close_dev(p, read_closed, p);
 	else

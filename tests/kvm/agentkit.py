@@ -90,29 +90,35 @@ class Agent:
         return self.ask("create", name, "--memory", "64M", "--kernel", corekit.BARE, "--disk", disk, "--engine", engine, "--cmdline", cmdline,
                         *extra)
 
-    def vms(self):
-        """(name, pid) of the hvcore processes of this agent."""
+    def children(self):
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-                    parent = int(f.read().rpartition(")")[2].split()[1])
-                if parent == self.daemon.pid and os.readlink(f"/proc/{pid}/exe") == os.path.realpath(corekit.HVCORE):
+                    state, parent = f.read().rpartition(")")[2].split()[:2]
+                if int(parent) == self.daemon.pid and state != "Z":
                     found.append(int(pid))
             except (OSError, ValueError):
                 continue
         return found
 
+    def vms(self):
+        """pids of the hvcore processes of this agent."""
+        return self.children() if self.daemon.poll() is None else []
+
     def close(self):
-        pids = self.vms() if self.daemon.poll() is None else []
+        pids = []
+        if self.daemon.poll() is None:
+            self.daemon.send_signal(signal.SIGSTOP)  # it starts no more
+            pids = self.children()
+            self.daemon.kill()
+        self.daemon.wait()
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        if self.daemon.poll() is None:
-            self.daemon.kill()
-        self.daemon.wait()
+        wait_for("its VMs are gone", lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in pids))
         self.beats.close()
         if self.own:
             shutil.rmtree(self.dir)

@@ -111,31 +111,33 @@ def test_fresh_discards(agent):
     assert boots(agent) == 2 and free_bytes(agent) == before
 
 
-def test_saved_under_one_engine_goes_on_under_the_other(agents, agent):
-    """... where the CPU that the guest saw is to be had; where not, the image is kept and says why not."""
+@pytest.mark.parametrize("first, second", [("soft", "kvm"), ("kvm", "soft")])
+def test_the_other_engine(agents, agent, first, second):
+    """A VM that was saved under one engine goes on under the other, where that has the CPU the guest saw; where not, it says so and
+    the image is kept."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kvm here")
-    for first, second in (("soft", "kvm"), ("kvm", "soft")):
-        agent.create(first, "main/d", GUEST, first)
-        start(agent, first)
-        agent.ask("save", first)
-        vm = next(v for v in agent.ask("volume", "vms", "main")["vms"] if v["name"] == first)
-        other = agents(directory=agent.dir)
-        other.ask("volume", "attach", "main", "file:" + os.path.join(agent.dir, "main.vol"))
-        other.create(first, "main/d", GUEST, second, uuid=vm["uuid"])
-        done = other.hvctl("start", first, check=False)
-        if done.returncode == 0:
-            beats_on(other)
-            other.ask("stop", first)
-            assert corekit.beats_are_whole(BOOT + other.beats.values()) or BOOT not in other.beats.values()
-        else:
-            assert "saved state cannot go on here" in done.stdout.decode() + done.stderr.decode()
-            assert agent.ask("volume", "vms", "main")["vms"][0]["state"] == "saved"
-            start(agent, first)
-            assert boots(agent) <= 2
-            agent.ask("stop", first)
-        other.ask("delete", first, "--force")
-        agent.hvctl("delete", first)
+    agent.create("vm", "main/d", GUEST, first)
+    start(agent)
+    agent.ask("save", "vm")
+    other = agents(directory=agent.dir)
+    other.ask("volume", "attach", "main", "file:" + os.path.join(agent.dir, "main.vol"))
+    other.ask("register", "main/vm")
+    path = os.path.join(other.here, "state/vms/vm")
+    with open(path, encoding="ascii") as f:
+        text = f.read().replace("engine=" + first, "engine=" + second)
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+    done = other.hvctl("start", "vm", check=False)
+    if done.returncode == 0:
+        beats_on(other)
+        assert BOOT not in other.beats.values()
+        return
+    assert b"INCOMPATIBLE" in done.stdout and b"the saved state cannot go on here" in done.stdout
+    no_process(other)
+    assert agent.ask("volume", "vms", "main")["vms"][0]["state"] == "saved"
+    start(agent)
+    assert boots(agent) == 1
 
 
 @pytest.mark.parametrize("point", BEFORE_SEAL)
@@ -250,9 +252,9 @@ def test_disks_that_another_vm_used(agent):
     with open(os.path.join(definition, "two"), "w", encoding="ascii") as f:
         f.write(re.sub("uuid=........", "uuid=01234567", text))
     start(agent, "two")
-    assert "is in use" in agent.refused("start", "vm")["text"] or True
     agent.ask("stop", "two", "--force")
     said = agent.refused("start", "vm")["text"]
+    no_process(agent)
     assert "another VM has used disk d" in said and "--fresh" in said
     assert agent.state("vm") == "saved"
     start(agent, "vm", "--fresh")
@@ -284,6 +286,7 @@ def test_a_changed_vm_does_not_go_on(agent):
         with open(path, "w", encoding="ascii") as f:
             f.write(changed)
         assert words in agent.refused("start", "vm")["text"]
+        no_process(agent)
         assert agent.state("vm") == "saved"
     with open(path, "w", encoding="ascii") as f:
         f.write(text)
@@ -305,13 +308,12 @@ def test_the_volume_tells_its_vms(agents, agent):
     assert "is called main" in new.refused("volume", "attach", "mine", url)["text"]
     assert "no volume" in new.refused("register", "main/vm")["text"]
     new.ask("volume", "attach", "main", url)
-    assert "exists already" in new.refused("volume", "create", "main", url)["text"] or True
     assert new.ask("register", "main/vm")["name"] == "vm"
     assert new.refused("register", "main/vm")["error"] == "VM_EXISTS"
     assert "no VM" in new.refused("register", "main/nobody")["text"]
     assert new.ask("show", "vm")["config"] == agent.ask("show", "vm")["config"]
     start(new)
-    assert BOOT not in new.beats.values() and corekit.beats_are_whole(BOOT + new.beats.values()[:0])
+    assert BOOT not in new.beats.values()
     new.ask("stop", "vm", "--force")
     new.ask("delete", "vm")
     assert [vm["name"] for vm in new.ask("volume", "vms", "main")["vms"]] == ["other"]
@@ -322,7 +324,7 @@ def test_the_volume_tells_its_vms(agents, agent):
 
 def test_create_needs_the_volume(agent):
     os.unlink(os.path.join(agent.dir, "main.vol"))
-    assert agent.hvctl("create", "vm", "--kernel", corekit.BARE, "--disk", "main/d", check=False).returncode == 6
+    assert "the copy of the configuration on volume main" in agent.refused("create", "vm", "--kernel", corekit.BARE, "--disk", "main/d")["text"]
     assert agent.ask("list")["vms"] == []
 
 
