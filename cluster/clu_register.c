@@ -48,6 +48,8 @@ static void copy_done(const struct cm_err *err, void *arg)
 		cm_warning("vm=%s: what is on volume %s stays there: %s", k->vm, k->volume, err->text);
 	} else if (err->code) {
 		k->err = *err;
+		if (err->code != CM_E_VM_STATE)
+			cm_err_prefix(&k->err, "volume %s", k->volume);
 	}
 	copy_over(k);
 }
@@ -59,7 +61,7 @@ static void put_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 
 	if (rc < 0)
 		cm_err_set(err, rc, "%s", cm_err_text(rc));
-	cm_err_prefix(err, "the copy of the configuration on volume %s", k->volume);
+	cm_err_prefix(err, "the copy of the configuration");
 }
 
 static void drop_work(struct stor_volume *vol, void *arg, struct cm_err *err)

@@ -324,7 +324,7 @@ def test_the_volume_tells_its_vms(agents, agent):
 
 def test_create_needs_the_volume(agent):
     os.unlink(os.path.join(agent.dir, "main.vol"))
-    assert "the copy of the configuration on volume main" in agent.refused("create", "vm", "--kernel", corekit.BARE, "--disk", "main/d")["text"]
+    assert "volume main: " in agent.refused("create", "vm", "--kernel", corekit.BARE, "--disk", "main/d")["text"]
     assert agent.ask("list")["vms"] == []
 
 
