@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -512,6 +513,25 @@ void hvcore_image_verb_cancel(struct px_req *q, void *ctx)
 
 /* --- restore ----------------------------------------------------------------------------------------------------- */
 
+/* The volume's copy of the definition becomes what the agent says now; a VM without one can run as well. */
+static void keep_definition(struct hvcore_image *p)
+{
+	struct cm_err err = CM_ERR_INIT;
+	char *have = NULL;
+	size_t n = 0;
+	int rc;
+
+	if (!p->definition)
+		return;
+	rc = stor_volume_config_get(p->vol, &p->vm, &have, &n, NULL);
+	if (rc < 0 || strcmp(have, p->definition) != 0)
+		rc = stor_volume_config_put(p->vol, &p->vm, hv_core_start(core_of(p))->vm->name, p->definition,
+					    strlen(p->definition), &err);
+	if (rc < 0)
+		cm_warning("the volume's copy of the definition: %s", err.text);
+	free(have);
+}
+
 static void work_look(void *arg)
 {
 	struct hvcore_image *p = arg;
@@ -519,6 +539,7 @@ static void work_look(void *arg)
 	struct cm_err err = CM_ERR_INIT;
 	int rc = cm_fault("image.look");
 
+	keep_definition(p);
 	if (rc == 0)
 		rc = stor_volume_image_find(p->vol, vm, &p->info, &p->work_err);
 	if (rc == CM_E_NO_DISK) {
@@ -552,12 +573,16 @@ void hvcore_image_look(struct hv_core *core)
 {
 	struct hvcore_migrate *g = hvcore_migrate_of(core);
 	struct hvcore_image *p = &g->image;
+	const Hv__CoreStart *start = hv_core_start(core);
 
 	*p = (struct hvcore_image){.fd = -1, .vol = hv_disks_lease_volume(hv_core_disks(core))};
-	if (!p->vol || stor_uuid_parse(hv_core_start(core)->vm->uuid, &p->vm) < 0) {
+	if (!p->vol || stor_uuid_parse(start->vm->uuid, &p->vm) < 0) {
 		hv_core_go_on(core, false);
 		return;
 	}
+	for (size_t i = 0; i < start->n_options; i++)
+		if (strcmp(start->options[i]->key, "definition") == 0)
+			p->definition = start->options[i]->value;
 	work(p, HVCORE_IMAGE_LOOKING, work_look, looked);
 }
 

@@ -37,6 +37,7 @@ struct hvcore_image {
 	struct mig_image *im;
 	struct stor_image_info info; /* of the one that was found */
 	struct stor_uuid vm;
+	const char *definition; /* what the volume's copy has to say; NULL: nobody told */
 	uint64_t max_bytes;
 	int fd;
 	bool hold, made, sealing; /* sealing: a seal was asked for, so it may be sealed */

@@ -322,6 +322,21 @@ def test_the_volume_tells_its_vms(agents, agent):
     assert new.ask("volume", "vms", "main")["vms"] == []
 
 
+def test_a_changed_definition_reaches_the_volume(agents, agent):
+    """By its next start at the latest, whoever changed it."""
+    agent.create("vm", "main/d", GUEST)
+    path = os.path.join(agent.here, "state/vms/vm")
+    with open(path, encoding="ascii") as f:
+        text = f.read().replace("memory=64M", "memory=96M")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+    start(agent)
+    new = agents(directory=agent.dir)
+    new.ask("volume", "attach", "main", "file:" + os.path.join(agent.dir, "main.vol"))
+    new.ask("register", "main/vm")
+    assert new.ask("show", "vm")["config"]["memory"] == "96M"
+
+
 def test_create_needs_the_volume(agent):
     os.unlink(os.path.join(agent.dir, "main.vol"))
     assert "volume main: " in agent.refused("create", "vm", "--kernel", corekit.BARE, "--disk", "main/d")["text"]
