@@ -2,7 +2,8 @@
 noinst_LIBRARIES += libsharedstorage.a
 libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_dev.c sharedstorage/stor_dev.h sharedstorage/stor_dev_int.h \
-	sharedstorage/stor_disk.c sharedstorage/stor_disk.h \
+	sharedstorage/stor_disk.c sharedstorage/stor_disk.h sharedstorage/stor_disk_int.h \
+	sharedstorage/stor_diskmap.c sharedstorage/stor_disktake.c \
 	sharedstorage/stor_volcheck.c sharedstorage/stor_volconf.c \
 	sharedstorage/stor_voldisk.c sharedstorage/stor_volimage.c sharedstorage/stor_volio.c \
 	sharedstorage/stor_volslot.c sharedstorage/stor_voltable.c sharedstorage/stor_volvm.c \

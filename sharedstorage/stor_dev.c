@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/cm_clock.h"
+#include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "common/cm_trace.h"
 #include "sharedstorage/stor_dev_int.h"
@@ -164,6 +165,8 @@ void stor__dev_end(struct stor_dev *dev, struct stor_req *req, int rc)
 	req->state = REQ_NONE;
 	CM_ASSERT(dev->inflight > 0);
 	dev->inflight--;
+	if (req->op != STOR_OP_READ && !dev->ops->stacked)
+		(void)cm_fault("stor.dev.changed"); /* ... and after it */
 	if (rc && rc != CM_E_LEASE_MISCOMPARE && rc != -ECANCELED)
 		dev->errors++;
 	else if (!rc)
@@ -190,6 +193,8 @@ static void dev_to_backend(struct stor_dev *dev, struct stor_req *req)
 {
 	req->state = REQ_BACKEND;
 	dev->inflight++;
+	if (req->op != STOR_OP_READ && !dev->ops->stacked)
+		(void)cm_fault("stor.dev.change"); /* before each write, zero, flush and so on */
 	dev->ops->submit(dev, req);
 }
 

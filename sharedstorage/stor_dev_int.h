@@ -19,6 +19,7 @@ TAILQ_HEAD(stor_reqs, stor_req);
 
 struct stor_dev_ops {
 	const char *name;
+	bool stacked; /* it sends its requests on to another stor_dev */
 	void (*submit)(struct stor_dev *dev, struct stor_req *req);
 	void (*cancel)(struct stor_dev *dev, struct stor_req *req); /* req was submitted */
 	/* End everything, then call stor__dev_closed. */

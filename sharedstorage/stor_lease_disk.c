@@ -179,14 +179,10 @@ static bool block_sane(const struct stor_block *b)
 
 int stor_block_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_block *b)
 {
-	bool zero = true;
-
 	*b = (struct stor_block){0};
 	if (sector_bytes < STOR_BLOCK_BYTES)
 		return CM_E_LEASE_CORRUPT;
-	for (uint32_t i = 0; i < sector_bytes && zero; i++)
-		zero = !in[i];
-	if (zero)
+	if (in[0] == 0 && memcmp(in, in + 1, sector_bytes - 1) == 0)
 		return -ENODATA;
 	if (memcmp(in + AT_MAGIC, block_magic, sizeof block_magic) ||
 	    cm_le16(in + AT_MAJOR) != BLOCK_MAJOR ||

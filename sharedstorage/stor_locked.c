@@ -302,6 +302,7 @@ static void locked_status(struct stor_dev *dev, struct stor_dev_status *st)
 
 static const struct stor_dev_ops locked_ops = {
 	.name = "locked",
+	.stacked = true,
 	.submit = locked_submit,
 	.cancel = locked_cancel,
 	.close = locked_close,

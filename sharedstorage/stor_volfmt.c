@@ -20,10 +20,7 @@ static const char super_magic[8] = "HVVOLUM1", host_magic[8] = "HVHOST01",
 
 static bool all_zero(const uint8_t *p, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
+	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
 static void seal(uint8_t *out, uint32_t n)

@@ -22,3 +22,10 @@ TESTS += tests/unit/test_stor_volvm
 tests_unit_test_stor_volvm_SOURCES = tests/unit/test_stor_volvm.c $(VOLKIT)
 tests_unit_test_stor_volvm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volvm_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# A crash at every write, enumerated.
+check_PROGRAMS += tests/unit/test_stor_volcrash
+TESTS += tests/unit/test_stor_volcrash
+tests_unit_test_stor_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLKIT)
+tests_unit_test_stor_volcrash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volcrash_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)

@@ -6,17 +6,17 @@
 
 #include "tests/unit/volkit.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/cm_fault.h"
 
-char vk_path[] = "/tmp/test_volume.XXXXXX";
-char vk_url[128];
+char vk_path[64], vk_url[128];
+static int vk_fd = -1;
 struct cm_loop *vk_loop;
 static pthread_t loop_thread;
 
@@ -176,6 +176,27 @@ int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size
 	return sync_run(&s, do_io);
 }
 
+int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n)
+{
+	struct sync s;
+
+	sync_init(&s);
+	s.dev = dev;
+	stor_req_discard(&s.req, at, n, io_done, &s);
+	return sync_run(&s, do_io);
+}
+
+int vk_caw(struct stor_dev *dev, uint64_t at, const void *compare, const void *swap,
+	   uint32_t sector_bytes)
+{
+	struct sync s;
+
+	sync_init(&s);
+	s.dev = dev;
+	stor_req_caw(&s.req, at, compare, swap, sector_bytes, io_done, &s);
+	return sync_run(&s, do_io);
+}
+
 static void *run_loop(void *arg)
 {
 	(void)arg;
@@ -183,29 +204,79 @@ static void *run_loop(void *arg)
 	return NULL;
 }
 
+/* A file in memory: it is gone when the last process of the test is, however that ended. */
+void vk_new_file(uint64_t bytes, uint32_t sector_bytes)
+{
+	vk_fd = memfd_create("volume", 0);
+	assert_true(vk_fd >= 0);
+	assert_int_equal(ftruncate(vk_fd, (off_t)bytes), 0);
+	snprintf(vk_path, sizeof vk_path, "/proc/self/fd/%d", vk_fd);
+	snprintf(vk_url, sizeof vk_url, "file:%s?sector=%u", vk_path, sector_bytes);
+}
+
+void vk_end_file(void)
+{
+	close(vk_fd);
+	vk_fd = -1;
+}
+
+int vk_file(void)
+{
+	return vk_fd;
+}
+
+void vk_start(void)
+{
+	vk_loop = cm_loop_new(NULL);
+	assert_non_null(vk_loop);
+	assert_int_equal(pthread_create(&loop_thread, NULL, run_loop, NULL), 0);
+}
+
+void vk_stop(void)
+{
+	cm_fault_arm("", NULL);
+	cm_loop_stop(vk_loop, 0);
+	pthread_join(loop_thread, NULL);
+	cm_loop_free(vk_loop);
+}
+
 int vk_setup(void **state)
 {
-	int fd;
-
 	(void)state;
-	strcpy(vk_path + strlen(vk_path) - 6, "XXXXXX");
-	fd = mkstemp(vk_path);
-	if (fd < 0 || ftruncate(fd, VK_BYTES) < 0)
-		return -1;
-	close(fd);
-	snprintf(vk_url, sizeof vk_url, "file:%s", vk_path);
-	vk_loop = cm_loop_new(NULL);
-	return pthread_create(&loop_thread, NULL, run_loop, NULL);
+	vk_new_file(VK_BYTES, 512);
+	vk_start();
+	return 0;
 }
 
 int vk_teardown(void **state)
 {
 	(void)state;
-	cm_fault_arm("", NULL);
-	cm_loop_stop(vk_loop, 0);
-	pthread_join(loop_thread, NULL);
-	cm_loop_free(vk_loop);
-	return unlink(vk_path);
+	vk_stop();
+	vk_end_file();
+	return 0;
+}
+
+/* Holes stay holes, and zeroes become some. */
+void vk_copy(int in, int out)
+{
+	static uint8_t buf[1 << 14];
+	off_t end = lseek(in, 0, SEEK_END), at = 0;
+
+	assert_int_equal(ftruncate(out, 0), 0);
+	assert_int_equal(ftruncate(out, end), 0);
+	while ((at = lseek(in, at, SEEK_DATA)) >= 0) {
+		off_t hole = lseek(in, at, SEEK_HOLE);
+
+		while (at < hole) {
+			ssize_t n =
+				pread(in, buf, (size_t)CM_MIN(hole - at, (off_t)sizeof buf), at);
+
+			assert_true(n > 0);
+			if (buf[0] || memcmp(buf, buf + 1, (size_t)n - 1))
+				assert_int_equal(pwrite(out, buf, (size_t)n, at), n);
+			at += n;
+		}
+	}
 }
 
 struct stor_volume *vk_attach(struct stor_dev **dev, bool format)
@@ -240,9 +311,5 @@ void vk_check_clean(struct stor_volume *vol, bool repair, uint64_t leaked)
 
 void vk_poke(off_t at, const void *p, size_t n)
 {
-	int fd = open(vk_path, O_WRONLY);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, p, n, at), (ssize_t)n);
-	close(fd);
+	assert_int_equal(pwrite(vk_fd, p, n, at), (ssize_t)n);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * volkit.h - for tests of cluster volumes on a file: one file, a loop in a thread of its own, and
- * a worker's view of devices. The test's main thread is the worker.
+ * volkit.h - for tests of cluster volumes on a file: one file (in memory), a loop in a thread of
+ * its own, and a worker's view of devices. The test's main thread is the worker.
  */
 #ifndef VOLKIT_H
 #define VOLKIT_H
@@ -25,11 +25,21 @@ extern struct cm_loop *vk_loop;
 /* cmocka fixtures: an empty file and a running loop; everything gone again. */
 int vk_setup(void **state);
 int vk_teardown(void **state);
+/* ... or step by step (a test whose children each have a loop of their own). */
+void vk_new_file(uint64_t bytes, uint32_t sector_bytes);
+void vk_end_file(void);
+void vk_start(void);
+void vk_stop(void);
+int vk_file(void);
+void vk_copy(int from, int to); /* descriptors */
 /* The file's device (vol NULL) or a disk; *rc: what READY or FAILED said. */
 struct stor_dev *vk_open_dev(struct stor_volume *vol, const char *name, int *rc);
 struct stor_dev *vk_open_image(struct stor_volume *vol, const struct stor_uuid *vm, int *rc);
 void vk_close_dev(struct stor_dev *dev);
 int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size_t n);
+int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n);
+int vk_caw(struct stor_dev *dev, uint64_t at, const void *compare, const void *swap,
+	   uint32_t sector_bytes);
 struct stor_volume *vk_attach(struct stor_dev **dev, bool format);
 void vk_fill(uint8_t *p, size_t n, unsigned seed);
 /* volume check finds so many leaked extents and nothing else. */
