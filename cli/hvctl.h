@@ -69,6 +69,7 @@ void hvctl_usage(FILE *to);
 /* hvctl_text.c */
 void hvctl_show_list(struct json_object *doc);
 void hvctl_show_tree(struct json_object *doc);
+void hvctl_show_dump(struct json_object *doc);
 void hvctl_show_why(struct json_object *doc);
 void hvctl_show_nodes(struct json_object *doc);
 void hvctl_show_status(struct json_object *doc);

@@ -266,6 +266,12 @@ static void take_operand(const struct hvctl_verb *v, struct px_ask *ask, unsigne
 	case 's':
 		px_ask_arg(ask, "spec", word);
 		break;
+	case 't':
+		px_ask_arg(ask, "to", word);
+		break;
+	case 'w':
+		px_ask_arg(ask, "what", word);
+		break;
 	default:
 		px_ask_arg(ask, "word", word);
 		break;

@@ -127,6 +127,11 @@ void hvctl_show_tree(struct json_object *doc)
 		puts(json_object_get_string(doc));
 }
 
+void hvctl_show_dump(struct json_object *doc)
+{
+	fputs(str(doc, "dump"), stdout);
+}
+
 void hvctl_show_why(struct json_object *doc)
 {
 	size_t n;

@@ -77,7 +77,9 @@ const struct hvctl_verb hvctl_verbs[] = {
 	{"volume vms", "VOLUME", 1, 1, "volume-vms", "u", NULL, hvctl_show_volume_vms, "the VMs that a volume tells of", {{0}}},
 	{"volume show", "VOLUME", 1, 1, "volume-show", "u", NULL, hvctl_show_volume, "a volume and its disks", {{0}}},
 	{"volume check", "VOLUME", 1, 1, "volume-check", "u", NULL, hvctl_show_tree, "check a volume's structures", {
-		{"repair", NULL, NULL, "give leaked space back"}}},
+		{"repair", NULL, NULL, "finish or undo what was interrupted; give leaked space back"}}},
+	{"volume dump", "VOLUME [WHAT]", 1, 2, "volume-dump", "uw", NULL, hvctl_show_dump, "its structures as text: super, hosts, blocks, disks, configs, table, map:DISK", {{0}}},
+	{"volume grow", "VOLUME", 1, 1, "volume-grow", "u", NULL, hvctl_show_volume, "use what its LUN or file grew by", {{0}}},
 	{"volume forget", "VOLUME", 1, 1, "volume-forget", "u", NULL, NULL, "remove it from the cluster; its data stays", {{0}}},
 	{"disk create", "VOLUME/DISK", 1, 1, "disk-create", "d", NULL, hvctl_show_tree, "make a disk", {
 		{"size", "SIZE", NULL, "as 10G (required)"},
@@ -85,6 +87,7 @@ const struct hvctl_verb hvctl_verbs[] = {
 	{"disk inspect", "VOLUME/DISK", 1, 1, "disk-inspect", "d", NULL, hvctl_show_tree, "size and allocation of a disk", {{0}}},
 	{"disk resize", "VOLUME/DISK", 1, 1, "disk-resize", "d", NULL, hvctl_show_tree, "grow a disk", {
 		{"size", "SIZE", NULL, "new size (required)"}}},
+	{"disk rename", "VOLUME/DISK NAME", 2, 2, "disk-rename", "dt", NULL, hvctl_show_tree, "give a disk another name", {{0}}},
 	{"disk delete", "VOLUME/DISK", 1, 1, "disk-delete", "d", NULL, NULL, "delete a disk and its data", {{0}}},
 	{"events", "", 0, 0, "events", "", hvctl_events, hvctl_show_events, "what happened on this node", {
 		{"follow", NULL, NULL, "go on with new events as they come"}}},

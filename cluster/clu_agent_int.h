@@ -231,6 +231,12 @@ void clu__verb_register(struct px_req *q, void *agent);
 void clu__verb_volume(struct px_req *q,
 		      void *agent); /* volume-create, -list, -show, -check; disk-* */
 
+/* --- clu_disk_grown.c ---------------------------------------------------- */
+/* vms: [{vm, node, told, why}], to be owned. */
+typedef void (*clu__grown_fn)(struct json_object *vms, void *arg);
+/* Tells the VMs that have VOLUME/DISK its new size. done may come before this returns. */
+void clu__disk_grown(struct clu_agent *a, const char *disk, clu__grown_fn done, void *arg);
+
 /* A finished JSON object as the request's answer; takes o. */
 static inline void clu__answer(struct px_req *q, struct json_object *o)
 {

@@ -77,7 +77,11 @@ static const struct px_verb operator_verbs[] = {
 	{"disk-create", "disk size thick", clu__verb_volume, false},
 	{"disk-inspect", "disk", clu__verb_volume, false},
 	{"disk-resize", "disk size", clu__verb_volume, false},
+	{"disk-rename", "disk to", clu__verb_volume, false},
 	{"disk-delete", "disk", clu__verb_volume, false},
+	{"volume-dump", "volume what", clu__verb_volume, false},
+	{"volume-grow", "volume", clu__verb_volume, false},
+	{"disk-resized", "", clu__verb_core, false},
 };
 
 static const struct px_verb ocf_verbs[] = {

@@ -26,6 +26,7 @@ struct job {
 	struct px_req *q; /* borrowed until the answer */
 	const char *verb;
 	char volume[64], disk[64], url[1024];
+	char to[64]; /* new name of a disk; what of a volume to dump */
 	uint64_t size_bytes, extent_bytes;
 	bool thick, repair, opened;
 	struct stor_dev *dev;
@@ -115,6 +116,27 @@ static void work_check(struct job *j, struct stor_volume *vol)
 	clu__add_u64(j->doc, "bad_structures", r.bad_structures);
 }
 
+static void work_dump(struct job *j, struct stor_volume *vol)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	CM_ASSERT(f);
+	(void)!stor_volume_dump(vol, j->to, f, &j->err); /* its words are in err */
+	fclose(f);
+	clu__add_str(j->doc, "dump", text);
+	free(text);
+}
+
+static void work_grow(struct job *j, struct stor_volume *vol)
+{
+	uint64_t extents;
+
+	if (stor_volume_grow(vol, &extents, &j->err) == 0)
+		work_info(j, vol);
+}
+
 static void work_disk(struct job *j, struct stor_volume *vol)
 {
 	struct stor_disk_info d;
@@ -128,8 +150,10 @@ static void work_disk(struct job *j, struct stor_volume *vol)
 		rc = stor_volume_disk_resize(vol, j->disk, j->size_bytes, &j->err);
 	else if (strcmp(j->verb, "disk-delete") == 0)
 		rc = stor_volume_disk_delete(vol, j->disk, &j->err);
+	else if (strcmp(j->verb, "disk-rename") == 0)
+		rc = stor_volume_disk_rename(vol, j->disk, j->to, &j->err);
 	if (rc || strcmp(j->verb, "disk-delete") == 0 ||
-	    stor_volume_disk_info(vol, j->disk, &d, &j->err))
+	    stor_volume_disk_info(vol, j->to[0] ? j->to : j->disk, &d, &j->err))
 		return;
 	list = json_object_new_array();
 	add_disk(&d, list);
@@ -137,9 +161,25 @@ static void work_disk(struct job *j, struct stor_volume *vol)
 	json_object_put(list);
 }
 
+static void job_grown(struct json_object *vms, void *arg)
+{
+	struct job *j = arg;
+
+	json_object_object_add(j->doc, "vms", vms);
+	job_end(j);
+}
+
 static void job_posted(void *arg)
 {
-	job_end(arg);
+	struct job *j = arg;
+	char name[2 * STOR_DISK_NAME];
+
+	if (j->err.code || strcmp(j->verb, "disk-resize") != 0) {
+		job_end(j);
+		return;
+	}
+	snprintf(name, sizeof name, "%s/%s", j->volume, j->disk);
+	clu__disk_grown(j->agent, name, job_grown, j);
 }
 
 static void *job_thread(void *arg)
@@ -150,6 +190,10 @@ static void *job_thread(void *arg)
 	if (stor_volume_open(j->dev, &vol, &j->err) == 0) {
 		if (strcmp(j->verb, "volume-check") == 0)
 			work_check(j, vol);
+		else if (strcmp(j->verb, "volume-dump") == 0)
+			work_dump(j, vol);
+		else if (strcmp(j->verb, "volume-grow") == 0)
+			work_grow(j, vol);
 		else if (strncmp(j->verb, "disk-", 5) == 0)
 			work_disk(j, vol);
 		else
@@ -317,6 +361,19 @@ static int job_names(struct job *j, struct cm_err *err)
 	return rc;
 }
 
+static int job_to(struct job *j, struct cm_err *err)
+{
+	bool rename = strcmp(j->verb, "disk-rename") == 0;
+	const char *to = px_req_arg(j->q, rename ? "to" : "what");
+
+	if (rename && !to)
+		return cm_err_set(err, CM_E_USAGE, "disk-rename needs the new name");
+	if (to && strlen(to) >= sizeof j->to)
+		return cm_err_set(err, CM_E_BAD_VALUE, "'%.80s' is too long", to);
+	snprintf(j->to, sizeof j->to, "%s", to ? to : "");
+	return 0;
+}
+
 static int job_args(struct job *j, struct cm_err *err)
 {
 	bool sized = strcmp(j->verb, "disk-create") == 0 || strcmp(j->verb, "disk-resize") == 0;
@@ -327,6 +384,8 @@ static int job_args(struct job *j, struct cm_err *err)
 	rc = rc ? rc : px_req_u64(j->q, "extent", 0, 1u << 20, 1u << 30, &j->extent_bytes, err);
 	if (rc == 0 && sized && j->size_bytes == 0)
 		rc = cm_err_set(err, CM_E_USAGE, "%s needs a size (as 10G)", j->verb);
+	if (rc == 0)
+		rc = job_to(j, err);
 	j->thick = px_req_flag(j->q, "thick");
 	j->repair = px_req_flag(j->q, "repair");
 	return rc;

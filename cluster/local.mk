@@ -30,7 +30,7 @@ libcluster_a_SOURCES = \
 	cluster/clu_verb_cluster.c \
 	cluster/clu_verb_look.c \
 	cluster/clu_verb_vm.c \
-	cluster/clu_verb_volume.c \
+	cluster/clu_verb_volume.c cluster/clu_disk_grown.c \
 	cluster/clu_vmconf.c cluster/clu_vmconf.h \
 	cluster/clu_volwork.c
 libcluster_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(XML_CFLAGS) $(JSON_CFLAGS) $(COROSYNC_CFLAGS)

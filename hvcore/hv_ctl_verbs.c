@@ -309,6 +309,76 @@ static void verb_balloon(struct px_req *q, void *ctx)
 		px_req_failf(q, CM_E_VM_STATE, "the VM's devices are not built");
 }
 
+/* --- disks that grew ---------------------------------------------------------------- */
+
+struct resized {
+	struct px_req *q; /* NULL: nobody waits any more */
+	struct hv_core *core;
+};
+
+static void resized_gone(struct px_req *q)
+{
+	struct resized *r = q->work;
+
+	r->q = NULL;
+	px_req_ok(q, NULL);
+}
+
+static void tell_guest(struct hv_core *core, struct hv_json *j)
+{
+	hv_json_open(j, "disks", '[');
+	for (unsigned i = 0; i < core->start->vm->n_disks; i++) {
+		struct hv_dev *dev = hv_vm_dev(core->vm, hv_dev_blk.name, i);
+
+		if (!dev)
+			continue;
+		hv_lock_take(hv_vm_lock(core->vm));
+		hv_blk_resized(dev);
+		hv_lock_drop(hv_vm_lock(core->vm));
+		hv_json_u64(j, NULL, stor_dev_info(hv_disks_dev(core->disks, i))->capacity_bytes);
+	}
+	hv_json_close(j, ']');
+}
+
+static void disks_reloaded(void *arg, int rc, const struct cm_err *err)
+{
+	struct resized *r = arg;
+	struct hv_core *core = r->core;
+	struct hv_json j;
+
+	hv_json_init(&j);
+	hv_json_open(&j, NULL, '{');
+	if (core->vm && !core->ending)
+		tell_guest(core, &j);
+	hv_json_close(&j, '}');
+	if (r->q) {
+		r->q->gone = NULL;
+		if (rc < 0)
+			px_req_fail(r->q, err);
+		else
+			px_req_ok(r->q, hv_json_text(&j));
+	}
+	hv_json_fini(&j);
+	free(r);
+}
+
+/* A disk grew on its volume: reads the sizes, and the guest sees them. */
+static void verb_disk_resized(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct resized *r;
+
+	if (!need_vm(q, core))
+		return;
+	r = calloc(1, sizeof(*r));
+	CM_ASSERT(r);
+	r->q = q;
+	r->core = core;
+	q->work = r;
+	q->gone = resized_gone;
+	hv_disks_reload(core->disks, disks_reloaded, r);
+}
+
 /* --- for people and developers ------------------------------------------------------ */
 
 static void watch_gone(struct px_req *q)
@@ -391,7 +461,7 @@ const struct px_verb hv__ctl_verbs[] = {
 	{"qga-ping", "", verb_qga_ping, true},	{"qga-time", "", verb_qga_time, true},
 	{"qga-freeze", "", verb_qga_freeze, true}, {"qga-thaw", "", verb_qga_thaw, true},
 	{"qga-shutdown", "", verb_qga_shutdown, true},
-	{"balloon", "bytes", verb_balloon, true},
+	{"balloon", "bytes", verb_balloon, true}, {"disk-resized", "", verb_disk_resized, true},
 	{"console", "", hv__ctl_console, true}, {"watch", "", verb_watch, false},
 	{"dump", "", verb_dump, true},		{"log-level", "level", verb_log_level, true},
 	{"fault", "spec", verb_fault, true},

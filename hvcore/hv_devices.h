@@ -52,6 +52,8 @@ void hv_power_press(struct hv_dev *power);
 /* After the guest moved here: tells bridges where its address is (RARP), and asks the guest to tell
  * its peers. */
 void hv_net_announce(struct hv_dev *nic);
+/* The disk behind it has another size (stor_dev_info): the guest is told. With the devices' lock. */
+void hv_blk_resized(struct hv_dev *blk);
 /* Asks the guest to give back so many bytes. */
 void hv_balloon_set(struct hv_dev *balloon, uint64_t bytes);
 

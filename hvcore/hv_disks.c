@@ -63,6 +63,10 @@ struct hv_disks {
 	unsigned waiting;
 	struct cm_err failed;
 	char trouble[192];
+	hv_disks_done_fn reloaded;
+	void *reloaded_arg;
+	unsigned reloading; /* disks whose size is being read, and one */
+	struct cm_err reload_err;
 	bool working, closing_wanted, closing;
 	cm_close_fn closed;
 	void *closed_arg;
@@ -339,6 +343,7 @@ static void disk_event(struct stor_dev *dev, enum stor_dev_event event, const st
 	struct disk *k = arg;
 
 	(void)dev;
+	k->ready |= event == STOR_EVENT_READY;
 	if (event == STOR_EVENT_READY)
 		step_done(k->set);
 	else if (event == STOR_EVENT_FAILED)
@@ -445,6 +450,57 @@ void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, hv_disks_done_
 		cm_err_set(&c->err, CM_E_NO_MEMORY, "cannot start a thread");
 		cm_loop_defer(d->loop, claimed, c);
 	}
+}
+
+/* --- sizes that changed --------------------------------------------------------- */
+
+static void reload_one_done(struct hv_disks *d, int rc, const char *name)
+{
+	hv_disks_done_fn done = d->reloaded;
+
+	if (rc < 0)
+		cm_err_set(&d->reload_err, rc, "disk %s: %s", name, cm_err_text(rc));
+	if (--d->reloading)
+		return;
+	d->reloaded = NULL;
+	done(d->reloaded_arg, d->reload_err.code, &d->reload_err);
+}
+
+static void disk_reloaded(int rc, uint64_t size_bytes, void *arg)
+{
+	struct disk *k = arg;
+
+	(void)size_bytes;
+	reload_one_done(k->set, rc, k->name);
+}
+
+static void reload_none(void *arg)
+{
+	reload_one_done(arg, 0, "");
+}
+
+void hv_disks_reload(struct hv_disks *d, hv_disks_done_fn done, void *arg)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	if (d->reloading) {
+		cm_err_set(&err, -EBUSY, "the sizes of the disks are being read");
+		done(arg, err.code, &err);
+		return;
+	}
+	d->reloaded = done;
+	d->reloaded_arg = arg;
+	cm_err_clear(&d->reload_err);
+	d->reloading = 1;
+	for (unsigned i = 0; i < d->disks; i++) {
+		struct disk *k = &d->disk[i];
+
+		if (!k->name[0] || !k->ready)
+			continue;
+		d->reloading++;
+		stor_disk_reload(k->dev, disk_reloaded, k);
+	}
+	CM_ASSERT(cm_loop_post(d->loop, reload_none, d) == 0);
 }
 
 /* --- the end ------------------------------------------------------------------- */

@@ -51,6 +51,10 @@ enum hv_disks_claim {
 	HV_DISKS_CLAIM_KEEP,	 /* a saved state goes on: refused if anybody else claimed one since */
 };
 void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, hv_disks_done_fn done, void *arg);
+/* Third, any time later: the sizes of the VM's disks on volumes are read again (they may have grown;
+ * then stor_dev_info of hv_disks_dev says so). done once, also when the disks are closed meanwhile;
+ * -EBUSY while another one is under way. */
+void hv_disks_reload(struct hv_disks *d, hv_disks_done_fn done, void *arg);
 /* Ends all I/O; done(arg) when every device is gone; d is freed then. */
 void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg);
 

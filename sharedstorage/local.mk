@@ -5,7 +5,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_disk.c sharedstorage/stor_disk.h sharedstorage/stor_disk_int.h \
 	sharedstorage/stor_diskmap.c sharedstorage/stor_disktake.c \
 	sharedstorage/stor_volcheck.c sharedstorage/stor_volconf.c \
-	sharedstorage/stor_voldisk.c sharedstorage/stor_volimage.c sharedstorage/stor_volio.c \
+	sharedstorage/stor_voldisk.c sharedstorage/stor_voldump.c sharedstorage/stor_volimage.c sharedstorage/stor_volio.c \
 	sharedstorage/stor_volslot.c sharedstorage/stor_voltable.c sharedstorage/stor_volvm.c \
 	sharedstorage/stor_volfmt.c sharedstorage/stor_volfmt.h \
 	sharedstorage/stor_volume.c sharedstorage/stor_volume_int.h \

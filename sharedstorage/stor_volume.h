@@ -13,6 +13,8 @@
 #ifndef STOR_VOLUME_H
 #define STOR_VOLUME_H
 
+#include <stdio.h>
+
 #include "sharedstorage/stor_dev.h"
 #include "sharedstorage/stor_lease_disk.h"
 #include "sharedstorage/stor_url.h"
@@ -148,6 +150,13 @@ struct stor_volume_report {
 	uint64_t leaked_extents, repaired_extents, doubly_used_extents, bad_structures;
 	uint64_t unfinished; /* operations that a crash interrupted, and forgotten VMs' sectors */
 };
+/*
+ * Structures as text, damaged ones as bytes. what: "" or "all"; super, hosts, blocks, disks
+ * (saved states, too), configs, table; map:NAME (the extents of a disk, or of the saved state of
+ * the VM with that UUID). CM_E_BAD_VALUE, CM_E_NO_DISK.
+ */
+int stor_volume_dump(struct stor_volume *vol, const char *what, FILE *to,
+		     struct cm_err *err) cm_must_check;
 /* Reads everything; complaint(text) per finding. repair: finishes or undoes what was interrupted
  * and gives leaked extents back; only while nobody else works on the volume. */
 int stor_volume_check(struct stor_volume *vol, bool repair,

@@ -247,6 +247,22 @@ static int blk_check(const void *state, const void *cfg, struct cm_err *err)
 	return hv_virtio_check(&s->v, &blk_class, "virtio-blk", err);
 }
 
+static uint64_t blk_capacity(const struct stor_dev_info *info)
+{
+	return info->capacity_bytes / info->sector_bytes * info->sector_bytes;
+}
+
+void hv_blk_resized(struct hv_dev *dev)
+{
+	struct blk *b = dev->impl;
+	uint64_t now = blk_capacity(stor_dev_info(b->disk));
+
+	if (now == b->limits.capacity_bytes)
+		return;
+	b->limits.capacity_bytes = now;
+	hv_virtio_config_changed(&b->v);
+}
+
 static int blk_create(struct hv_dev *dev, const void *cfg, struct cm_err *err)
 {
 	const struct hv_blk_config *c = cfg;
@@ -257,7 +273,7 @@ static int blk_create(struct hv_dev *dev, const void *cfg, struct cm_err *err)
 	if (!b)
 		return cm_err_set(err, -ENOMEM, "virtio-blk: no memory");
 	b->disk = c->dev;
-	b->limits.capacity_bytes = info->capacity_bytes / info->sector_bytes * info->sector_bytes;
+	b->limits.capacity_bytes = blk_capacity(info);
 	b->limits.sector_bytes = info->sector_bytes;
 	b->limits.read_only = c->read_only;
 	memcpy(b->serial, c->serial, strnlen(c->serial, sizeof b->serial));

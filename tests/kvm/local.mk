@@ -3,7 +3,7 @@
 # is skipped visibly.
 EXTRA_DIST += tests/kvm/conftest.py tests/kvm/corekit.py tests/kvm/test_bare.py tests/kvm/test_core.py \
 	tests/kvm/agentkit.py tests/kvm/test_agent.py tests/kvm/test_linux.py tests/kvm/test_move.py \
-	tests/kvm/test_saved.py
+	tests/kvm/test_saved.py tests/kvm/test_volume.py
 
 .PHONY: check-kvm
 check-kvm: all $(check_PROGRAMS)

@@ -6,6 +6,16 @@ libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_fence_hvsan
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
+# Volumes: a crash at every write together with a power cut of the SAN (labsan), four processes at once.
+STOR_VOL_TESTS = tests/san/test_san_volcrash tests/san/test_san_volume
+EXTRA_PROGRAMS += $(STOR_VOL_TESTS)
+CLEANFILES += $(STOR_VOL_TESTS)
+tests_san_test_san_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLKIT)
+tests_san_test_san_volcrash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DCRASH_SAN
+tests_san_test_san_volcrash_LDADD = $(SAN_LDADD)
+tests_san_test_san_volume_SOURCES = tests/san/test_san_volume.c $(VOLKIT)
+tests_san_test_san_volume_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_volume_LDADD = $(SAN_LDADD)
 SAN_LDADD = libsantest.a libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
 tests_san_test_san_io_SOURCES = tests/san/test_san_io.c
 tests_san_test_san_io_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -29,3 +29,18 @@ TESTS += tests/unit/test_stor_volcrash
 tests_unit_test_stor_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLKIT)
 tests_unit_test_stor_volcrash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volcrash_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# Limits, growth, damage.
+check_PROGRAMS += tests/unit/test_stor_vollimits
+TESTS += tests/unit/test_stor_vollimits
+tests_unit_test_stor_vollimits_SOURCES = tests/unit/test_stor_vollimits.c $(VOLKIT)
+tests_unit_test_stor_vollimits_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_vollimits_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
+# Frozen volumes.
+check_PROGRAMS += tests/unit/test_stor_volgolden
+TESTS += tests/unit/test_stor_volgolden
+tests_unit_test_stor_volgolden_SOURCES = tests/unit/test_stor_volgolden.c $(VOLKIT)
+tests_unit_test_stor_volgolden_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DGOLDEN_DIR='"$(abs_top_srcdir)/tests/golden"'
+tests_unit_test_stor_volgolden_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+EXTRA_DIST += tests/golden/volume-512.z tests/golden/volume-512.dump tests/golden/volume-4096.z tests/golden/volume-4096.dump

@@ -6,6 +6,9 @@
  * doubly used extents, the operation wholly there or wholly not, the other disk's data intact,
  * repair must leave nothing behind, and the operation must be possible again.
  *
+ * With CRASH_SAN (tests/san) the volume is a LUN of labsan with a volatile cache, and the power of
+ * the SAN is cut with each crash: what was not made durable in time is lost, or a part of it.
+ *
  * Children never return into the test: they _exit.
  */
 #include "config.h"
@@ -25,6 +28,9 @@
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "sharedstorage/stor_volfmt.h"
+#ifdef CRASH_SAN
+#include "tests/san/santest.h"
+#endif
 
 #define MUST(x)                                                                                    \
 	do {                                                                                       \
@@ -684,6 +690,7 @@ static void do_prepare(const struct op *op, unsigned arg)
 	MUST(stor_volume_disk_create(vol, "keep", 3 * VK_EXTENT, false, NULL) == 0);
 	MUST(write_disk(vol, "keep", VK_EXTENT - 4096, 8192, KEEP_SEED) == 0);
 	op->prepare(vol);
+	MUST(vk_flush(dev) == 0);
 }
 
 /* arg: 2k before, 2k + 1 after the k-th change (from 1). */
@@ -696,6 +703,7 @@ static void do_crash(const struct op *op, unsigned arg)
 	snprintf(spec, sizeof spec, "stor.dev.change%s=kill@%u", arg % 2 ? "d" : "", arg / 2);
 	MUST(cm_fault_arm(spec, NULL) == 0);
 	MUST(op->run(vol) == 0);
+	MUST(vk_flush(dev) == 0);
 }
 
 static void count_free(struct stor_volume *vol)
@@ -773,29 +781,81 @@ static void do_again(const struct op *op, unsigned arg)
 		check_keep(vol); /* a format was done again */
 }
 
+/* --- the file, or the LUN of a SAN --------------------------------------- */
+
+#ifdef CRASH_SAN
+static struct san_target san;
+
+static void store_begin(void)
+{
+	char path[128];
+
+	san = (struct san_target){.kind = SAN_LABSAN, .luns = {"disk0,thin,size=36M"}};
+	if (san_start(&san))
+		exit(77);
+	snprintf(path, sizeof path, "%s/disk0", san.dir);
+	vk_use_file(path);
+	san_url(&san, 0, NULL, vk_url, sizeof vk_url);
+}
+
+static void store_end(void)
+{
+	vk_end_file();
+	san_stop(&san);
+}
+
+/* Nothing of the SAN's cache is left, or a random part. to: what the LUN holds when it is back. */
+static void store_crash(unsigned k, int from)
+{
+	san_ctl(&san, "power-cut keep=%u seed=%u", k % 3 * 40, k);
+	if (from >= 0)
+		vk_copy(from, vk_file());
+	san_ctl(&san, "power-on");
+}
+#else
+static void store_begin(void)
+{
+	vk_new_file(36u << 20, sector);
+}
+
+static void store_end(void)
+{
+	vk_end_file();
+}
+
+static void store_crash(unsigned k, int from)
+{
+	(void)k;
+	if (from >= 0)
+		vk_copy(from, vk_file());
+}
+#endif
+
 static void crash_everywhere(const struct op *op)
 {
 	int saved = memfd_create("saved", 0), crashed = memfd_create("crashed", 0);
 	unsigned k, ends = 0;
 
 	snprintf(where, sizeof where, "%s: prepare", op->name);
-	vk_new_file(36u << 20, sector);
+	store_begin();
 	assert_int_equal(child(do_prepare, op, 0), 0);
+	store_crash(0, -1);
 	vk_copy(vk_file(), saved);
 	for (k = 2; ends < 2; k++) {
 		int rc;
 
-		vk_copy(saved, vk_file());
+		store_crash(0, saved);
 		snprintf(where, sizeof where, "%s, %u byte sectors, %s change %u", op->name, sector,
 			 k % 2 ? "after" : "before", k / 2);
 		rc = child(do_crash, op, k);
 		if (rc != -SIGKILL && rc != 0)
 			fail_msg("%s: the operation failed", where);
+		store_crash(k, -1);
 		vk_copy(vk_file(), crashed);
 		ends = rc == 0 ? ends + 1 : 0;
 		if (child(do_verify, op, rc == 0))
 			fail_msg("%s: see above", where);
-		vk_copy(crashed, vk_file());
+		store_crash(0, crashed);
 		if (child(do_again, op, 0))
 			fail_msg("%s: done again: see above", where);
 	}
@@ -803,7 +863,7 @@ static void crash_everywhere(const struct op *op)
 	assert_true(k > 4); /* it changed something */
 	close(saved);
 	close(crashed);
-	vk_end_file();
+	store_end();
 }
 
 /* With large sectors: those that depend on the sector size (others differ in nothing). */
@@ -828,17 +888,21 @@ static void test_512(void **state)
 	run_all(512);
 }
 
+#ifndef CRASH_SAN
 static void test_4096(void **state)
 {
 	(void)state;
 	run_all(4096);
 }
+#endif
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_512),
+#ifndef CRASH_SAN
 		cmocka_unit_test(test_4096),
+#endif
 	};
 
 	cm_log_set_level(CM_LOG_NONE);

@@ -6,6 +6,7 @@
 
 #include "tests/unit/volkit.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 
 #include "common/cm_fault.h"
 
-char vk_path[64], vk_url[128];
+char vk_path[64], vk_url[256];
+uint16_t vk_host_slot;
 static int vk_fd = -1;
 struct cm_loop *vk_loop;
 static pthread_t loop_thread;
@@ -74,7 +76,10 @@ static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct 
 static void do_open(void *arg)
 {
 	struct sync *s = arg;
-	struct stor_dev_opts o = {.event = on_event, .event_arg = s};
+	struct stor_dev_opts o = {.event = on_event,
+				  .event_arg = s,
+				  .host_slot = vk_host_slot,
+				  .isid = vk_host_slot};
 
 	s->dev = s->vm	  ? stor_image_open(s->vol, s->vm, &o, NULL)
 		 : s->vol ? stor_disk_open(s->vol, s->name, &o, NULL)
@@ -186,6 +191,16 @@ int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n)
 	return sync_run(&s, do_io);
 }
 
+int vk_flush(struct stor_dev *dev)
+{
+	struct sync s;
+
+	sync_init(&s);
+	s.dev = dev;
+	stor_req_flush(&s.req, io_done, &s);
+	return sync_run(&s, do_io);
+}
+
 int vk_caw(struct stor_dev *dev, uint64_t at, const void *compare, const void *swap,
 	   uint32_t sector_bytes)
 {
@@ -212,6 +227,12 @@ void vk_new_file(uint64_t bytes, uint32_t sector_bytes)
 	assert_int_equal(ftruncate(vk_fd, (off_t)bytes), 0);
 	snprintf(vk_path, sizeof vk_path, "/proc/self/fd/%d", vk_fd);
 	snprintf(vk_url, sizeof vk_url, "file:%s?sector=%u", vk_path, sector_bytes);
+}
+
+void vk_use_file(const char *path)
+{
+	vk_fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(vk_fd >= 0);
 }
 
 void vk_end_file(void)

@@ -19,7 +19,8 @@
 #define VK_EXTENT (1u << 20)
 
 extern char vk_path[]; /* the file */
-extern char vk_url[128];
+extern uint16_t vk_host_slot;	    /* iSCSI: with a reservation key of its own; 0: none */
+extern char vk_url[256];
 extern struct cm_loop *vk_loop;
 
 /* cmocka fixtures: an empty file and a running loop; everything gone again. */
@@ -27,6 +28,7 @@ int vk_setup(void **state);
 int vk_teardown(void **state);
 /* ... or step by step (a test whose children each have a loop of their own). */
 void vk_new_file(uint64_t bytes, uint32_t sector_bytes);
+void vk_use_file(const char *path); /* what is behind vk_url, which the caller sets */
 void vk_end_file(void);
 void vk_start(void);
 void vk_stop(void);
@@ -38,6 +40,7 @@ struct stor_dev *vk_open_image(struct stor_volume *vol, const struct stor_uuid *
 void vk_close_dev(struct stor_dev *dev);
 int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size_t n);
 int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n);
+int vk_flush(struct stor_dev *dev);
 int vk_caw(struct stor_dev *dev, uint64_t at, const void *compare, const void *swap,
 	   uint32_t sector_bytes);
 struct stor_volume *vk_attach(struct stor_dev **dev, bool format);

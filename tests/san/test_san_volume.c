@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_san_volume.c - four processes that allocate at once on one volume: each writes first into many extents of
+ * its own disk, several at a time and in its own order. Afterwards all data is right, no extent is used twice and
+ * none is lost. Against labsan (COMPARE AND WRITE), and with a lock LUN (labsan and stock tgt: `test_san_volume tgt`).
+ */
+#include "config.h"
+
+#include "tests/unit/volkit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cm_clock.h"
+#include "common/cm_log.h"
+#include "sharedstorage/stor_volfmt.h"
+#include "tests/san/santest.h"
+
+#define HOSTS	4u
+#define EXTENTS 40u
+#define BYTES	8192u
+
+#define MUST(x)                                                                                    \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                    \
+			_exit(2);                                                                  \
+		}                                                                                  \
+	} while (0)
+
+static enum san_kind kind = SAN_LABSAN;
+
+static void disk_name(unsigned host, char out[8])
+{
+	snprintf(out, 8, "d%u", host);
+}
+
+static pid_t start(void (*fn)(unsigned host, int go), unsigned host, int go)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	vk_host_slot = (uint16_t)(host + 1);
+	vk_start();
+	fn(host, go);
+	_exit(0);
+}
+
+static void join(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void prepare(unsigned host, int go)
+{
+	struct stor_dev *dev;
+	struct stor_volume *vol = vk_attach(&dev, true);
+	struct cm_err err = CM_ERR_INIT;
+	char name[8];
+
+	(void)host;
+	(void)go;
+	for (unsigned i = 0; i < HOSTS; i++) {
+		disk_name(i, name);
+		if (stor_volume_disk_create(vol, name, EXTENTS * VK_EXTENT, false, &err))
+			fprintf(stderr, "%s\n", err.text);
+		MUST(err.code == 0);
+	}
+	MUST(vk_flush(dev) == 0);
+}
+
+/* Writes extent i of the disk; several threads of one host at once, as a guest's queue would. */
+struct writer {
+	struct stor_dev *disk;
+	unsigned host, first;
+	pthread_t thread;
+};
+#define WRITERS 4u
+
+static void *writes(void *arg)
+{
+	struct writer *w = arg;
+	uint8_t a[BYTES];
+
+	for (unsigned n = w->first; n < EXTENTS; n += WRITERS) {
+		unsigned e = w->host % 2 ? n : (n * 7 + w->host) % EXTENTS; /* in order, or not */
+
+		vk_fill(a, sizeof a, w->host * 100 + e);
+		MUST(vk_disk_io(w->disk, true, (uint64_t)e * VK_EXTENT + 512 * e, a, sizeof a) == 0);
+	}
+	return NULL;
+}
+
+static void host_main(unsigned host, int go)
+{
+	struct stor_dev *dev, *disk;
+	struct stor_volume *vol = vk_attach(&dev, false);
+	struct writer w[WRITERS];
+	char name[8], c;
+	int rc;
+
+	disk_name(host, name);
+	disk = vk_open_dev(vol, name, &rc);
+	MUST(rc == 0);
+	MUST(read(go, &c, 1) == 1);
+	for (unsigned i = 0; i < WRITERS; i++) {
+		w[i] = (struct writer){.disk = disk, .host = host, .first = i};
+		MUST(pthread_create(&w[i].thread, NULL, writes, &w[i]) == 0);
+	}
+	for (unsigned i = 0; i < WRITERS; i++)
+		pthread_join(w[i].thread, NULL);
+	MUST(vk_flush(disk) == 0);
+	vk_close_dev(disk);
+	stor_volume_free(vol);
+	vk_close_dev(dev);
+}
+
+static void verify(unsigned host, int go)
+{
+	struct stor_dev *dev, *disk;
+	struct stor_volume *vol = vk_attach(&dev, false);
+	struct stor_volume_report r;
+	struct stor_disk_info info;
+	uint8_t a[BYTES], b[BYTES];
+	char name[8];
+	int rc;
+
+	(void)host;
+	(void)go;
+	MUST(stor_volume_check(vol, false, NULL, NULL, &r, NULL) == 0);
+	MUST(r.leaked_extents == 0 && r.doubly_used_extents == 0);
+	MUST(r.bad_structures == 0 && r.unfinished == 0);
+	for (unsigned h = 0; h < HOSTS; h++) {
+		disk_name(h, name);
+		MUST(stor_volume_disk_info(vol, name, &info, NULL) == 0);
+		MUST(info.allocated_bytes == EXTENTS * VK_EXTENT);
+		disk = vk_open_dev(vol, name, &rc);
+		MUST(rc == 0);
+		for (unsigned e = 0; e < EXTENTS; e++) {
+			vk_fill(a, sizeof a, h * 100 + e);
+			MUST(vk_disk_io(disk, false, (uint64_t)e * VK_EXTENT + 512 * e, b,
+					sizeof b) == 0);
+			MUST(memcmp(a, b, sizeof a) == 0);
+		}
+		vk_close_dev(disk);
+	}
+}
+
+static uint64_t allocate(unsigned first, unsigned hosts)
+{
+	pid_t pid[HOSTS];
+	uint64_t t;
+	int go[2];
+
+	assert_int_equal(pipe(go), 0);
+	for (unsigned i = 0; i < hosts; i++)
+		pid[i] = start(host_main, first + i, go[0]);
+	t = cm_now_ns();
+	assert_int_equal(write(go[1], "0123", hosts), hosts);
+	for (unsigned i = 0; i < hosts; i++)
+		join(pid[i]);
+	t = cm_now_ns() - t;
+	close(go[0]);
+	close(go[1]);
+	return t;
+}
+
+static void four_at_once(const char *options)
+{
+	struct san_target t = {.kind = kind, .luns = {"disk0,thin,size=256M", "lock1,size=16M"}};
+	uint64_t ns;
+
+	if (san_start(&t))
+		exit(77);
+	san_url(&t, 0, options, vk_url, sizeof vk_url);
+	join(start(prepare, 0, -1));
+	ns = allocate(0, HOSTS);
+	join(start(verify, 0, -1));
+	print_message("           %u extents by %u hosts: %llu/s\n", HOSTS * EXTENTS, HOSTS,
+		      (unsigned long long)(HOSTS * EXTENTS * 1000000000ull / ns));
+	san_stop(&t);
+}
+
+static void test_caw(void **state)
+{
+	(void)state;
+	if (kind == SAN_TGT)
+		skip(); /* it has none */
+	four_at_once(NULL);
+}
+
+static void test_lock_lun(void **state)
+{
+	(void)state;
+	four_at_once(kind == SAN_TGT ? "?lock=2&unmap=no" : "?lock=1&unmap=no");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_caw),
+		cmocka_unit_test(test_lock_lun),
+	};
+
+	if (argc > 1 && strcmp(argv[1], "tgt") == 0)
+		kind = SAN_TGT;
+	cm_log_set_level(CM_LOG_NONE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
