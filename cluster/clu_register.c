@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_register.c - the copies of VM configurations that lie on the volume of each VM's ownership block, so that a volume
- * tells by itself what runs on it: written by create, dropped by delete, read by `volume vms` and `register` (a new
- * cluster on an old SAN). Parses copies through clu_vmconf.c: a volume's bytes are checked as an operator's are.
+ * clu_register.c - the copies of VM configurations that lie on the volume of each VM's ownership
+ * block, so that a volume tells by itself what runs on it: written by create, dropped by delete,
+ * read by `volume vms` and `register` (a new cluster on an old SAN). Parses copies through
+ * clu_vmconf.c: a volume's bytes are checked as an operator's are.
  */
 #include "config.h"
 
@@ -18,7 +19,9 @@
 
 #define COPY_MAX (64u << 10)
 
-/* --- put and drop ----------------------------------------------------------------------------------------------- */
+/* --- put and drop
+ * -----------------------------------------------------------------------------------------------
+ */
 
 struct copy {
 	struct clu_agent *agent;
@@ -45,7 +48,8 @@ static void copy_done(const struct cm_err *err, void *arg)
 	struct copy *k = arg;
 
 	if (err->code && k->force) {
-		cm_warning("vm=%s: what is on volume %s stays there: %s", k->vm, k->volume, err->text);
+		cm_warning("vm=%s: what is on volume %s stays there: %s", k->vm, k->volume,
+			   err->text);
 	} else if (err->code) {
 		k->err = *err;
 		if (err->code != CM_E_VM_STATE)
@@ -57,7 +61,8 @@ static void copy_done(const struct cm_err *err, void *arg)
 static void put_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 {
 	struct copy *k = arg;
-	int rc = stor_volume_config_put(vol, &k->uuid, k->vm, (const char *)k->text.data, k->text.len, err);
+	int rc = stor_volume_config_put(vol, &k->uuid, k->vm, (const char *)k->text.data,
+					k->text.len, err);
 
 	if (rc < 0)
 		cm_err_set(err, rc, "%s", cm_err_text(rc));
@@ -73,7 +78,8 @@ static void drop_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 
 	if (rc == 0 && info.sealed && !k->force) {
 		cm_err_set(err, CM_E_VM_STATE,
-			   "VM %s is saved: hvctl start goes on from there, hvctl delete --force discards its state, too",
+			   "VM %s is saved: hvctl start goes on from there, hvctl delete --force "
+			   "discards its state, too",
 			   k->vm);
 		return;
 	}
@@ -92,8 +98,8 @@ static void drop_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 		cm_debug("vm=%s: %s", k->vm, local.text);
 }
 
-static void copy_start(struct clu_agent *a, struct copy *k, const Hv__VmConfig *c, clu__volwork_fn work,
-		       clu_pcmk_done_fn done, void *arg)
+static void copy_start(struct clu_agent *a, struct copy *k, const Hv__VmConfig *c,
+		       clu__volwork_fn work, clu_pcmk_done_fn done, void *arg)
 {
 	char url[1024];
 
@@ -120,7 +126,8 @@ void clu__register_put(struct clu_agent *a, const Hv__VmConfig *c, clu_pcmk_done
 	copy_start(a, k, c, put_work, done, arg);
 }
 
-void clu__register_drop(struct clu_agent *a, const Hv__VmConfig *c, bool force, clu_pcmk_done_fn done, void *arg)
+void clu__register_drop(struct clu_agent *a, const Hv__VmConfig *c, bool force,
+			clu_pcmk_done_fn done, void *arg)
 {
 	struct copy *k = calloc(1, sizeof *k);
 
@@ -130,7 +137,8 @@ void clu__register_drop(struct clu_agent *a, const Hv__VmConfig *c, bool force, 
 	copy_start(a, k, c, drop_work, done, arg);
 }
 
-/* --- one disk, one VM -------------------------------------------------------------------------------------------- */
+/* --- one disk, one VM
+ * -------------------------------------------------------------------------------------------- */
 
 struct shared {
 	struct clu_agent *agent;
@@ -152,7 +160,8 @@ static void shared_with(const Hv__VmConfig *other, void *arg)
 				if (strcmp(s->config->disks[i]->url, o->disks[j]->url) == 0 &&
 				    !(s->config->disks[i]->readonly && o->disks[j]->readonly))
 					cm_err_set(s->err, CM_E_DISK_BUSY,
-						   "disk %s is a disk of VM %s: two VMs may share a disk only if both read it only",
+						   "disk %s is a disk of VM %s: two VMs may share "
+						   "a disk only if both read it only",
 						   other->disks[j]->url, other->name);
 	hv__vm_config__free_unpacked(o, NULL);
 }
@@ -169,7 +178,8 @@ int clu__register_check_disks(struct clu_agent *a, const Hv__VmConfig *c, struct
 	return local.code ? cm_err_set(err, local.code, "%s", local.text) : 0;
 }
 
-/* --- what a volume has --------------------------------------------------------------------------------------------- */
+/* --- what a volume has
+ * --------------------------------------------------------------------------------------------- */
 
 struct look {
 	struct clu_agent *agent;
@@ -196,7 +206,8 @@ static struct json_object *row_of(struct look *k, const char *uuid)
 
 	for (size_t i = 0; i < json_object_array_length(k->vms); i++) {
 		row = json_object_array_get_idx(k->vms, i);
-		if (json_object_object_get_ex(row, "uuid", &v) && strcmp(json_object_get_string(v), uuid) == 0)
+		if (json_object_object_get_ex(row, "uuid", &v) &&
+		    strcmp(json_object_get_string(v), uuid) == 0)
 			return row;
 	}
 	row = json_object_new_object();
@@ -223,7 +234,8 @@ static void look_block(const struct stor_block *b, uint64_t offset_bytes, void *
 	clu__add_str(row, "owner", b->owner.node);
 }
 
-static void look_config(const struct stor_uuid *vm, const char *name, const char *text, size_t n, void *arg)
+static void look_config(const struct stor_uuid *vm, const char *name, const char *text, size_t n,
+			void *arg)
 {
 	char uuid[STOR_UUID_TEXT];
 
@@ -298,7 +310,9 @@ void clu__verb_volume_vms(struct px_req *q, void *agent)
 	clu__volwork(a, k->url, look_work, look_done, k);
 }
 
-/* --- attach -------------------------------------------------------------------------------------------------------- */
+/* --- attach
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static void attached(int code, const struct cm_err *err, void *arg)
 {
@@ -307,7 +321,8 @@ static void attached(int code, const struct cm_err *err, void *arg)
 	if (code) {
 		px_req_fail(k->q, err);
 	} else {
-		clu_event(k->agent->events, "notice", "volume-attached", NULL, NULL, "volume %s on %s", k->volume, k->url);
+		clu_event(k->agent->events, "notice", "volume-attached", NULL, NULL,
+			  "volume %s on %s", k->volume, k->url);
 		clu__answer(k->q, k->doc);
 		k->doc = NULL;
 	}
@@ -324,8 +339,9 @@ static void attach_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 		cm_err_set(err, rc, "%s", cm_err_text(rc));
 	} else if (strcmp(in.name, k->volume) != 0) {
 		/* VMs name their disks VOLUME/DISK: under another name they would not find them. */
-		cm_err_set(err, CM_E_BAD_VALUE, "the volume on %s is called %s: hvctl volume attach %s %s", k->url, in.name,
-			   in.name, k->url);
+		cm_err_set(err, CM_E_BAD_VALUE,
+			   "the volume on %s is called %s: hvctl volume attach %s %s", k->url,
+			   in.name, in.name, k->url);
 	} else {
 		clu__add_str(k->doc, "name", in.name);
 		clu__add_str(k->doc, "url", k->url);
@@ -361,9 +377,11 @@ void clu__verb_volume_attach(struct px_req *q, void *agent)
 		cm_err_set(&err, CM_E_USAGE, "volume attach needs the volume's name and its URL");
 	else if (clu__agent_need_quorum(a, &err) == 0 && stor_url_parse(url, &u, &err) == 0 &&
 		 (u.kind == STOR_URL_VOLUME || u.disk[0]))
-		cm_err_set(&err, CM_E_BAD_URL, "a volume lies on a whole file or LUN, not on '%s'", url);
+		cm_err_set(&err, CM_E_BAD_URL, "a volume lies on a whole file or LUN, not on '%s'",
+			   url);
 	else if (!err.code && clu__store_volume(a, volume, known, sizeof known, NULL) == 0)
-		cm_err_set(&err, CM_E_DISK_EXISTS, "a volume '%s' is known already (%s)", volume, known);
+		cm_err_set(&err, CM_E_DISK_EXISTS, "a volume '%s' is known already (%s)", volume,
+			   known);
 	if (err.code) {
 		px_req_fail(q, &err);
 		look_free(k);
@@ -374,9 +392,12 @@ void clu__verb_volume_attach(struct px_req *q, void *agent)
 	clu__volwork(a, k->url, attach_work, attach_done, k);
 }
 
-/* --- register ------------------------------------------------------------------------------------------------------- */
+/* --- register
+ * -------------------------------------------------------------------------------------------------------
+ */
 
-static void register_found(const struct stor_uuid *vm, const char *name, const char *text, size_t n, void *arg)
+static void register_found(const struct stor_uuid *vm, const char *name, const char *text, size_t n,
+			   void *arg)
 {
 	struct look *k = arg;
 	char uuid[STOR_UUID_TEXT];
@@ -398,7 +419,8 @@ static void register_work(struct stor_volume *vol, void *arg, struct cm_err *err
 	int rc = stor_volume_each_config(vol, register_found, k, err);
 
 	if (rc == 0 && !k->text)
-		cm_err_set(err, CM_E_NO_VM, "volume %s has no VM '%s' (hvctl volume vms %s)", k->volume, k->name, k->volume);
+		cm_err_set(err, CM_E_NO_VM, "volume %s has no VM '%s' (hvctl volume vms %s)",
+			   k->volume, k->name, k->volume);
 }
 
 struct same {
@@ -427,7 +449,9 @@ static void register_done(const struct cm_err *work_err, void *arg)
 		s.config = c;
 		clu__store_each_config(a, same_uuid, &s);
 		if (s.found[0])
-			cm_err_set(&err, CM_E_VM_EXISTS, "VM %s is registered already as '%s' (same UUID)", k->name, s.found);
+			cm_err_set(&err, CM_E_VM_EXISTS,
+				   "VM %s is registered already as '%s' (same UUID)", k->name,
+				   s.found);
 		else
 			(void)clu__create_check(a, c, &err);
 	}
@@ -448,7 +472,8 @@ void clu__verb_register(struct px_req *q, void *agent)
 	struct cm_err err = CM_ERR_INIT;
 	struct stor_url u;
 
-	if (clu__agent_need_quorum(a, &err) == 0 && (!what || stor_url_parse(what, &u, NULL) || u.kind != STOR_URL_VOLUME))
+	if (clu__agent_need_quorum(a, &err) == 0 &&
+	    (!what || stor_url_parse(what, &u, NULL) || u.kind != STOR_URL_VOLUME))
 		cm_err_set(&err, CM_E_USAGE, "register needs VOLUME/VM");
 	if (!err.code) {
 		snprintf(k->volume, sizeof k->volume, "%s", u.volume);

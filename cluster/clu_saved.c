@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_saved.c - saved states as the agent sees them: `save`, and what `start --fresh` and `restore` do before the start.
+ * clu_saved.c - saved states as the agent sees them: `save`, and what `start --fresh` and `restore`
+ * do before the start.
  *
- * The VM's hvcore does all that matters, under its lease (docs/SAVED-STATE.md). The agent of the node that runs the VM
- * lets it write and seal the image while pacemaker sees a running VM; only then pacemaker is told to stop the VM, and its
- * stop finds a process that only waits for its end. Parses hvcore's documents and our own notes.
+ * The VM's hvcore does all that matters, under its lease (docs/SAVED-STATE.md). The agent of the
+ * node that runs the VM lets it write and seal the image while pacemaker sees a running VM; only
+ * then pacemaker is told to stop the VM, and its stop finds a process that only waits for its end.
+ * Parses hvcore's documents and our own notes.
  */
 #include "config.h"
 
@@ -27,8 +29,8 @@ struct saving {
 	struct px_req *q;
 	char vm[64];
 	struct cm_timer timer;
-	bool sealed;  /* pacemaker is being told, or was */
-	bool pending; /* an answer from pacemaker is due */
+	bool sealed;	  /* pacemaker is being told, or was */
+	bool pending;	  /* an answer from pacemaker is due */
 	bool noted, over; /* over: hvcore has answered */
 	uint64_t deadline_ns;
 	struct json_object *result;
@@ -86,8 +88,8 @@ static void saving_look(struct cm_timer *t, void *arg)
 		return;
 	}
 	if (cm_now_ns() > s->deadline_ns) {
-		cm_err_set(&s->err, CM_E_TIMEOUT, "VM %s is saved, but pacemaker has it %s still", s->vm,
-			   clu_pcmk_role_name(v->role));
+		cm_err_set(&s->err, CM_E_TIMEOUT, "VM %s is saved, but pacemaker has it %s still",
+			   s->vm, clu_pcmk_role_name(v->role));
 		s->noted = false;
 		saving_end(s);
 		return;
@@ -128,7 +130,9 @@ static void saving_go_on(struct saving *s)
 	if (s->err.code)
 		saving_end(s);
 	else if (!s->sealed) /* a stop came in between: the VM ended as soon as it was saved */
-		saving_note(s, json_object_object_get_ex(s->result, "sent_bytes", &v) ? json_object_get_uint64(v) : 0);
+		saving_note(s, json_object_object_get_ex(s->result, "sent_bytes", &v)
+				       ? json_object_get_uint64(v)
+				       : 0);
 	else
 		cm_timer_arm_ms(&s->timer, 0);
 }
@@ -139,7 +143,9 @@ static void saving_told(int code, const struct cm_err *err, void *arg)
 
 	s->pending = false;
 	if (code && s->over) {
-		cm_err_set(&s->err, code, "VM %s is saved, but pacemaker was not told to leave it so: %s", s->vm, err->text);
+		cm_err_set(&s->err, code,
+			   "VM %s is saved, but pacemaker was not told to leave it so: %s", s->vm,
+			   err->text);
 	} else if (code) {
 		cm_err_set(&s->err, code, "VM %s is not saved, it runs on: %s", s->vm, err->text);
 		saving_ask(s, "save-cancel");
@@ -168,8 +174,9 @@ static void saving_note(struct saving *s, uint64_t bytes)
 	char text[192];
 
 	s->sealed = s->pending = true;
-	snprintf(text, sizeof text, "%llu %llu %s", (unsigned long long)(cm_wall_ns() / CM_NS_PER_S),
-		 (unsigned long long)bytes, s->agent->node);
+	snprintf(text, sizeof text, "%llu %llu %s",
+		 (unsigned long long)(cm_wall_ns() / CM_NS_PER_S), (unsigned long long)bytes,
+		 s->agent->node);
 	clu__store_set_saved(s->agent, s->vm, text, saving_noted, s);
 }
 
@@ -179,7 +186,8 @@ static void saving_progress(struct saving *s, const char *doc)
 
 	px_req_progress(s->q, doc);
 	if (o && !s->sealed && json_object_object_get_ex(o, "image", &image) &&
-	    json_object_object_get_ex(image, "phase", &v) && strcmp(json_object_get_string(v), "saved") == 0) {
+	    json_object_object_get_ex(image, "phase", &v) &&
+	    strcmp(json_object_get_string(v), "saved") == 0) {
 		json_object_object_get_ex(image, "done_bytes", &v);
 		saving_note(s, json_object_get_uint64(v));
 	}
@@ -251,7 +259,8 @@ void clu__verb_save(struct px_req *q, void *agent)
 	px_client_call(core, &ask.req, 0, saving_core, s);
 }
 
-/* --- before a start -------------------------------------------------------------------------------------------- */
+/* --- before a start
+ * -------------------------------------------------------------------------------------------- */
 
 struct before {
 	struct clu_agent *agent;
@@ -284,7 +293,8 @@ static void before_done(const struct cm_err *err, void *arg)
 		px_req_failf(b->q, err->code, "the saved state of VM %s cannot be %s: %s", vm,
 			     b->fresh ? "discarded" : "looked for", err->text);
 	} else if (!b->fresh && !b->saved) {
-		px_req_failf(b->q, CM_E_NO_DISK, "VM %s has no saved state to go on from (hvctl start boots it)", vm);
+		px_req_failf(b->q, CM_E_NO_DISK,
+			     "VM %s has no saved state to go on from (hvctl start boots it)", vm);
 	} else {
 		if (b->fresh) {
 			if (b->saved)
@@ -298,8 +308,10 @@ static void before_done(const struct cm_err *err, void *arg)
 	free(b);
 }
 
-void clu__saved_before_start(struct px_req *q, struct clu_agent *a, const Hv__VmConfig *c, uint64_t ms,
-			     void (*go)(struct clu_agent *a, struct px_req *q, const Hv__VmConfig *c, uint64_t ms))
+void clu__saved_before_start(struct px_req *q, struct clu_agent *a, const Hv__VmConfig *c,
+			     uint64_t ms,
+			     void (*go)(struct clu_agent *a, struct px_req *q,
+					const Hv__VmConfig *c, uint64_t ms))
 {
 	bool fresh = px_req_flag(q, "fresh"), must = strcmp(q->msg->verb, "restore") == 0;
 	struct cm_err err = CM_ERR_INIT;
@@ -323,17 +335,25 @@ void clu__saved_before_start(struct px_req *q, struct clu_agent *a, const Hv__Vm
 		return;
 	}
 	if (!url[0]) {
-		px_req_failf(q, CM_E_NO_DISK, "VM %s has no saved state: its ownership block is on no volume", c->name);
+		px_req_failf(q, CM_E_NO_DISK,
+			     "VM %s has no saved state: its ownership block is on no volume",
+			     c->name);
 		return;
 	}
 	b = calloc(1, sizeof *b);
 	CM_ASSERT(b);
-	*b = (struct before){.agent = a, .q = q, .config = clu_vmconf_dup(c), .ms = ms, .fresh = fresh, .go = go};
+	*b = (struct before){.agent = a,
+			     .q = q,
+			     .config = clu_vmconf_dup(c),
+			     .ms = ms,
+			     .fresh = fresh,
+			     .go = go};
 	CM_ASSERT(stor_uuid_parse(c->uuid, &b->uuid) == 0);
 	clu__volwork(a, url, before_work, before_done, b);
 }
 
-/* --- what is remembered ----------------------------------------------------------------------------------------- */
+/* --- what is remembered
+ * ----------------------------------------------------------------------------------------- */
 
 struct json_object *clu__saved_doc(struct clu_agent *a, const char *vm)
 {
@@ -343,7 +363,8 @@ struct json_object *clu__saved_doc(struct clu_agent *a, const char *vm)
 	struct tm tm;
 	time_t t;
 
-	if (!clu__store_saved(a, vm, text, sizeof text) || sscanf(text, "%llu %llu %63s", &wall_s, &bytes, node) != 3)
+	if (!clu__store_saved(a, vm, text, sizeof text) ||
+	    sscanf(text, "%llu %llu %63s", &wall_s, &bytes, node) != 3)
 		return NULL;
 	t = (time_t)wall_s;
 	gmtime_r(&t, &tm);

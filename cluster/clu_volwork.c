@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_volwork.c - short blocking work on a cluster volume, as a tool and not as an owner of a VM: the device lives on the
- * loop, the work has a thread of its own. Parses nothing.
+ * clu_volwork.c - short blocking work on a cluster volume, as a tool and not as an owner of a VM:
+ * the device lives on the loop, the work has a thread of its own. Parses nothing.
  */
 #include "config.h"
 
@@ -57,7 +57,8 @@ static void volwork_main(void *arg)
 	}
 }
 
-static void volwork_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err, void *arg)
+static void volwork_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err,
+			  void *arg)
 {
 	struct volwork *w = arg;
 
@@ -73,7 +74,8 @@ static void volwork_event(struct stor_dev *dev, enum stor_dev_event ev, const st
 	volwork_close(w);
 }
 
-void clu__volwork(struct clu_agent *a, const char *url, clu__volwork_fn work, clu__volwork_done_fn done, void *arg)
+void clu__volwork(struct clu_agent *a, const char *url, clu__volwork_fn work,
+		  clu__volwork_done_fn done, void *arg)
 {
 	struct volwork *w = calloc(1, sizeof *w);
 	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL,
@@ -89,7 +91,8 @@ void clu__volwork(struct clu_agent *a, const char *url, clu__volwork_fn work, cl
 		cm_loop_defer(a->loop, volwork_over, w);
 }
 
-int clu__volwork_vm_url(struct clu_agent *a, const Hv__VmConfig *c, char *url, size_t cap, struct cm_err *err)
+int clu__volwork_vm_url(struct clu_agent *a, const Hv__VmConfig *c, char *url, size_t cap,
+			struct cm_err *err)
 {
 	url[0] = '\0';
 	return stor_name_valid(c->lease) ? clu__store_volume(a, c->lease, url, cap, err) : 0;

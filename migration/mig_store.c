@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_store.c - a ring of chunks between the migration thread and the device's loop. Parses nothing.
+ * mig_store.c - a ring of chunks between the migration thread and the device's loop. Parses
+ * nothing.
  *
- * A chunk is the thread's while IDLE or FULL, and the loop's while POSTED or FLYING. Chunks are used in order, so the
- * stream's order is theirs.
+ * A chunk is the thread's while IDLE or FULL, and the loop's while POSTED or FLYING. Chunks are
+ * used in order, so the stream's order is theirs.
  */
 #include "config.h"
 
@@ -39,14 +40,14 @@ struct mig_store {
 	struct chunk flush; /* data unused */
 
 	/* the thread's */
-	unsigned at;          /* chunk in use */
-	size_t used;          /* bytes of it */
-	uint64_t next_bytes;  /* offset of the next chunk to read */
+	unsigned at;	     /* chunk in use */
+	size_t used;	     /* bytes of it */
+	uint64_t next_bytes; /* offset of the next chunk to read */
 	bool begun;
 
 	pthread_mutex_t lock; /* guards what follows, and the chunks' states */
 	pthread_cond_t wake;
-	int error;            /* the first one */
+	int error; /* the first one */
 	bool aborted;
 	uint64_t moved_bytes;
 };
@@ -57,7 +58,9 @@ struct mig_store *mig_store_new(struct stor_dev *dev, bool writes, struct cm_err
 	bool ok = s != NULL;
 
 	for (unsigned i = 0; ok && i < MIG_STORE_DEPTH; i++) {
-		s->chunk[i] = (struct chunk){.store = s, .state = CHUNK_IDLE, .data = aligned_alloc(4096, MIG_STORE_CHUNK)};
+		s->chunk[i] = (struct chunk){.store = s,
+					     .state = CHUNK_IDLE,
+					     .data = aligned_alloc(4096, MIG_STORE_CHUNK)};
 		ok = s->chunk[i].data != NULL;
 	}
 	if (!ok) {
@@ -78,7 +81,8 @@ struct mig_store *mig_store_new(struct stor_dev *dev, bool writes, struct cm_err
 	return s;
 }
 
-/* --- on the loop ----------------------------------------------------------------------------------- */
+/* --- on the loop
+ * ----------------------------------------------------------------------------------- */
 
 static void chunk_ended(struct chunk *c, int rc)
 {
@@ -127,7 +131,8 @@ void mig_store_abort(struct mig_store *s)
 		flying[i] = s->chunk[i].state == CHUNK_FLYING;
 	flying[MIG_STORE_DEPTH] = s->flush.state == CHUNK_FLYING;
 	pthread_mutex_unlock(&s->lock);
-	/* Only this thread ends a flight, so what flew flies still; done never comes from inside the call. */
+	/* Only this thread ends a flight, so what flew flies still; done never comes from inside
+	 * the call. */
 	for (unsigned i = 0; i < MIG_STORE_DEPTH; i++)
 		if (flying[i])
 			stor_dev_cancel(s->dev, &s->chunk[i].req);
@@ -135,7 +140,8 @@ void mig_store_abort(struct mig_store *s)
 		stor_dev_cancel(s->dev, &s->flush.req);
 }
 
-/* --- on the thread --------------------------------------------------------------------------------- */
+/* --- on the thread
+ * --------------------------------------------------------------------------------- */
 
 static void store_post(struct chunk *c)
 {

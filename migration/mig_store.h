@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_store.h - the bytes of a saved image on a block device, as a stream for a thread that may block.
+ * mig_store.h - the bytes of a saved image on a block device, as a stream for a thread that may
+ * block.
  *
- * From the beginning of the device on, in chunks of MIG_STORE_CHUNK; up to MIG_STORE_DEPTH of them are in flight at once, so
- * that a SAN is kept busy. The device lives on the loop; the thread only waits for it. What the device says first (an
- * error of an earlier chunk) comes back from a later call, at the latest from mig_store_sync.
+ * From the beginning of the device on, in chunks of MIG_STORE_CHUNK; up to MIG_STORE_DEPTH of them
+ * are in flight at once, so that a SAN is kept busy. The device lives on the loop; the thread only
+ * waits for it. What the device says first (an error of an earlier chunk) comes back from a later
+ * call, at the latest from mig_store_sync.
  *
  * Threads: new, abort, free [loop]; write, read, sync, settle: one other thread; bytes [any].
  * Ownership: the device is borrowed; it is READY and stays open until settle came back.

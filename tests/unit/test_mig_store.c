@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_mig_store.c - a saved image's bytes on a block device: order, ends, errors, abort; what an image says of its disks;
- * and that of several who want to go on from one image exactly one may. The test's main thread is the migration thread.
+ * test_mig_store.c - a saved image's bytes on a block device: order, ends, errors, abort; what an
+ * image says of its disks; and that of several who want to go on from one image exactly one may.
+ * The test's main thread is the migration thread.
  */
 #include "config.h"
 
@@ -164,8 +165,9 @@ static void both_ends_of_the_device(void **state)
 /* An error of any chunk ends the stream, and no later sync says that all is well. */
 static void errors_come_back(void **state)
 {
-	static const char *const points[] = {"mig.store.write=error:5@1", "mig.store.write=error:5@7",
-					     "mig.store.write=error:5@13", "mig.store.sync=error:5"};
+	static const char *const points[] = {
+		"mig.store.write=error:5@1", "mig.store.write=error:5@7",
+		"mig.store.write=error:5@13", "mig.store.sync=error:5"};
 	static uint8_t chunk[MIG_STORE_CHUNK];
 	struct stor_dev *dev = file_dev();
 	struct mig_store *s;
@@ -252,11 +254,13 @@ static void *race(void *arg)
 	struct cm_err err = CM_ERR_INIT;
 
 	pthread_barrier_wait(r->go);
-	r->rc = r->drops ? stor_volume_image_drop(r->vol, &vm, &err) : stor_volume_image_consume(r->vol, &vm, &r->id, &err);
+	r->rc = r->drops ? stor_volume_image_drop(r->vol, &vm, &err)
+			 : stor_volume_image_consume(r->vol, &vm, &r->id, &err);
 	return NULL;
 }
 
-/* Several want to go on from one image, and one wants it discarded: one of them all has it, the others hear that it is gone. */
+/* Several want to go on from one image, and one wants it discarded: one of them all has it, the
+ * others hear that it is gone. */
 static void one_of_many_goes_on(void **state)
 {
 	struct racer r[RACERS];
@@ -275,7 +279,8 @@ static void one_of_many_goes_on(void **state)
 
 		assert_int_equal(stor_volume_image_create(r[0].vol, &vm, 1 << 20, &err), 0);
 		assert_int_equal(stor_volume_image_find(r[0].vol, &vm, &info, &err), 0);
-		assert_int_equal(stor_volume_image_consume(r[1].vol, &vm, &info.id, NULL), CM_E_NO_DISK); /* not sealed yet */
+		assert_int_equal(stor_volume_image_consume(r[1].vol, &vm, &info.id, NULL),
+				 CM_E_NO_DISK); /* not sealed yet */
 		assert_int_equal(stor_volume_image_seal(r[0].vol, &vm, &err), 0);
 		for (unsigned i = 0; i < RACERS; i++) {
 			r[i].id = info.id;
@@ -292,7 +297,8 @@ static void one_of_many_goes_on(void **state)
 		/* The next image is another one: who knew the last cannot have it. */
 		assert_int_equal(stor_volume_image_create(r[0].vol, &vm, 1 << 20, &err), 0);
 		assert_int_equal(stor_volume_image_seal(r[0].vol, &vm, &err), 0);
-		assert_int_equal(stor_volume_image_consume(r[1].vol, &vm, &r[0].id, NULL), CM_E_NO_DISK);
+		assert_int_equal(stor_volume_image_consume(r[1].vol, &vm, &r[0].id, NULL),
+				 CM_E_NO_DISK);
 		assert_int_equal(stor_volume_image_drop(r[0].vol, &vm, &err), 0);
 	}
 	vk_check_clean(r[0].vol, false, 0);
@@ -307,7 +313,9 @@ static void one_of_many_goes_on(void **state)
 
 static void disks_are_told_apart(void **state)
 {
-	const struct mig_disks was = {.n = 2, .disk = {{.id = {{1}}, .size_bytes = 1 << 20}, {.size_bytes = 2 << 20, .readonly = true}}};
+	const struct mig_disks was = {.n = 2,
+				      .disk = {{.id = {{1}}, .size_bytes = 1 << 20},
+					       {.size_bytes = 2 << 20, .readonly = true}}};
 	struct mig_disks now, got;
 	struct cm_err err = CM_ERR_INIT;
 	struct cm_buf b;
@@ -344,8 +352,9 @@ static void disks_are_told_apart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(what_is_written_is_read), T(both_ends_of_the_device), T(errors_come_back), T(aborted), T(one_of_many_goes_on),
-		cmocka_unit_test(disks_are_told_apart),
+		T(what_is_written_is_read), T(both_ends_of_the_device),
+		T(errors_come_back),	    T(aborted),
+		T(one_of_many_goes_on),	    cmocka_unit_test(disks_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
