@@ -215,8 +215,9 @@ void hvctl_show_volume(struct json_object *doc)
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *v = json_object_array_get_idx(list, i);
 
-		printf("  %-20s %10s, %s allocated\n", str(v, "name"),
-		       size_text(u64(v, "size_bytes"), a), size_text(u64(v, "allocated_bytes"), b));
+		printf("  %-20s %10s, %s allocated%s\n", str(v, "name"),
+		       size_text(u64(v, "size_bytes"), a), size_text(u64(v, "allocated_bytes"), b),
+		       *str(v, "vm_uuid") ? ", claimed" : "");
 	}
 }
 

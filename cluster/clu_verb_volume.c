@@ -71,6 +71,12 @@ static void add_disk(const struct stor_disk_info *d, void *arg)
 	clu__add_u64(o, "size_bytes", d->size_bytes);
 	clu__add_u64(o, "allocated_bytes", d->allocated_bytes);
 	clu__add_bool(o, "thick", d->thick);
+	if (!stor_uuid_is_zero(&d->vm)) {
+		char vm[STOR_UUID_TEXT];
+
+		stor_uuid_format(&d->vm, vm);
+		clu__add_str(o, "vm_uuid", vm);
+	}
 	json_object_array_add(arg, o);
 }
 
@@ -93,7 +99,9 @@ static void work_info(struct job *j, struct stor_volume *vol)
 	clu__add_u64(j->doc, "size_bytes", in.extents * in.extent_bytes);
 	clu__add_u64(j->doc, "free_bytes", in.extents_free * in.extent_bytes);
 	clu__add_u64(j->doc, "vms", in.vms);
+	clu__add_u64(j->doc, "saved_states", in.images);
 	clu__add_u64(j->doc, "hosts", in.hosts);
+	clu__add_u64(j->doc, "grows_to_bytes", in.extents_max * in.extent_bytes);
 	clu__add_bool(j->doc, "native_compare_and_write", stor_dev_info(j->dev)->native_caw);
 	disks = json_object_new_array();
 	json_object_object_add(j->doc, "disks", disks);
@@ -114,6 +122,7 @@ static void work_check(struct job *j, struct stor_volume *vol)
 	clu__add_u64(j->doc, "repaired_extents", r.repaired_extents);
 	clu__add_u64(j->doc, "doubly_used_extents", r.doubly_used_extents);
 	clu__add_u64(j->doc, "bad_structures", r.bad_structures);
+	clu__add_u64(j->doc, "unfinished", r.unfinished);
 }
 
 static void work_dump(struct job *j, struct stor_volume *vol)
@@ -297,7 +306,7 @@ static void job_probed(int rc, const struct stor_probe_report *r, const struct c
 		   u.lock_lun < 0) {
 		cm_err_set(&j->err, CM_E_SAN_UNSAFE,
 			   "the target has no COMPARE AND WRITE: give it a small LUN for locks "
-			   "(URL?lock=LUN)");
+			   "and metadata, 32M or more (URL?lock=LUN)");
 	}
 	if (j->err.code) {
 		job_end(j);

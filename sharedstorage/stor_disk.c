@@ -26,8 +26,10 @@ void stor__disk_out(struct disk *d, struct stor_req *r)
 
 void stor__disk_maybe_closed(struct disk *d)
 {
-	if (d->closing && d->out == 0 && d->dev.inflight == 0)
-		stor__dev_closed(&d->dev);
+	if (!d->closing || d->closed || d->out || d->dev.inflight)
+		return;
+	d->closed = true; /* a request's done may have closed us: once is enough */
+	stor__dev_closed(&d->dev);
 }
 
 uint8_t *stor__sectors_alloc(uint64_t bytes)

@@ -104,7 +104,7 @@ struct disk {
 	void *reload_arg;
 	uint64_t lost_seen; /* lost_flushes of the volume's device that our guest knows of */
 	unsigned out;	    /* requests and deferred calls of ours that are under way */
-	bool closing;
+	bool closing, closed;
 };
 
 /* stor_disk.c */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cm_buf.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "sharedstorage/stor_disk_int.h"
@@ -125,6 +126,14 @@ static void take_look(struct disk *d)
 	stor__disk_out(d, &k->req);
 }
 
+/* A race was lost here: the next search begins elsewhere. */
+static void other_hint(struct disk *d)
+{
+	uint64_t n = stor_table_in_use(&d->vol->super);
+
+	d->take.hint = (d->take.sector + 1 + cm_le64(d->desc.id.b + 8) % n) % n;
+}
+
 /* What the sector says now decides: items that are not ours are dropped (their writers wait again).
  */
 static void looked(struct disk *d)
@@ -148,6 +157,8 @@ static void looked(struct disk *d)
 	}
 	k->n = keep;
 	if (keep == 0) {
+		if (k->looking_for == TAKE_CAW)
+			other_hint(d);
 		batch_end(d, 0); /* lost: the pump begins again (or everything was given back) */
 	} else if (k->looking_for == TAKE_GIVE) {
 		take_caw(d, TAKE_GIVE);

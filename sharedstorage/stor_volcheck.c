@@ -98,14 +98,15 @@ static int check_blocks(struct checker *c, struct cm_err *err)
 		const uint8_t *p = region + (size_t)i * s;
 		struct stor_block b;
 
-		if (stor_forgotten_is(p, s)) {
-			c->r->unfinished++;
-			if (c->repair)
-				rc = stor__vol_caw(c->vol->dev, (at + i) * s, p, zero, s, err);
-		} else if (stor_block_decode(p, s, &b) == CM_E_LEASE_CORRUPT) {
-			c->r->bad_structures++;
+		bool forgotten = stor_forgotten_is(p, s),
+		     bad = !forgotten && stor_block_decode(p, s, &b) == CM_E_LEASE_CORRUPT;
+
+		c->r->unfinished += forgotten;
+		c->r->bad_structures += bad;
+		if (bad)
 			complain(c, "ownership sector %u is damaged", i);
-		}
+		if (c->repair && (forgotten || bad))
+			rc = stor__vol_caw(c->vol->dev, (at + i) * s, p, zero, s, err);
 	}
 	free(region);
 	return rc;

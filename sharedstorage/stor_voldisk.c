@@ -273,9 +273,20 @@ int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t 
 int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,
 			    struct cm_err *err)
 {
+	struct stor_diskslot d = {.state = STOR_DISKSLOT_USED};
+	struct stor_disk_info info;
+	int rc;
+
 	if (!stor_name_valid(to))
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no disk name", to);
-	return stor__slot_rename(vol, disk, to, err);
+	/* A VM that runs would not find it at its next start, which may be a failover. */
+	rc = stor_volume_disk_info(vol, disk, &info, err);
+	if (rc)
+		return rc;
+	d.vm = info.vm;
+	memcpy(d.name, info.name, sizeof d.name);
+	rc = check_unused(vol, &d, NULL, err);
+	return rc ? rc : stor__slot_rename(vol, disk, to, err);
 }
 
 static int edit_claim(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,

@@ -61,7 +61,7 @@ int stor_volume_info(struct stor_volume *vol, struct stor_volume_info *info,
 int stor_volume_host_slot(struct stor_volume *vol, const char *node, uint16_t *slot,
 			  struct cm_err *err) cm_must_check;
 /* Ownership block of a VM, its sector chosen on first use if create (the first acquire claims it).
- * CM_E_NO_VM if there is none. */
+ * CM_E_NO_VM if there is none; CM_E_LEASE_CORRUPT if a damaged sector may be it. */
 int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bool create,
 			 uint64_t *offset_bytes, struct cm_err *err) cm_must_check;
 /* The VM is deleted: its sector can be given back (by volume check --repair). CM_E_LEASE_HELD if
@@ -84,6 +84,7 @@ int stor_volume_disk_delete(struct stor_volume *vol, const char *disk,
 /* Grows only, also a disk in use: stor_disk_reload tells who has it open. */
 int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t size_bytes,
 			    struct cm_err *err) cm_must_check;
+/* CM_E_DISK_BUSY while the VM that claimed it runs: it knows the old name. */
 int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,
 			    struct cm_err *err) cm_must_check;
 /*

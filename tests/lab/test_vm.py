@@ -242,3 +242,15 @@ def test_status_says_what_pacemaker_says(lab, vm):
     listed = json.loads(vm.hvctl("--json", "list").stdout)
     vms = listed["vms"] if isinstance(listed, dict) else listed
     assert [(v["name"], v["node"], v["state"]) for v in vms] == [(vm.name, node, "running")]
+
+
+def test_disk_grows_where_the_vm_runs(lab, vm):
+    """Asked on a node that does not run it; the guest goes on, and its next move takes the new size along."""
+    node = start(vm)
+    other = others(lab, node)[0]
+    grown = json.loads(vm.hvctl("--json", "disk", "resize", vm.disk, "--size", "96M", node=other).stdout)
+    assert grown["disk"]["size_bytes"] == 96 << 20
+    assert grown["vms"] == [{"vm": vm.name, "node": node, "told": True}]
+    fresh_beats(vm, node)
+    report = json.loads(vm.hvctl("--json", "volume", "check", vm.store, node=other).stdout)
+    assert report["doubly_used_extents"] == report["bad_structures"] == report["leaked_extents"] == 0

@@ -28,7 +28,10 @@ tests_san_test_fence_hvsan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_fence_hvsan_LDADD = $(SAN_LDADD)
 
 .PHONY: check-san-stor
-check-san-stor: $(STOR_SAN_TESTS) tests/san/labsan fence_hvsan
+check-san-stor: $(STOR_SAN_TESTS) $(STOR_VOL_TESTS) tests/san/labsan fence_hvsan
+	for t in 'volume labsan' 'volume tgt' 'volcrash labsan'; do echo "== test_san_$$t"; rc=0; \
+		LABSAN=$(abs_builddir)/tests/san/labsan timeout -k 5 300 tests/san/test_san_$$t || rc=$$?; \
+		test $$rc = 0 || test $$rc = 77 || exit 1; done
 	for kind in labsan tgt; do for t in $(STOR_SAN_TESTS:=,) tests/san/test_san_lease,joined; do \
 		echo "== $$t $$kind"; rc=0; \
 		LABSAN=$(abs_builddir)/tests/san/labsan FENCE_HVSAN=$(abs_builddir)/fence_hvsan \

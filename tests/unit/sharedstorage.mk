@@ -44,3 +44,10 @@ tests_unit_test_stor_volgolden_SOURCES = tests/unit/test_stor_volgolden.c $(VOLK
 tests_unit_test_stor_volgolden_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DGOLDEN_DIR='"$(abs_top_srcdir)/tests/golden"'
 tests_unit_test_stor_volgolden_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
 EXTRA_DIST += tests/golden/volume-512.z tests/golden/volume-512.dump tests/golden/volume-4096.z tests/golden/volume-4096.dump
+
+# The data path of a disk.
+check_PROGRAMS += tests/unit/test_stor_disk
+TESTS += tests/unit/test_stor_disk
+tests_unit_test_stor_disk_SOURCES = tests/unit/test_stor_disk.c $(VOLKIT)
+tests_unit_test_stor_disk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_disk_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)

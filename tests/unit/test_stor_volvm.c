@@ -54,6 +54,7 @@ static void test_claim(void **state)
 	assert_int_equal(stor_volume_disk_claim(vol, "d", &vm_b, &err), CM_E_DISK_BUSY);
 	assert_non_null(strstr(err.text, "n1"));
 	assert_int_equal(stor_volume_disk_delete(vol, "d", NULL), CM_E_DISK_BUSY);
+	assert_int_equal(stor_volume_disk_rename(vol, "d", "e", NULL), CM_E_DISK_BUSY);
 	assert_int_equal(stor_volume_disk_resize(vol, "d", 2 * VK_EXTENT, NULL), 0);
 	assert_int_equal(stor_volume_vm_forget(vol, &vm_a, NULL), CM_E_LEASE_HELD);
 	set_owner(vol, &vm_a, NULL);

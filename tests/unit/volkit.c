@@ -18,6 +18,7 @@
 
 char vk_path[64], vk_url[256];
 uint16_t vk_host_slot;
+unsigned vk_resized;
 static int vk_fd = -1;
 struct cm_loop *vk_loop;
 static pthread_t loop_thread;
@@ -35,6 +36,8 @@ struct sync {
 	const struct stor_uuid *vm; /* its image, not a disk */
 	struct stor_req req;
 	struct iovec iov[3];
+	uint64_t size;
+	struct stor_dev_status status;
 };
 
 static void sync_init(struct sync *s)
@@ -69,6 +72,8 @@ static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct 
 	struct sync *s = arg;
 
 	(void)dev;
+	if (ev == STOR_EVENT_RESIZED)
+		vk_resized++;
 	if (ev == STOR_EVENT_READY || ev == STOR_EVENT_FAILED)
 		sync_say(s, ev == STOR_EVENT_READY ? 0 : err->code);
 }
@@ -76,10 +81,8 @@ static void on_event(struct stor_dev *dev, enum stor_dev_event ev, const struct 
 static void do_open(void *arg)
 {
 	struct sync *s = arg;
-	struct stor_dev_opts o = {.event = on_event,
-				  .event_arg = s,
-				  .host_slot = vk_host_slot,
-				  .isid = vk_host_slot};
+	struct stor_dev_opts o = {
+		.event = on_event, .event_arg = s, .host_slot = vk_host_slot, .isid = vk_host_slot};
 
 	s->dev = s->vm	  ? stor_image_open(s->vol, s->vm, &o, NULL)
 		 : s->vol ? stor_disk_open(s->vol, s->name, &o, NULL)
@@ -189,6 +192,51 @@ int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n)
 	s.dev = dev;
 	stor_req_discard(&s.req, at, n, io_done, &s);
 	return sync_run(&s, do_io);
+}
+
+static void reloaded(int rc, uint64_t size_bytes, void *arg)
+{
+	struct sync *s = arg;
+
+	s->size = size_bytes;
+	sync_say(s, rc);
+}
+
+static void do_reload(void *arg)
+{
+	struct sync *s = arg;
+
+	stor_disk_reload(s->dev, reloaded, s);
+}
+
+int vk_reload(struct stor_dev *dev, uint64_t *size_bytes)
+{
+	struct sync s;
+	int rc;
+
+	sync_init(&s);
+	s.dev = dev;
+	rc = sync_run(&s, do_reload);
+	*size_bytes = s.size;
+	return rc;
+}
+
+static void do_status(void *arg)
+{
+	struct sync *s = arg;
+
+	stor_dev_get_status(s->dev, &s->status);
+	sync_say(s, 0);
+}
+
+void vk_status(struct stor_dev *dev, struct stor_dev_status *status)
+{
+	struct sync s;
+
+	sync_init(&s);
+	s.dev = dev;
+	sync_run(&s, do_status);
+	*status = s.status;
 }
 
 int vk_flush(struct stor_dev *dev)

@@ -18,8 +18,8 @@
 #define VK_BYTES  (64u << 20)
 #define VK_EXTENT (1u << 20)
 
-extern char vk_path[]; /* the file */
-extern uint16_t vk_host_slot;	    /* iSCSI: with a reservation key of its own; 0: none */
+extern char vk_path[];	      /* the file */
+extern uint16_t vk_host_slot; /* iSCSI: with a reservation key of its own; 0: none */
 extern char vk_url[256];
 extern struct cm_loop *vk_loop;
 
@@ -40,6 +40,9 @@ struct stor_dev *vk_open_image(struct stor_volume *vol, const struct stor_uuid *
 void vk_close_dev(struct stor_dev *dev);
 int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size_t n);
 int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n);
+int vk_reload(struct stor_dev *disk, uint64_t *size_bytes);
+extern unsigned vk_resized; /* STOR_EVENT_RESIZED of any device */
+void vk_status(struct stor_dev *dev, struct stor_dev_status *status);
 int vk_flush(struct stor_dev *dev);
 int vk_caw(struct stor_dev *dev, uint64_t at, const void *compare, const void *swap,
 	   uint32_t sector_bytes);
