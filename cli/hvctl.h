@@ -75,6 +75,7 @@ void hvctl_show_nodes(struct json_object *doc);
 void hvctl_show_status(struct json_object *doc);
 void hvctl_show_volumes(struct json_object *doc);
 void hvctl_show_volume(struct json_object *doc);
+void hvctl_show_volume_vms(struct json_object *doc);
 void hvctl_show_checks(struct json_object *doc);
 void hvctl_show_event(struct json_object *ev);
 void hvctl_show_events(struct json_object *doc);

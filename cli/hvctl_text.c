@@ -221,6 +221,26 @@ void hvctl_show_volume(struct json_object *doc)
 	}
 }
 
+void hvctl_show_volume_vms(struct json_object *doc)
+{
+	char size[24];
+	size_t n;
+	struct json_object *vms = array(doc, "vms", &n);
+
+	if (!n) {
+		printf("volume %s tells of no VM\n", str(doc, "volume"));
+		return;
+	}
+	printf("%-20s %-36s %-8s %-12s %s\n", "NAME", "UUID", "STATE", "OWNER", "SAVED");
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *v = json_object_array_get_idx(vms, i);
+
+		printf("%-20s %-36s %-8s %-12s %s\n", *str(v, "name") ? str(v, "name") : "-", str(v, "uuid"),
+		       str(v, "state"), *str(v, "owner") ? str(v, "owner") : "-",
+		       u64(v, "saved_bytes") ? size_text(u64(v, "saved_bytes"), size) : "-");
+	}
+}
+
 void hvctl_show_checks(struct json_object *doc)
 {
 	size_t n;
@@ -300,12 +320,17 @@ void hvctl_show_migrated(struct json_object *doc)
 
 void hvctl_show_progress(struct json_object *doc)
 {
+	struct json_object *image;
 	char a[24], b[24];
 
 	fprintf(stderr, "\r\033[K");
 	progress_shown = true;
 	if (*str(doc, "waiting"))
 		fprintf(stderr, "waiting: %s", str(doc, "waiting"));
+	else if (json_object_object_get_ex(doc, "image", &image))
+		fprintf(stderr, "%s: %s done, %s left at most, %s/s", str(image, "phase"),
+			size_text(u64(image, "done_bytes"), a), size_text(u64(image, "remaining_bytes"), b),
+			size_text(u64(image, "bandwidth_bytes_s"), (char[24]){0}));
 	else if (*str(doc, "phase"))
 		fprintf(stderr,
 			"%s: round %" PRIu64 ", %s sent, %s left, forecast blackout %.0f ms",

@@ -38,8 +38,14 @@ const struct hvctl_verb hvctl_verbs[] = {
 		{"io-timeout", "MS", "io_timeout_ms", "base of all storage time-outs"},
 		{"io-fail-after", "MS", "io_fail_after_ms", "disk I/O that cannot proceed fails in the guest then (never)"},
 		{"start", NULL, NULL, "start it at once"}}},
-	{"delete", "VM", 1, 1, "delete", "v", NULL, NULL, "remove a stopped VM's definition; its disks stay", {{0}}},
-	{"start", "VM", 1, 1, "start", "v", NULL, hvctl_show_started, "start a VM", {
+	{"register", "VOLUME/VM", 1, 1, "register", "d", NULL, hvctl_show_created, "define a VM from its volume's copy of the definition", {{0}}},
+	{"delete", "VM", 1, 1, "delete", "v", NULL, NULL, "remove a stopped VM's definition; its disks stay", {
+		{"force", NULL, NULL, "also its saved state; and although its volume cannot be reached"}}},
+	{"start", "VM", 1, 1, "start", "v", NULL, hvctl_show_started, "start a VM; a saved one goes on from where it was", {
+		{"fresh", NULL, NULL, "discard its saved state and boot"},
+		{"timeout", "MS", "timeout_ms", "wait that long (90000)"}}},
+	{"save", "VM", 1, 1, "save", "v", NULL, hvctl_show_started, "keep a running VM's state on its volume and end it", {{0}}},
+	{"restore", "VM", 1, 1, "restore", "v", NULL, hvctl_show_started, "go on with a saved VM; refused if it is not saved", {
 		{"timeout", "MS", "timeout_ms", "wait that long (90000)"}}},
 	{"stop", "VM", 1, 1, "stop", "v", NULL, hvctl_show_started, "shut a VM down", {
 		{"force", NULL, NULL, "at once, without asking the guest"},
@@ -69,6 +75,8 @@ const struct hvctl_verb hvctl_verbs[] = {
 	{"volume create", "VOLUME URL", 2, 2, "volume-create", "ur", NULL, hvctl_show_volume, "format a LUN or file as a volume: ALL DATA ON IT IS LOST", {
 		{"extent", "SIZE", NULL, "allocation unit"},
 		{"force", NULL, NULL, "even if a host's key is registered there: sure that nobody uses it"}}},
+	{"volume attach", "VOLUME URL", 2, 2, "volume-attach", "ur", NULL, hvctl_show_volume, "make an existing volume known here, without changing it", {{0}}},
+	{"volume vms", "VOLUME", 1, 1, "volume-vms", "u", NULL, hvctl_show_volume_vms, "the VMs that a volume tells of", {{0}}},
 	{"volume show", "VOLUME", 1, 1, "volume-show", "u", NULL, hvctl_show_volume, "a volume and its disks", {{0}}},
 	{"volume check", "VOLUME", 1, 1, "volume-check", "u", NULL, hvctl_show_tree, "check a volume's structures", {
 		{"repair", NULL, NULL, "finish or undo what was interrupted; give leaked space back"}}},

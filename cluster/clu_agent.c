@@ -152,9 +152,19 @@ static const struct clu_corosync_ops corosync_ops = {
 	.quorum = agent_quorum,
 };
 
+/* A note of a saved state that outlived its use: the VM runs here. */
+static void agent_forget_saved(struct clu_vm *vm, void *arg)
+{
+	if (strcmp(clu_vm_state(vm), "running") == 0)
+		clu__saved_forget(arg, clu_vm_name(vm));
+}
+
 static void agent_picture(const struct clu_pcmk_picture *pic, void *arg)
 {
+	struct clu_agent *a = arg;
+
 	(void)pic;
+	clu_super_each(a->super, agent_forget_saved, a);
 	clu__move_picture(arg);
 	clu__conns_fresh(arg);
 }
@@ -314,7 +324,7 @@ static int agent_dir(const char *base, const char *sub, struct cm_err *err)
 
 static int agent_dirs(struct clu_agent *a, struct cm_err *err)
 {
-	static const char *const state[] = {"", "/log", "/vms", "/volumes"};
+	static const char *const state[] = {"", "/log", "/saved", "/vms", "/volumes"};
 	int rc = agent_dir(a->conf->run_dir, "", err);
 
 	rc = rc ? rc : agent_dir(a->conf->run_dir, "/vm", err);

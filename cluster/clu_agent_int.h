@@ -91,6 +91,18 @@ int clu__store_save_vm(struct clu_agent *a, const Hv__VmConfig *c,
 int clu__store_drop_vm(struct clu_agent *a, const char *vm, struct cm_err *err); /* standalone */
 void clu__store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
 			void *arg); /* standalone */
+/* The VM as lines name=value: what a file of ours and a volume's copy have. b: initialised. */
+int clu__store_text(const Hv__VmConfig *c, struct cm_buf *b, struct cm_err *err);
+/* The reverse; text of n bytes from a volume, so anything may be in it. */
+int clu__store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfig **out, struct cm_err *err);
+/* All defined VMs, wherever definitions are. */
+void clu__store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg);
+/*
+ * What we remember about a saved VM, for list and show: "WALL_S BYTES NODE". Only a note: the image on the volume decides.
+ * False: none. text NULL forgets it.
+ */
+bool clu__store_saved(struct clu_agent *a, const char *vm, char *text, size_t cap);
+void clu__store_set_saved(struct clu_agent *a, const char *vm, const char *text, clu_pcmk_done_fn done, void *arg);
 /* VOLUME/DISK and volume names become URLs that hvcore can open (in place). */
 int clu__store_resolve(struct clu_agent *a, Hv__VmConfig *c, struct cm_err *err);
 
@@ -176,6 +188,10 @@ void clu__verb_list(struct px_req *q, void *agent);
 void clu__verb_show(struct px_req *q, void *agent);
 void clu__verb_why(struct px_req *q, void *agent);
 void clu__verb_create(struct px_req *q, void *agent);
+/* Defines a VM that was checked already; answers q. c is copied. */
+void clu__create_vm(struct clu_agent *a, struct px_req *q, const Hv__VmConfig *c, bool start);
+/* Can a VM of this configuration be defined? */
+int clu__create_check(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err);
 void clu__verb_delete(struct px_req *q, void *agent);
 void clu__verb_start(struct px_req *q, void *agent);
 void clu__verb_stop(struct px_req *q, void *agent);
@@ -199,6 +215,37 @@ void clu__verb_node_undrain(struct px_req *q, void *agent);
 void clu__verb_cluster_status(struct px_req *q, void *agent);
 void clu__verb_events(struct px_req *q, void *agent);
 void clu__verb_host_check(struct px_req *q, void *agent);
+
+/* --- clu_volwork.c: short work on a volume, as a tool --------------------- */
+struct stor_volume;
+typedef void (*clu__volwork_fn)(struct stor_volume *vol, void *arg, struct cm_err *err); /* [worker] */
+typedef void (*clu__volwork_done_fn)(const struct cm_err *err, void *arg);
+/* Opens the volume, works, closes it; then done, never from inside the call. */
+void clu__volwork(struct clu_agent *a, const char *url, clu__volwork_fn work, clu__volwork_done_fn done,
+		  void *arg);
+/* URL of the volume of the VM's ownership block; "" if that is on none. */
+int clu__volwork_vm_url(struct clu_agent *a, const Hv__VmConfig *c, char *url, size_t cap, struct cm_err *err);
+
+/* --- clu_saved.c: saved states ------------------------------------------- */
+void clu__verb_save(struct px_req *q, void *agent);
+/* start with --fresh, restore: what has to be done to, or known of, the image before; then go(q, c, ms). */
+void clu__saved_before_start(struct px_req *q, struct clu_agent *a, const Hv__VmConfig *c, uint64_t ms,
+			     void (*go)(struct clu_agent *a, struct px_req *q, const Hv__VmConfig *c, uint64_t ms));
+/* "saved" member of a document; NULL: not saved as far as we know. */
+struct json_object *clu__saved_doc(struct clu_agent *a, const char *vm);
+/* The VM runs here: what we remember of its saved state is history. */
+void clu__saved_forget(struct clu_agent *a, const char *vm);
+
+/* --- clu_register.c: the volume's copies of configurations ---------------- */
+/* Writes the VM's copy (or nothing, if its ownership block is on no volume), then done. */
+void clu__register_put(struct clu_agent *a, const Hv__VmConfig *c, clu_pcmk_done_fn done, void *arg);
+/* Drops copy, saved state (only if force, else CM_E_VM_STATE) and ownership sector, then done. */
+void clu__register_drop(struct clu_agent *a, const Hv__VmConfig *c, bool force, clu_pcmk_done_fn done, void *arg);
+/* CM_E_DISK_BUSY if another defined VM has one of these disks and one of both writes. */
+int clu__register_check_disks(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err);
+void clu__verb_volume_vms(struct px_req *q, void *agent);
+void clu__verb_volume_attach(struct px_req *q, void *agent);
+void clu__verb_register(struct px_req *q, void *agent);
 
 /* --- clu_verb_volume.c --------------------------------------------------- */
 void clu__verb_volume(struct px_req *q,

@@ -98,6 +98,8 @@ int clu_ocf_exit_of_state(const char *state)
 	} map[] = {
 		{"running", CLU_OCF_OK},	   {"paused", CLU_OCF_OK},
 		{"handing-over", CLU_OCF_OK},	   {"saving", CLU_OCF_OK},
+		/* Its image is complete and it waits for pacemaker's stop; until then it is its own again. */
+		{"saved", CLU_OCF_OK},
 		{"stopping", CLU_OCF_OK},	   {"incoming", CLU_OCF_NOT_RUNNING},
 		{"stopped", CLU_OCF_NOT_RUNNING},  {"failed", CLU_OCF_GENERIC},
 		/* Left over from a start that nobody waits for any more: to be stopped first. */

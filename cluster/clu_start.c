@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cluster/clu_agent_int.h"
+#include "common/cm_buf.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 
@@ -87,6 +88,8 @@ static void start_end(struct clu__start *s, const Hv__Reply *r, const struct cm_
 		clu_event(a->events, "notice", s->proof ? "takeover" : "vm-started", s->config->name, NULL,
 			  s->proof ? "runs here; taken over from %s (%s)" : "runs here%s%s",
 			  s->proof ? s->proof->node : "", s->proof ? s->proof->detail : "");
+	if (!err->code && s->mode == CLU__START_RUN)
+		clu__saved_forget(a, s->config->name);
 	if (s->done)
 		s->done(r, err, s->arg);
 	cm_loop_defer(a->loop, start_free, s);
@@ -191,7 +194,8 @@ static int start_check(struct clu__start *s, struct cm_err *err)
 	return 0;
 }
 
-static void start_fill(struct clu__start *s, Hv__CoreStart *start, Hv__Arg *option, Hv__Arg **options)
+static void start_fill(struct clu__start *s, Hv__CoreStart *start, const struct cm_buf *definition, Hv__Arg *option,
+		       Hv__Arg **options)
 {
 	struct clu_agent *a = s->agent;
 	struct passwd *pw = a->conf->user[0] ? getpwnam(a->conf->user) : NULL;
@@ -215,12 +219,17 @@ static void start_fill(struct clu__start *s, Hv__CoreStart *start, Hv__Arg *opti
 		start->uid = pw->pw_uid;
 		start->gid = pw->pw_gid;
 	}
+	hv__arg__init(option);
+	options[0] = option;
+	start->options = options;
 	if (s->mode == CLU__START_RELEASE) {
-		hv__arg__init(option);
 		option->key = (char *)(uintptr_t) "release";
 		option->value = (char *)(uintptr_t) "1";
-		options[0] = option;
-		start->options = options;
+		start->n_options = 1;
+	} else if (s->mode == CLU__START_RUN && definition->len) {
+		/* The volume's copy follows a definition that was changed, by whomever. */
+		option->key = (char *)(uintptr_t) "definition";
+		option->value = (char *)definition->data;
 		start->n_options = 1;
 	}
 }
@@ -244,6 +253,7 @@ static void start_try(struct clu__start *s)
 	Hv__CoreStart start;
 	Hv__Arg option, *options[1];
 	char console[256], heartbeat[256];
+	struct cm_buf definition;
 
 	if (old) {
 		/* A process that just ended (or was killed for this) is still being collected: a moment. */
@@ -260,7 +270,10 @@ static void start_try(struct clu__start *s)
 		start_end(s, NULL, &err);
 		return;
 	}
-	start_fill(s, &start, &option, options);
+	cm_buf_init(&definition, 64u << 10);
+	if (clu__store_text(s->config, &definition, NULL) == 0)
+		cm_buf_put(&definition, "", 1);
+	start_fill(s, &start, &definition, &option, options);
 	start.vm = clu_vmconf_dup(s->config);
 	snprintf(console, sizeof console, "%s/log/%s.console", a->conf->state_dir, s->config->name);
 	snprintf(heartbeat, sizeof heartbeat, "%s/heartbeat.sock", a->conf->run_dir);
@@ -276,6 +289,7 @@ static void start_try(struct clu__start *s)
 		   clu_super_spawn(a->super, &start, start_spawned, s, &err)) {
 		start_end(s, NULL, &err);
 	}
+	cm_buf_fini(&definition);
 	hv__vm_config__free_unpacked(start.vm, NULL);
 }
 

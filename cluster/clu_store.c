@@ -20,6 +20,7 @@
 
 #define STORE_LINE  4608u
 #define VOLUME_PROP "hvcluster-volume-"
+#define SAVED_PROP  "hvcluster-saved-"
 
 /* --- pairs read from a file ---------------------------------------------- */
 
@@ -37,14 +38,11 @@ static void pairs_free(struct pairs *p)
 	p->n = 0;
 }
 
-static int pairs_load(const char *path, struct pairs *p)
+static void pairs_read(FILE *f, struct pairs *p)
 {
 	char line[STORE_LINE];
-	FILE *f = fopen(path, "re");
 
 	p->n = 0;
-	if (!f)
-		return -errno;
 	while (p->n < CM_ARRAY_LEN(p->name) && fgets(line, sizeof line, f)) {
 		char *eq = strchr(line, '=');
 
@@ -54,8 +52,19 @@ static int pairs_load(const char *path, struct pairs *p)
 		*eq = '\0';
 		p->name[p->n] = strdup(line);
 		p->value[p->n] = strdup(eq + 1);
+		CM_ASSERT(p->name[p->n] && p->value[p->n]);
 		p->n++;
 	}
+}
+
+static int pairs_load(const char *path, struct pairs *p)
+{
+	FILE *f = fopen(path, "re");
+
+	p->n = 0;
+	if (!f)
+		return -errno;
+	pairs_read(f, p);
 	fclose(f);
 	return 0;
 }
@@ -109,6 +118,12 @@ static void store_put_pair(const char *name, const char *value, void *arg)
 	cm_buf_put(b, "\n", 1);
 }
 
+int clu__store_text(const Hv__VmConfig *c, struct cm_buf *b, struct cm_err *err)
+{
+	clu_vmconf_each(c, store_put_pair, b);
+	return b->err ? cm_err_set(err, b->err, "the configuration is too long") : 0;
+}
+
 int clu__store_save_vm(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err)
 {
 	struct cm_buf b;
@@ -116,10 +131,9 @@ int clu__store_save_vm(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err
 	int rc;
 
 	cm_buf_init(&b, 64u << 10);
-	clu_vmconf_each(c, store_put_pair, &b);
+	rc = clu__store_text(c, &b, err);
 	store_path(a, "vms", c->name, path, sizeof path);
-	rc = b.err ? cm_err_set(err, b.err, "the configuration is too long")
-		   : store_write(path, (const char *)b.data, b.len, err);
+	rc = rc ? rc : store_write(path, (const char *)b.data, b.len, err);
 	cm_buf_fini(&b);
 	return rc;
 }
@@ -147,6 +161,21 @@ static int store_load_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out
 	rc = pairs_load(path, &p);
 	if (rc)
 		return cm_err_set(err, CM_E_NO_VM, "no VM '%s'", vm);
+	rc = clu_vmconf_build(vm, pairs_get, &p, out, err);
+	pairs_free(&p);
+	return rc;
+}
+
+int clu__store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfig **out, struct cm_err *err)
+{
+	FILE *f = n ? fmemopen((void *)(uintptr_t)text, n, "r") : NULL;
+	struct pairs p = {.n = 0};
+	int rc;
+
+	if (f) {
+		pairs_read(f, &p);
+		fclose(f);
+	}
 	rc = clu_vmconf_build(vm, pairs_get, &p, out, err);
 	pairs_free(&p);
 	return rc;
@@ -194,6 +223,21 @@ int clu__store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struc
 		return cm_err_set(err, CM_E_NO_VM, "no VM '%s' in this cluster", vm);
 	/* The parameters are only read. */
 	return clu_vmconf_build(vm, pcmk_get, (void *)(uintptr_t)v, out, err);
+}
+
+void clu__store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg)
+{
+	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
+	Hv__VmConfig *c;
+
+	if (!a->pcmk)
+		clu__store_each_vm(a, fn, arg);
+	for (size_t i = 0; pic && i < pic->n_vms; i++) {
+		if (!pic->vms[i].configured || clu__store_vm(a, pic->vms[i].name, &c, NULL))
+			continue;
+		fn(c, arg);
+		hv__vm_config__free_unpacked(c, NULL);
+	}
 }
 
 /* --- volumes ------------------------------------------------------------- */
@@ -260,7 +304,7 @@ struct set_done {
 	struct cm_err err;
 };
 
-static void set_volume_done(void *arg)
+static void note_done(void *arg)
 {
 	struct set_done *s = arg;
 
@@ -268,27 +312,68 @@ static void set_volume_done(void *arg)
 	free(s);
 }
 
-void clu__store_set_volume(struct clu_agent *a, const char *volume, const char *url,
-			   clu_pcmk_done_fn done, void *arg)
+/* A line by name: a property of the cluster, or standalone a file. text NULL: removed. */
+static void note_set(struct clu_agent *a, const char *prop, const char *dir, const char *name, const char *text,
+		     clu_pcmk_done_fn done, void *arg)
 {
 	char key[128], path[256];
 	struct set_done *s;
 
 	if (a->pcmk) {
-		snprintf(key, sizeof key, VOLUME_PROP "%s", volume);
-		clu_pcmk_set_property(a->pcmk, key, url, done, arg);
+		snprintf(key, sizeof key, "%s%s", prop, name);
+		clu_pcmk_set_property(a->pcmk, key, text, done, arg);
 		return;
 	}
 	s = calloc(1, sizeof *s);
 	CM_ASSERT(s);
 	s->done = done;
 	s->arg = arg;
-	store_path(a, "volumes", volume, path, sizeof path);
-	if (url)
-		store_write(path, url, strlen(url), &s->err);
+	store_path(a, dir, name, path, sizeof path);
+	if (text)
+		store_write(path, text, strlen(text), &s->err);
 	else if (unlink(path) < 0)
-		cm_err_set(&s->err, CM_E_NO_DISK, "no volume '%s'", volume);
-	cm_loop_defer(a->loop, set_volume_done, s);
+		cm_err_set(&s->err, CM_E_NO_DISK, "no '%s' is known", name);
+	cm_loop_defer(a->loop, note_done, s);
+}
+
+static bool note_get(struct clu_agent *a, const char *prop, const char *dir, const char *name, char *text, size_t cap)
+{
+	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
+	char key[128], path[256];
+	const char *found = NULL;
+	bool ok = false;
+	FILE *f;
+
+	if (a->pcmk) {
+		snprintf(key, sizeof key, "%s%s", prop, name);
+		found = pic ? clu_pcmk_property(pic, key) : NULL;
+		return found && (size_t)snprintf(text, cap, "%s", found) < cap;
+	}
+	store_path(a, dir, name, path, sizeof path);
+	f = fopen(path, "re");
+	if (f && fgets(text, (int)cap, f)) {
+		text[strcspn(text, "\n")] = '\0';
+		ok = true;
+	}
+	if (f)
+		fclose(f);
+	return ok;
+}
+
+void clu__store_set_volume(struct clu_agent *a, const char *volume, const char *url,
+			   clu_pcmk_done_fn done, void *arg)
+{
+	note_set(a, VOLUME_PROP, "volumes", volume, url, done, arg);
+}
+
+bool clu__store_saved(struct clu_agent *a, const char *vm, char *text, size_t cap)
+{
+	return note_get(a, SAVED_PROP, "saved", vm, text, cap);
+}
+
+void clu__store_set_saved(struct clu_agent *a, const char *vm, const char *text, clu_pcmk_done_fn done, void *arg)
+{
+	note_set(a, SAVED_PROP, "saved", vm, text, done, arg);
 }
 
 static int resolve_one(struct clu_agent *a, char **field, bool whole_volume, struct cm_err *err)

@@ -363,8 +363,12 @@ static void vm_start_read(struct cm_io *io, unsigned events, void *arg)
 		const Hv__Reply *r = m.msg;
 
 		if (r->code == 0) {
-			snprintf(vm->state, sizeof vm->state, "%s",
-				 r->doc && strstr(r->doc, "\"incoming\"") ? "incoming" : "running");
+			/* A process that only lets a block go never ran: a start must wait for its end, not
+			 * take it for the VM. */
+			if (!r->doc || !strstr(r->doc, "\"stopping\""))
+				snprintf(vm->state, sizeof vm->state, "%s",
+					 r->doc && strstr(r->doc, "\"incoming\"") ? "incoming"
+										  : "running");
 			clu_vm_core(vm, NULL); /* to hear its events */
 		} else {
 			cm_err_set(&err, r->code, "%s", r->error);

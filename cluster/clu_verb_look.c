@@ -30,11 +30,13 @@ static struct json_object *config_doc(const Hv__VmConfig *c)
 static const char *vm_state(struct clu_agent *a, const char *name, const struct clu_pcmk_vm *v)
 {
 	struct clu_vm *vm = clu_super_find(a->super, name);
+	char note[192];
+	bool saved = clu__store_saved(a, name, note, sizeof note);
 
 	if (vm && (!v || !v->active || strcmp(v->node, a->node) == 0 || !clu_vm_incoming(vm)))
 		return clu_vm_state(vm);
 	if (!v)
-		return "stopped";
+		return saved ? "saved" : "stopped";
 	switch (v->role) {
 	case CLU_PCMK_ROLE_STARTED:
 		return "running";
@@ -45,7 +47,7 @@ static const char *vm_state(struct clu_agent *a, const char *name, const struct 
 	case CLU_PCMK_ROLE_MIGRATING:
 		return "migrating";
 	case CLU_PCMK_ROLE_STOPPED:
-		return v->blocked ? "blocked" : v->failed ? "failed" : "stopped";
+		return v->blocked ? "blocked" : v->failed ? "failed" : saved ? "saved" : "stopped";
 	case CLU_PCMK_ROLE_NONE:
 		break;
 	}
@@ -143,7 +145,7 @@ void clu__verb_show(struct px_req *q, void *agent)
 	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL;
 	const char *node = clu__vm_node(a, q->msg->vm);
 	struct cm_err err = CM_ERR_INIT;
-	struct json_object *doc, *move;
+	struct json_object *doc, *move, *saved;
 	Hv__VmConfig *c;
 	struct show *s;
 	struct clu_vm *vm;
@@ -163,6 +165,9 @@ void clu__verb_show(struct px_req *q, void *agent)
 	move = clu__move_doc(a, q->msg->vm);
 	if (move)
 		json_object_object_add(doc, "move", move);
+	saved = clu__saved_doc(a, q->msg->vm);
+	if (saved)
+		json_object_object_add(doc, "saved", saved);
 	hv__vm_config__free_unpacked(c, NULL);
 	vm = clu_super_find(a->super, q->msg->vm);
 	if (!vm) {

@@ -123,23 +123,6 @@ static const char *create_get_uuid(const char *name, void *arg)
 	return strcmp(name, "uuid") == 0 ? k->uuid : create_get(name, k->q);
 }
 
-static void create_done(int code, const struct cm_err *err, void *arg)
-{
-	struct create *k = arg;
-	struct json_object *o;
-
-	if (code) {
-		px_req_fail(k->q, err);
-	} else {
-		clu_event(k->agent->events, "notice", "vm-created", k->q->msg->vm, NULL, "created");
-		o = json_object_new_object();
-		clu__add_str(o, "name", k->q->msg->vm);
-		clu__add_str(o, "uuid", k->uuid);
-		clu__answer(k->q, o);
-	}
-	free(k);
-}
-
 struct params {
 	struct clu_pcmk_param p[CLU_PCMK_PARAMS];
 	size_t n;
@@ -165,7 +148,7 @@ static void params_free(struct params *ps)
 	}
 }
 
-static int create_check(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err)
+int clu__create_check(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	Hv__VmConfig *other, *resolved;
@@ -183,41 +166,104 @@ static int create_check(struct clu_agent *a, const Hv__VmConfig *c, struct cm_er
 	resolved = clu_vmconf_dup(c);
 	rc = clu__store_resolve(a, resolved, err);
 	hv__vm_config__free_unpacked(resolved, NULL);
-	return rc;
+	return rc ? rc : clu__register_check_disks(a, c, err);
+}
+
+/* The copy on the volume comes first: a VM that is defined has one, and could not start without its volume anyway. */
+struct define {
+	struct clu_agent *agent;
+	struct px_req *q;
+	Hv__VmConfig *config;
+	bool start, new_copy;
+	struct cm_err err;
+};
+
+static void define_end(struct define *k)
+{
+	struct json_object *o;
+
+	if (k->err.code) {
+		px_req_fail(k->q, &k->err);
+	} else {
+		clu_event(k->agent->events, "notice", "vm-created", k->config->name, NULL, "created");
+		o = json_object_new_object();
+		clu__add_str(o, "name", k->config->name);
+		clu__add_str(o, "uuid", k->config->uuid);
+		clu__answer(k->q, o);
+	}
+	hv__vm_config__free_unpacked(k->config, NULL);
+	free(k);
+}
+
+static void define_dropped(int code, const struct cm_err *err, void *arg)
+{
+	if (code)
+		cm_warning("the copy of a VM that could not be defined: %s", err->text);
+	define_end(arg);
+}
+
+static void define_done(int code, const struct cm_err *err, void *arg)
+{
+	struct define *k = arg;
+
+	if (code)
+		k->err = *err;
+	if (code && k->new_copy)
+		clu__register_drop(k->agent, k->config, false, define_dropped, k);
+	else
+		define_end(k);
+}
+
+static void define_copied(int code, const struct cm_err *err, void *arg)
+{
+	struct define *k = arg;
+	struct clu_agent *a = k->agent;
+	struct cm_err local = CM_ERR_INIT;
+	struct params ps = {.n = 0};
+
+	if (code) {
+		k->err = *err;
+		define_end(k);
+	} else if (!a->pcmk) {
+		code = clu__store_save_vm(a, k->config, &local);
+		define_done(code, &local, k);
+	} else {
+		clu_vmconf_each(k->config, params_add, &ps);
+		clu_pcmk_vm_create(a->pcmk, k->config->name, ps.p, ps.n, k->start, define_done, k);
+		params_free(&ps);
+	}
+}
+
+void clu__create_vm(struct clu_agent *a, struct px_req *q, const Hv__VmConfig *c, bool start)
+{
+	struct define *k = calloc(1, sizeof *k);
+
+	CM_ASSERT(k);
+	*k = (struct define){.agent = a, .q = q, .config = clu_vmconf_dup(c), .start = start};
+	k->new_copy = strcmp(q->msg->verb, "create") == 0;
+	clu__register_put(a, c, define_copied, k);
 }
 
 void clu__verb_create(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
 	struct cm_err err = CM_ERR_INIT;
-	struct create *k = calloc(1, sizeof *k);
+	struct create k = {.agent = a, .q = q};
 	Hv__VmConfig *c = NULL;
-	struct params ps = {.n = 0};
 	const char *uuid = px_req_arg(q, "uuid");
 	int rc;
 
-	CM_ASSERT(k);
-	k->agent = a;
-	k->q = q;
 	if (uuid)
-		snprintf(k->uuid, sizeof k->uuid, "%s", uuid);
-	rc = uuid ? 0 : clu_vmconf_make_uuid(k->uuid);
+		snprintf(k.uuid, sizeof k.uuid, "%s", uuid);
+	rc = uuid ? 0 : clu_vmconf_make_uuid(k.uuid);
 	rc = rc ? rc : clu__agent_need_quorum(a, &err);
-	rc = rc ? rc : clu_vmconf_build(q->msg->vm, create_get_uuid, k, &c, &err);
-	rc = rc ? rc : create_check(a, c, &err);
-	if (rc == 0 && !a->pcmk) {
-		rc = clu__store_save_vm(a, c, &err);
-		if (rc == 0)
-			create_done(0, NULL, k);
-	} else if (rc == 0) {
-		clu_vmconf_each(c, params_add, &ps);
-		clu_pcmk_vm_create(a->pcmk, c->name, ps.p, ps.n, px_req_flag(q, "start"), create_done, k);
-		params_free(&ps);
-	}
+	rc = rc ? rc : clu_vmconf_build(q->msg->vm, create_get_uuid, &k, &c, &err);
+	rc = rc ? rc : clu__create_check(a, c, &err);
 	if (rc) {
 		cm_err_set(&err, rc, "%s", cm_err_text(rc));
 		px_req_fail(q, &err);
-		free(k);
+	} else {
+		clu__create_vm(a, q, c, px_req_flag(q, "start"));
 	}
 	if (c)
 		hv__vm_config__free_unpacked(c, NULL);
@@ -233,10 +279,38 @@ static void simple_done(int code, const struct cm_err *err, void *arg)
 		px_req_ok(q, NULL);
 }
 
+struct undefine {
+	struct clu_agent *agent;
+	struct px_req *q;
+};
+
+static void undefine_dropped(int code, const struct cm_err *err, void *arg)
+{
+	struct undefine *k = arg;
+	struct clu_agent *a = k->agent;
+	struct px_req *q = k->q;
+	struct cm_err local = CM_ERR_INIT;
+
+	free(k);
+	if (code) {
+		px_req_fail(q, err);
+		return;
+	}
+	clu_event(a->events, "notice", "vm-deleted", q->msg->vm, NULL, "deleted; its disks stay");
+	clu__saved_forget(a, q->msg->vm);
+	if (a->pcmk) {
+		clu_pcmk_vm_delete(a->pcmk, q->msg->vm, simple_done, q);
+		return;
+	}
+	code = clu__store_drop_vm(a, q->msg->vm, &local);
+	simple_done(code, &local, q);
+}
+
 void clu__verb_delete(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
 	struct cm_err err = CM_ERR_INIT;
+	struct undefine *k;
 	Hv__VmConfig *c;
 	int rc = clu__agent_need_quorum(a, &err);
 
@@ -245,18 +319,15 @@ void clu__verb_delete(struct px_req *q, void *agent)
 		px_req_fail(q, &err);
 		return;
 	}
-	hv__vm_config__free_unpacked(c, NULL);
 	if (*clu__vm_node(a, q->msg->vm) || clu_super_find(a->super, q->msg->vm)) {
 		px_req_failf(q, CM_E_VM_STATE, "VM %s runs: stop it first (hvctl stop %s)", q->msg->vm, q->msg->vm);
-		return;
+	} else {
+		k = calloc(1, sizeof *k);
+		CM_ASSERT(k);
+		*k = (struct undefine){.agent = a, .q = q};
+		clu__register_drop(a, c, px_req_flag(q, "force"), undefine_dropped, k);
 	}
-	clu_event(a->events, "notice", "vm-deleted", q->msg->vm, NULL, "deleted; its disks stay");
-	if (a->pcmk) {
-		clu_pcmk_vm_delete(a->pcmk, q->msg->vm, simple_done, q);
-		return;
-	}
-	rc = clu__store_drop_vm(a, q->msg->vm, &err);
-	simple_done(rc, &err, q);
+	hv__vm_config__free_unpacked(c, NULL);
 }
 
 /* --- start and stop as wishes to pacemaker: then watch until it came true --------------------------------------- */
@@ -418,6 +489,15 @@ void clu__verb_local_start(struct px_req *q, void *agent)
 	local_start(agent, q, q->msg->config);
 }
 
+static void start_go(struct clu_agent *a, struct px_req *q, const Hv__VmConfig *c, uint64_t ms)
+{
+	if (a->pcmk)
+		wish_new(a, q, true, ms);
+	else
+		local_start(a, q, c);
+}
+
+/* Also restore. */
 void clu__verb_start(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
@@ -430,10 +510,7 @@ void clu__verb_start(struct px_req *q, void *agent)
 		px_req_fail(q, &err);
 		return;
 	}
-	if (a->pcmk)
-		wish_new(a, q, true, ms);
-	else
-		local_start(a, q, c);
+	clu__saved_before_start(q, a, c, ms, start_go);
 	hv__vm_config__free_unpacked(c, NULL);
 }
 

@@ -22,6 +22,8 @@ libcluster_a_SOURCES = \
 	cluster/clu_peer.c cluster/clu_peer.h \
 	cluster/clu_probe.c \
 	cluster/clu_proof.c \
+	cluster/clu_register.c \
+	cluster/clu_saved.c \
 	cluster/clu_start.c \
 	cluster/clu_store.c \
 	cluster/clu_super.c cluster/clu_super.h \
@@ -30,6 +32,7 @@ libcluster_a_SOURCES = \
 	cluster/clu_verb_look.c \
 	cluster/clu_verb_vm.c \
 	cluster/clu_verb_volume.c cluster/clu_disk_grown.c \
-	cluster/clu_vmconf.c cluster/clu_vmconf.h
+	cluster/clu_vmconf.c cluster/clu_vmconf.h \
+	cluster/clu_volwork.c
 libcluster_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(XML_CFLAGS) $(JSON_CFLAGS) $(COROSYNC_CFLAGS)
 $(libcluster_a_OBJECTS): proto/ctl.pb-c.h

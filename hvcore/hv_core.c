@@ -127,6 +127,7 @@ void hv_core_started(struct hv_core *core, enum hv_core_state state, const char 
 	hv_json_str(&j, "state", hv_core_state_word(state));
 	hv_json_u64(&j, "pid", (uint64_t)getpid());
 	hv_json_u64(&j, "epoch", core->owner ? stor_lease_epoch(hv_owner_lease(core->owner)) : 0);
+	hv_json_bool(&j, "restored", core->restore);
 	hv_json_close(&j, '}');
 	r.doc = (char *)(uintptr_t)(doc ? doc : hv_json_text(&j));
 	send_answer(core, &r);
@@ -278,6 +279,11 @@ static int build_vm(struct hv_core *core, struct cm_err *err)
 	return 0;
 }
 
+static bool restores(const struct hv_core *core)
+{
+	return core->restore || core->start->restore_image[0];
+}
+
 static void disks_opened(void *arg, int rc, const struct cm_err *disk_err)
 {
 	struct hv_core *core = arg;
@@ -296,23 +302,37 @@ static void disks_opened(void *arg, int rc, const struct cm_err *disk_err)
 		rc = hv_vm_prepare(core->vm, NULL, &err);
 	if (rc == 0 && core->start->incoming)
 		rc = core->hooks.incoming ? core->hooks.incoming(core, &err) : CM_E_UNSUPPORTED;
-	else if (rc == 0 && core->start->restore_image[0])
+	else if (rc == 0 && restores(core))
 		rc = core->hooks.restore
-			     ? core->hooks.restore(core, core->start->restore_image, &err)
+			     ? core->hooks.restore(core, core->restore ? NULL : core->start->restore_image, &err)
 			     : CM_E_UNSUPPORTED;
 	else if (rc == 0)
 		rc = hv_vm_boot(core->vm, &err);
 	if (rc < 0) {
 		cm_err_set(&err, rc, "%s", cm_err_text(rc));
 		failed(core, &err);
-	} else if (!core->start->incoming && !core->start->restore_image[0]) {
+	} else if (!core->start->incoming && !restores(core)) {
 		run_it(core);
 	}
 }
 
 static void open_disks(struct hv_core *core)
 {
-	hv_disks_open(core->disks, disks_opened, core);
+	enum hv_disks_claim claim = HV_DISKS_CLAIM_TAKE;
+
+	if (core->start->incoming)
+		claim = HV_DISKS_CLAIM_NONE;
+	else if (core->restore)
+		claim = HV_DISKS_CLAIM_KEEP;
+	hv_disks_open(core->disks, claim, disks_opened, core);
+}
+
+void hv_core_go_on(struct hv_core *core, bool restore)
+{
+	if (core->ending)
+		return;
+	core->restore = restore;
+	open_disks(core);
 }
 
 static bool option(const struct hv_core *core, const char *key)
@@ -393,6 +413,8 @@ static void owned(struct stor_lease *lease, int rc, const struct cm_err *err, vo
 	core->owned = true;
 	if (option(core, "release"))
 		release_only(core);
+	else if (core->hooks.look_saved && !core->start->restore_image[0])
+		core->hooks.look_saved(core); /* a VM that was saved never boots by accident */
 	else
 		open_disks(core);
 }

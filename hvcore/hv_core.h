@@ -34,6 +34,7 @@ struct hv_owner;
 	XX(INCOMING, "incoming")                                                                   \
 	XX(HANDING_OVER, "handing-over")                                                           \
 	XX(SAVING, "saving")                                                                       \
+	XX(SAVED, "saved") /* the image is complete: the process only waits for its end */         \
 	XX(STOPPING, "stopping")                                                                   \
 	XX(STOPPED, "stopped")                                                                     \
 	XX(FAILED, "failed")
@@ -50,7 +51,11 @@ struct hv_core_hooks {
 			  stor_lease_done_fn done, void *arg);
 	/* Incoming: the VM is EMPTY. Listens, then hv_core_started with the port in doc. */
 	int (*incoming)(struct hv_core *core, struct cm_err *err);
-	/* The VM is EMPTY: fills it from an image, then hv_core_restored. */
+	/* We own the block. Is there a saved state to go on from? Then hv_core_go_on, or
+	 * hv_core_start_failed. */
+	void (*look_saved)(struct hv_core *core);
+	/* The VM is EMPTY: fills it from an image (a path; NULL: the one that look_saved found),
+	 * makes sure that this image is never used again, then hv_core_restored. */
 	int (*restore)(struct hv_core *core, const char *image, struct cm_err *err);
 	/* Adds members to status. */
 	void (*status)(struct hv_core *core, struct hv_json *j);
@@ -84,6 +89,8 @@ void *hv_core_hook_arg(struct hv_core *core);
 void hv_core_started(struct hv_core *core, enum hv_core_state state, const char *doc);
 void hv_core_start_failed(struct hv_core *core, int code, const char *doc, const char *fmt, ...)
 	cm_printf(4, 5);
+/* The answer to look_saved. */
+void hv_core_go_on(struct hv_core *core, bool restore);
 /* The restore hook has filled the VM (it is PAUSED), or failed. */
 void hv_core_restored(struct hv_core *core, const struct cm_err *err);
 /* An incoming VM has been accepted and owns its block: runs it. */
@@ -105,6 +112,8 @@ void hv_core_end(struct hv_core *core, int exit_code, bool release);
 /* For the end hook that said true. */
 void hv_core_end_go(struct hv_core *core);
 bool hv_core_is_ending(const struct hv_core *core);
+/* Does anybody wait for the end (verb stop)? */
+bool hv_core_end_is_wanted(const struct hv_core *core);
 /* done(arg, rc) comes when all that is done, rc being the release's. -ENOSPC: too many wait
  * already. */
 int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg) cm_must_check;

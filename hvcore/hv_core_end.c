@@ -154,6 +154,11 @@ int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg)
 	return 0;
 }
 
+bool hv_core_end_is_wanted(const struct hv_core *core)
+{
+	return core->enders != 0;
+}
+
 void hv_core_set_owned(struct hv_core *core, bool owned)
 {
 	core->owned = owned;

@@ -26,6 +26,7 @@ struct hv_core {
 	struct hv_disks *disks;
 	struct hv_owner *owner;
 	bool owned;
+	bool restore; /* from the saved state on the volume */
 	struct hv_vm *vm;
 	struct hv_qga *qga; /* with the VM */
 	struct hv_vm_config vmcfg;

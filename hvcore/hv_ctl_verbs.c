@@ -138,8 +138,12 @@ static void verb_stop(struct px_req *q, void *ctx)
 	q->gone = stop_gone;
 	cm_timer_init(&s->timer, core->loop, stop_timeout, s);
 	s->rest_ms = timeout_ms - timeout_ms / 2;
-	if (px_req_flag(q, "force") || !core->vm) {
+	if (px_req_flag(q, "force") || !core->vm || core->state == HV_CORE_SAVED) {
 		hv_core_end(core, 0, true);
+	} else if (core->state == HV_CORE_SAVING) {
+		/* The save ends the VM as well, and keeps what it was doing; what comes first. */
+		s->rest_ms = 0;
+		cm_timer_arm_ms(&s->timer, timeout_ms);
 	} else if (core->state == HV_CORE_RUNNING &&
 		   hv_qga_ask(core->qga, HV_QGA_SHUTDOWN, agent_asked, s, &err) == 0) {
 		cm_timer_arm_ms(&s->timer, timeout_ms / 2 + 1);

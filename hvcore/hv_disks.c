@@ -15,8 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "common/cm_loop.h"
+#include "common/cm_work.h"
 #include "sharedstorage/stor_disk.h"
 #include "sharedstorage/stor_url.h"
 #include "sharedstorage/stor_volume.h"
@@ -43,6 +45,7 @@ struct disk {
 	bool read_only;
 	struct stor_dev *dev; /* the store's own if name is "" */
 	bool ready;
+	struct stor_uuid id; /* of a volume's disk */
 };
 
 struct hv_disks {
@@ -67,7 +70,7 @@ struct hv_disks {
 	void *reloaded_arg;
 	unsigned reloading; /* disks whose size is being read, and one */
 	struct cm_err reload_err;
-	bool closing;
+	bool working, closing_wanted, closing;
 	cm_close_fn closed;
 	void *closed_arg;
 	unsigned to_close;
@@ -361,6 +364,8 @@ int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_di
 
 /* --- disks ------------------------------------------------------------------- */
 
+static void close_disks(struct hv_disks *d);
+
 static void disk_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
 		       void *arg)
 {
@@ -374,15 +379,8 @@ static void disk_event(struct stor_dev *dev, enum stor_dev_event event, const st
 		step_failed(k->set, err, k->name);
 }
 
-static void answer_later(void *arg)
+static void open_disks(struct hv_disks *d)
 {
-	answer(arg);
-}
-
-void hv_disks_open(struct hv_disks *d, hv_disks_done_fn done, void *arg)
-{
-	d->done = done;
-	d->done_arg = arg;
 	d->waiting = 1;
 	for (unsigned i = 0; i < d->disks; i++) {
 		struct disk *k = &d->disk[i];
@@ -410,7 +408,81 @@ void hv_disks_open(struct hv_disks *d, hv_disks_done_fn done, void *arg)
 			d->waiting++;
 	}
 	if (--d->waiting == 0)
-		CM_ASSERT(cm_loop_post(d->loop, answer_later, d) == 0);
+		answer(d);
+}
+
+/* --- claims, on a thread of their own: the volume's metadata is blocking code ----------- */
+
+struct claims {
+	struct hv_disks *set;
+	enum hv_disks_claim claim;
+	struct cm_err err;
+};
+
+static int claim_disk(struct claims *c, struct disk *k, struct stor_volume *vol)
+{
+	struct stor_disk_info info;
+	int rc = stor_volume_disk_info(vol, k->name, &info, &c->err);
+
+	if (rc < 0)
+		return rc;
+	k->id = info.id;
+	if (k->read_only || c->claim == HV_DISKS_CLAIM_NONE)
+		return 0;
+	if (c->claim == HV_DISKS_CLAIM_KEEP && !stor_uuid_equal(&info.vm, &c->set->vm))
+		return cm_err_set(&c->err, CM_E_DISK_BUSY,
+				  "another VM has used disk %s since this one was saved: the saved state does not fit it any more (hvctl start --fresh discards it)",
+				  k->name);
+	return stor_volume_disk_claim(vol, k->name, &c->set->vm, &c->err);
+}
+
+static void claim_all(void *arg)
+{
+	struct claims *c = arg;
+	struct hv_disks *d = c->set;
+	int rc = cm_fault("core.claim");
+
+	for (unsigned i = 0; rc == 0 && i < d->disks; i++) {
+		struct disk *k = &d->disk[i];
+
+		if (k->name[0] && d->store[k->store].vol)
+			rc = claim_disk(c, k, d->store[k->store].vol);
+	}
+	if (rc < 0)
+		cm_err_set(&c->err, rc, "the VM's disks cannot be claimed: %s", cm_err_text(rc));
+}
+
+static void claimed(void *arg)
+{
+	struct claims *c = arg;
+	struct hv_disks *d = c->set;
+	struct cm_err err = c->err;
+
+	free(c);
+	d->working = false;
+	if (d->closing_wanted) {
+		close_disks(d);
+	} else if (err.code) {
+		d->failed = err;
+		answer(d);
+	} else {
+		open_disks(d);
+	}
+}
+
+void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, hv_disks_done_fn done, void *arg)
+{
+	struct claims *c = calloc(1, sizeof(*c));
+
+	CM_ASSERT(c);
+	d->done = done;
+	d->done_arg = arg;
+	*c = (struct claims){.set = d, .claim = claim};
+	d->working = true;
+	if (cm_work(d->loop, claim_all, claimed, c) < 0) {
+		cm_err_set(&c->err, CM_E_NO_MEMORY, "cannot start a thread");
+		cm_loop_defer(d->loop, claimed, c);
+	}
 }
 
 /* --- sizes that changed --------------------------------------------------------- */
@@ -497,11 +569,8 @@ static void close_stores(struct hv_disks *d)
 	part_closed(d);
 }
 
-void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg)
+static void close_disks(struct hv_disks *d)
 {
-	d->closed = done;
-	d->closed_arg = arg;
-	d->done = NULL;
 	d->to_close = 1;
 	for (unsigned i = 0; i < d->disks; i++) {
 		if (!d->disk[i].name[0] || !d->disk[i].dev)
@@ -510,6 +579,28 @@ void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg)
 		stor_dev_close(d->disk[i].dev, part_closed, d);
 	}
 	part_closed(d);
+}
+
+void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg)
+{
+	d->closed = done;
+	d->closed_arg = arg;
+	d->done = NULL;
+	d->closing_wanted = true;
+	/* A claim under way uses the volume still. */
+	if (!d->working)
+		close_disks(d);
+}
+
+struct stor_volume *hv_disks_lease_volume(struct hv_disks *d)
+{
+	return d->leased ? d->store[d->lease_store].vol : NULL;
+}
+
+struct stor_uuid hv_disks_id(const struct hv_disks *d, unsigned disk)
+{
+	CM_ASSERT(disk < d->disks);
+	return d->disk[disk].id;
 }
 
 struct stor_dev *hv_disks_dev(struct hv_disks *d, unsigned disk)

@@ -21,6 +21,7 @@
 #include "sharedstorage/stor_lease_disk.h"
 
 struct hv_disks;
+struct stor_volume;
 
 struct hv_disks_config {
 	unsigned disks;
@@ -41,8 +42,16 @@ typedef void (*hv_disks_done_fn)(void *arg, int rc, const struct cm_err *err);
 /* Strings are copied. Opens the stores and finds the ownership block; then done. */
 int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_disks_config *cfg,
 		 hv_disks_done_fn done, void *arg, struct cm_err *err) cm_must_check;
-/* Second step: the disks themselves. done again. */
-void hv_disks_open(struct hv_disks *d, hv_disks_done_fn done, void *arg);
+/*
+ * Second step: the disks themselves. done again. Disks of a volume that are written to are claimed for the VM first, so
+ * that no other VM has them at the same time (CM_E_DISK_BUSY).
+ */
+enum hv_disks_claim {
+	HV_DISKS_CLAIM_NONE = 0, /* whoever owns the VM now has claimed them (an incoming VM) */
+	HV_DISKS_CLAIM_TAKE,	 /* the VM boots */
+	HV_DISKS_CLAIM_KEEP,	 /* a saved state goes on: refused if anybody else claimed one since */
+};
+void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, hv_disks_done_fn done, void *arg);
 /* Third, any time later: the sizes of the VM's disks on volumes are read again (they may have grown;
  * then stor_dev_info of hv_disks_dev says so). done once, also when the disks are closed meanwhile;
  * -EBUSY while another one is under way. */
@@ -55,6 +64,10 @@ struct stor_dev *hv_disks_lease_dev(struct hv_disks *d,
 				    uint64_t *offset_bytes); /* NULL: no lease */
 /* The file or LUN below it; the disk's own device if it is all of that. */
 struct stor_dev *hv_disks_below(struct hv_disks *d, unsigned disk);
+/* The volume that has the ownership block: NULL if the block is on no volume. Lives as long as d. */
+struct stor_volume *hv_disks_lease_volume(struct hv_disks *d);
+/* Id of a disk of a volume; zero for any other device. After the second step. */
+struct stor_uuid hv_disks_id(const struct hv_disks *d, unsigned disk);
 unsigned hv_disks_stores(const struct hv_disks *d);
 struct stor_dev *hv_disks_store(struct hv_disks *d, unsigned i);
 uint16_t hv_disks_host_slot(const struct hv_disks *d);

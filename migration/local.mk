@@ -10,4 +10,5 @@ libmigration_a_SOURCES = \
 	migration/mig_land.c \
 	migration/mig_image.c migration/mig_image.h \
 	migration/mig_src.c migration/mig_src.h migration/mig_src_int.h migration/mig_src_work.c \
+	migration/mig_store.c migration/mig_store.h \
 	migration/mig_types.c migration/mig_types.h

@@ -37,3 +37,18 @@ int mig_compat_ticket(const struct mig_hello *h, uint64_t epoch, const char *sou
 		return cm_err_set(err, CM_E_MIG_TICKET, "the ticket is for a move from %s, %s came", source, h->node);
 	return 0;
 }
+
+int mig_compat_disks(const struct mig_disks *saved, const struct mig_disks *now, struct cm_err *err)
+{
+	if (saved->n != now->n)
+		return cm_err_set(err, CM_E_INCOMPATIBLE, "the VM was saved with %u disks, it has %u now", saved->n, now->n);
+	for (uint32_t i = 0; i < saved->n; i++) {
+		const struct mig_disk_mark *was = &saved->disk[i], *is = &now->disk[i];
+
+		if (!stor_uuid_equal(&was->id, &is->id) || was->readonly != is->readonly)
+			return cm_err_set(err, CM_E_INCOMPATIBLE, "disk %u is another one than when the VM was saved", i);
+		if (is->size_bytes < was->size_bytes)
+			return cm_err_set(err, CM_E_INCOMPATIBLE, "disk %u has shrunk since the VM was saved", i);
+	}
+	return 0;
+}

@@ -22,4 +22,7 @@ int mig_compat_check(const struct mig_hello *h, const struct hv_cpuid *contract,
 int mig_compat_ticket(const struct mig_hello *h, uint64_t epoch, const char *source, struct cm_err *err)
 	cm_must_check;
 
+/* Are these the disks that the VM had when it was saved? They may have grown, nothing else. CM_E_INCOMPATIBLE. */
+int mig_compat_disks(const struct mig_disks *saved, const struct mig_disks *now, struct cm_err *err) cm_must_check;
+
 #endif

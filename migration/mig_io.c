@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_io.c - frames over TLS or a file. What comes in is the peer's or the image's; mig_stream.c checks it.
+ * mig_io.c - frames over TLS, a file or a block device. What comes in is the peer's or the image's; mig_stream.c checks it.
  */
 #include "config.h"
 
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cm_sys.h"
+#include "migration/mig_store.h"
 #include "proto/px_tls.h"
 
 #define BUF_MAX (16u << 20)
@@ -21,6 +22,12 @@ void mig_io_init(struct mig_io *io, struct px_stream *stream, int fd)
 	cm_buf_init(&io->buf, BUF_MAX);
 }
 
+void mig_io_init_store(struct mig_io *io, struct mig_store *store)
+{
+	mig_io_init(io, NULL, -1);
+	io->store = store;
+}
+
 void mig_io_fini(struct mig_io *io)
 {
 	cm_buf_fini(&io->buf);
@@ -28,7 +35,9 @@ void mig_io_fini(struct mig_io *io)
 		px_stream_free(io->stream);
 	else if (io->fd >= 0)
 		close(io->fd);
+	mig_store_free(io->store);
 	io->stream = NULL;
+	io->store = NULL;
 	io->fd = -1;
 }
 
@@ -65,13 +74,24 @@ static int file_read(int fd, uint8_t *p, size_t n)
 int mig_io_write(struct mig_io *io, const void *data, size_t len)
 {
 	io->out_bytes += len;
+	if (io->store)
+		return mig_store_write(io->store, data, len);
 	return io->stream ? px_stream_write(io->stream, data, len) : file_write(io->fd, data, len);
 }
 
 int mig_io_read(struct mig_io *io, void *data, size_t len)
 {
 	io->in_bytes += len;
+	if (io->store)
+		return mig_store_read(io->store, data, len);
 	return io->stream ? px_stream_read(io->stream, data, len) : file_read(io->fd, data, len);
+}
+
+int mig_io_sync(struct mig_io *io, struct cm_err *err)
+{
+	int rc = io->store ? mig_store_sync(io->store) : cm_sys.fdatasync(io->fd) < 0 ? -errno : 0;
+
+	return rc < 0 ? cm_err_set(err, rc, "the image is not on stable storage: %s", cm_err_text(rc)) : 0;
 }
 
 int mig_io_error(int rc, struct cm_err *err)

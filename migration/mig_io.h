@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_io.h - frames on a blocking channel: a TLS stream of a migration, or the file of an image.
+ * mig_io.h - frames on a blocking channel: a TLS stream of a migration, or the file or block device of an image.
  *
  * Thread: one migration thread; mig_io_abort [any].
  */
@@ -9,10 +9,12 @@
 
 #include "migration/mig_stream.h"
 
+struct mig_store;
 struct px_stream;
 
 struct mig_io {
 	struct px_stream *stream; /* or */
+	struct mig_store *store;  /* or */
 	int fd;
 	bool crc_ram;             /* memory frames carry a checksum (images) */
 	uint32_t out_sequence, in_sequence;
@@ -22,7 +24,11 @@ struct mig_io {
 
 /* Exactly one of stream (taken) and fd (taken) is given. */
 void mig_io_init(struct mig_io *io, struct px_stream *stream, int fd);
+/* An image on a block device; store is taken. */
+void mig_io_init_store(struct mig_io *io, struct mig_store *store);
 void mig_io_fini(struct mig_io *io);
+/* An image: all of it is on stable storage. */
+int mig_io_sync(struct mig_io *io, struct cm_err *err) cm_must_check;
 
 int mig_io_write(struct mig_io *io, const void *data, size_t len);
 int mig_io_read(struct mig_io *io, void *data, size_t len);

@@ -176,6 +176,13 @@ static const struct hv_field note_fields[] = {
 	HV_F_END,
 };
 
+static const struct hv_field disk_fields[] = {
+	HV_F_STRUCT(struct mig_disk_mark, id, uuid_fields),
+	HV_F_U64(struct mig_disk_mark, size_bytes),
+	HV_F_BOOL(struct mig_disk_mark, readonly),
+	HV_F_END,
+};
+
 static const struct hv_field final_fields[] = {
 	HV_F_U64(struct mig_final, pages),
 	HV_F_U64(struct mig_final, zero_pages),
@@ -283,6 +290,35 @@ int mig_note_decode(const uint8_t *data, size_t len, struct mig_note *n, struct 
 		return rc;
 	CUT(n->text);
 	return object_end(&r, err);
+}
+
+void mig_disks_encode(struct cm_buf *b, const struct mig_disks *d)
+{
+	for (uint32_t i = 0; i < d->n; i++)
+		hv_object_put(b, "mig-disk", i, OBJECT_VERSION, disk_fields, NULL, &d->disk[i]);
+	hv_section_end(b, hv_section_begin(b, "end", 0, OBJECT_VERSION));
+}
+
+int mig_disks_decode(const uint8_t *data, size_t len, struct mig_disks *d, struct cm_err *err)
+{
+	struct cm_rd r = cm_rd_init(data, len);
+	struct hv_section s;
+	int rc;
+
+	*d = (struct mig_disks){.n = 0};
+	for (;;) {
+		rc = hv_section_get(&r, &s, err);
+		if (rc < 0 || strcmp(s.name, "end") == 0)
+			return rc < 0 ? rc : object_end(&r, err);
+		if (strcmp(s.name, "mig-disk") != 0 || s.instance != d->n || d->n == MIG_DISKS_MAX)
+			return cm_err_set(err, CM_E_STREAM_SECTION, "section %s.%u where disk %u was due", s.name,
+					  s.instance, d->n);
+		if (s.version != OBJECT_VERSION)
+			return cm_err_set(err, CM_E_STREAM_VERSION, "section %s has version %u", s.name, s.version);
+		rc = hv_object_get(&s, disk_fields, NULL, &d->disk[d->n++], err);
+		if (rc < 0)
+			return rc;
+	}
 }
 
 void mig_final_encode(struct cm_buf *b, const struct mig_final *f)

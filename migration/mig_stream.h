@@ -15,7 +15,7 @@
  *
  *   source:      HELLO ... (RAM | ZERO)* ROUND ... STATE FINAL ... COMMITTED
  *   destination: WELCOME ... ROUND_ACK ... VERIFIED ... RESUMED      either: BYE
- *   image:       HELLO (RAM | ZERO)* STATE FINAL
+ *   image:       HELLO DISKS (RAM | ZERO)* STATE FINAL
  */
 #ifndef MIG_STREAM_H
 #define MIG_STREAM_H
@@ -54,7 +54,8 @@
 	XX(9, VERIFIED, 4096u) \
 	XX(10, COMMITTED, 4096u) \
 	XX(11, RESUMED, 4096u) \
-	XX(12, BYE, 4096u)
+	XX(12, BYE, 4096u) \
+	XX(13, DISKS, 4096u)
 enum mig_frame_type {
 	MIG_FRAME_NONE = 0,
 #define XX(value, name, max) MIG_FRAME_##name = value,
@@ -119,6 +120,18 @@ struct mig_note {
 	uint64_t ns[4]; /* VERIFIED: load, RAM check; RESUMED: accept, resume */
 };
 
+/* What a VM's disk was when the VM was saved. */
+#define MIG_DISKS_MAX 16u
+struct mig_disk_mark {
+	struct stor_uuid id; /* of a disk of a cluster volume; zero: some other device */
+	uint64_t size_bytes;
+	bool readonly;
+};
+struct mig_disks {
+	uint32_t n;
+	struct mig_disk_mark disk[MIG_DISKS_MAX];
+};
+
 struct mig_final {
 	uint64_t pages, zero_pages, frames, state_bytes;
 	uint32_t state_crc;
@@ -135,6 +148,8 @@ void mig_welcome_encode(struct cm_buf *b, const struct mig_welcome *w);
 int mig_welcome_decode(const uint8_t *data, size_t len, struct mig_welcome *w, struct cm_err *err) cm_must_check;
 void mig_note_encode(struct cm_buf *b, const struct mig_note *n);
 int mig_note_decode(const uint8_t *data, size_t len, struct mig_note *n, struct cm_err *err) cm_must_check;
+void mig_disks_encode(struct cm_buf *b, const struct mig_disks *d);
+int mig_disks_decode(const uint8_t *data, size_t len, struct mig_disks *d, struct cm_err *err) cm_must_check;
 void mig_final_encode(struct cm_buf *b, const struct mig_final *f);
 int mig_final_decode(const uint8_t *data, size_t len, struct mig_final *f, struct cm_err *err) cm_must_check;
 

@@ -16,6 +16,7 @@
 #include "fencing/fen_wd.h"
 #include "hvcore/hv_disks.h"
 #include "programs/hvcore_hooks.h"
+#include "programs/hvcore_image.h"
 #include "programs/hvcore_migrate.h"
 #include "programs/hvcore_seccomp.h"
 #include "sharedstorage/stor_timing.h"
@@ -122,7 +123,8 @@ const struct hv_core_hooks hvcore_hooks = {
 	.vcpu_begins = vcpu_begins,
 	.take_over = take_over,
 	.incoming = hvcore_migrate_incoming,
-	.restore = hvcore_migrate_restore,
+	.look_saved = hvcore_image_look,
+	.restore = hvcore_image_restore,
 	.status = hvcore_migrate_status,
 	.end = hvcore_migrate_end,
 	.verbs = hvcore_migrate_verbs,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_migrate.c - joins hv_core and migration/: verbs migrate, migrate-commit, migrate-cancel and save, incoming VMs,
- * restores.
+ * hvcore_migrate.c - joins hv_core and migration/: verbs migrate, migrate-commit and migrate-cancel, incoming VMs. Saved
+ * states are in hvcore_image.c.
  *
  * Parses arguments and tickets of the agent. Documents are described in docs/WIRE.md.
  */
@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,10 +17,10 @@
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "hvcore/hv_owner.h"
-#include "migration/mig_image.h"
+#include "programs/hvcore_image.h"
 #include "programs/hvcore_migrate.h"
 
-static struct hvcore_migrate *self_of(struct hv_core *core)
+struct hvcore_migrate *hvcore_migrate_of(struct hv_core *core)
 {
 	struct hvcore_migrate *g = hv_core_hook_arg(core);
 
@@ -30,7 +29,7 @@ static struct hvcore_migrate *self_of(struct hv_core *core)
 }
 
 /* While we hold the VM paused, a renewal must not run it. */
-static void hold(struct hvcore_migrate *g, bool on)
+void hvcore_migrate_hold(struct hvcore_migrate *g, bool on)
 {
 	if (hv_core_owner(g->core))
 		hv_owner_hold(hv_core_owner(g->core), on);
@@ -94,10 +93,10 @@ static void put_progress(struct hv_json *j, const struct mig_progress *p, bool r
 
 void hvcore_migrate_status(struct hv_core *core, struct hv_json *j)
 {
-	struct hvcore_migrate *g = self_of(core);
+	struct hvcore_migrate *g = hvcore_migrate_of(core);
 	struct mig_progress p;
 
-	if (!g->src && !g->dst && !g->have_last)
+	if (hvcore_image_status(g, j) || (!g->src && !g->dst && !g->have_last))
 		return;
 	hv_json_open(j, "migration", '{');
 	hv_json_str(j, "role", g->role);
@@ -127,7 +126,7 @@ static void asker_gone(struct px_req *q)
 	px_req_ok(q, NULL);
 }
 
-static void answer(struct hvcore_migrate *g, const struct mig_result *r)
+void hvcore_migrate_answer(struct hvcore_migrate *g, const struct mig_result *r)
 {
 	struct px_req *q = g->q;
 	struct hv_json j;
@@ -191,14 +190,14 @@ static void src_done(void *arg, const struct mig_result *r)
 	g->src = NULL;
 	g->last = *r;
 	g->have_last = true;
-	hold(g, false);
+	hvcore_migrate_hold(g, false);
 	if (r->code == 0) {
 		hv_core_set_owned(g->core, false);
 		hv_core_event(g->core, "migrated", "notice", "", "handed over, blackout %.1f ms", to_ms(r->blackout_ns));
 	} else {
 		src_back(g, r);
 	}
-	answer(g, r);
+	hvcore_migrate_answer(g, r);
 	if (g->ending)
 		hv_core_end_go(g->core);
 	else if (r->code == 0)
@@ -243,14 +242,14 @@ static int src_config(struct px_req *q, struct hvcore_migrate *g, struct mig_src
 
 static void verb_migrate(struct px_req *q, void *ctx)
 {
-	struct hvcore_migrate *g = self_of(ctx);
+	struct hvcore_migrate *g = hvcore_migrate_of(ctx);
 	struct hv_core *core = ctx;
 	struct mig_src_config c = {.fd = -1};
 	struct cm_err err = CM_ERR_INIT;
 	struct px_psk psk = {0};
 	int rc = 0;
 
-	if (g->src || g->dst || g->image)
+	if (g->src || g->dst || g->image.step)
 		rc = cm_err_set(&err, CM_E_MIG_BUSY, "a migration or a save of this VM is under way");
 	else if (hv_core_state(core) != HV_CORE_RUNNING && hv_core_state(core) != HV_CORE_PAUSED)
 		rc = cm_err_set(&err, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(hv_core_state(core)));
@@ -263,14 +262,14 @@ static void verb_migrate(struct px_req *q, void *ctx)
 		g->q = q;
 		q->work = g;
 		q->gone = asker_gone;
-		hold(g, true);
+		hvcore_migrate_hold(g, true);
 		rc = mig_src_start(&g->src, &c, &err);
 	}
 	px_psk_wipe(&psk);
 	if (rc == 0)
 		return;
 	if (g->q == q) {
-		hold(g, false);
+		hvcore_migrate_hold(g, false);
 		g->q = NULL;
 		q->gone = NULL;
 	}
@@ -279,7 +278,7 @@ static void verb_migrate(struct px_req *q, void *ctx)
 
 static void verb_commit(struct px_req *q, void *ctx)
 {
-	struct hvcore_migrate *g = self_of(ctx);
+	struct hvcore_migrate *g = hvcore_migrate_of(ctx);
 
 	if (!g->src) {
 		px_req_failf(q, CM_E_VM_STATE, "no migration of this VM is under way");
@@ -291,7 +290,7 @@ static void verb_commit(struct px_req *q, void *ctx)
 
 static void verb_cancel(struct px_req *q, void *ctx)
 {
-	struct hvcore_migrate *g = self_of(ctx);
+	struct hvcore_migrate *g = hvcore_migrate_of(ctx);
 	struct cm_err err = CM_ERR_INIT;
 
 	if (!g->src)
@@ -313,7 +312,7 @@ static void dst_done(void *arg, const struct mig_result *r)
 	g->dst = NULL;
 	g->last = *r;
 	g->have_last = true;
-	hold(g, false);
+	hvcore_migrate_hold(g, false);
 	hv_core_set_owned(core, owned);
 	if (r->code == 0 && !g->ending)
 		hv_core_set_state(core, r->vm_runs_here ? HV_CORE_RUNNING : HV_CORE_PAUSED);
@@ -355,7 +354,7 @@ static int listen_on(const char *address, uint16_t *port, struct cm_err *err)
 
 int hvcore_migrate_incoming(struct hv_core *core, struct cm_err *err)
 {
-	struct hvcore_migrate *g = self_of(core);
+	struct hvcore_migrate *g = hvcore_migrate_of(core);
 	const Hv__CoreStart *start = hv_core_start(core);
 	struct mig_dst_config c = {.fd = -1, .vm = hv_core_vm(core), .done = dst_done, .arg = g};
 	struct px_psk psk = {0};
@@ -376,7 +375,7 @@ int hvcore_migrate_incoming(struct hv_core *core, struct cm_err *err)
 	c.psk = &psk;
 	c.epoch = start->ticket->epoch;
 	c.source = start->ticket->source[0] ? start->ticket->source : NULL;
-	hold(g, true);
+	hvcore_migrate_hold(g, true);
 	rc = mig_dst_start(&g->dst, &c, err);
 	if (rc < 0)
 		goto out;
@@ -393,119 +392,20 @@ out:
 	return rc < 0 ? rc : 0;
 }
 
-/* --- images --------------------------------------------------------------------------------------------------------- */
-
-static void save_done(void *arg, const struct mig_result *r)
-{
-	struct hvcore_migrate *g = arg;
-	struct cm_err err = CM_ERR_INIT;
-
-	g->image = false;
-	g->last = *r;
-	g->have_last = true;
-	hold(g, false);
-	answer(g, r);
-	if (g->ending) {
-		hv_core_end_go(g->core);
-	} else if (r->code == 0) {
-		hv_core_event(g->core, "saved", "notice", "", "the VM is saved");
-		hv_core_end(g->core, 0, true);
-	} else if (hv_core_run(g->core, &err) < 0) {
-		hv_core_event(g->core, "guest-failed", "error", "", "after a failed save: %s", err.text);
-	}
-}
-
-static void save_fail(struct hvcore_migrate *g, const struct cm_err *err)
-{
-	struct mig_result r = {.code = err->code, .err = *err};
-
-	save_done(g, &r);
-}
-
-static void save_paused(void *arg, int error)
-{
-	struct hvcore_migrate *g = arg;
-	struct mig_image_config c = {.vm = hv_core_vm(g->core), .fd = g->image_fd, .done = save_done, .arg = g};
-	struct cm_err err = CM_ERR_INIT;
-
-	if (error)
-		close(g->image_fd);
-	if (error || mig_image_save(&c, &err) < 0) {
-		cm_err_set(&err, error, "the VM could not be paused: %s", cm_err_text(error));
-		save_fail(g, &err);
-	}
-}
-
-static void verb_save(struct px_req *q, void *ctx)
-{
-	struct hvcore_migrate *g = self_of(ctx);
-	struct hv_core *core = ctx;
-	const char *image = px_req_arg(q, "image");
-	struct cm_err err = CM_ERR_INIT;
-
-	if (g->src || g->dst || g->image)
-		cm_err_set(&err, CM_E_MIG_BUSY, "a migration or a save of this VM is under way");
-	else if (hv_core_state(core) != HV_CORE_RUNNING)
-		cm_err_set(&err, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(hv_core_state(core)));
-	else if (!image || !image[0])
-		cm_err_set(&err, CM_E_BAD_VALUE, "save needs the path of an image");
-	else if ((g->image_fd = open(image, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
-		cm_err_set(&err, CM_E_NO_FILE, "%s: %s", image, strerror(errno));
-	if (err.code) {
-		px_req_fail(q, &err);
-		return;
-	}
-	g->image = true;
-	g->role = "save";
-	g->q = q;
-	q->work = g;
-	q->gone = asker_gone;
-	hv_core_set_state(core, HV_CORE_SAVING);
-	hold(g, true);
-	if (hv_vm_pause(hv_core_vm(core), save_paused, g, &err) < 0) {
-		close(g->image_fd);
-		save_fail(g, &err);
-	}
-}
-
-static void restore_done(void *arg, const struct mig_result *r)
-{
-	struct hvcore_migrate *g = arg;
-
-	g->image = false;
-	if (g->ending)
-		hv_core_end_go(g->core);
-	else
-		hv_core_restored(g->core, &r->err);
-}
-
-int hvcore_migrate_restore(struct hv_core *core, const char *image, struct cm_err *err)
-{
-	struct hvcore_migrate *g = self_of(core);
-	struct mig_image_config c = {.vm = hv_core_vm(core), .done = restore_done, .arg = g};
-	int rc;
-
-	c.fd = open(image, O_RDONLY | O_CLOEXEC);
-	if (c.fd < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "%s: %s", image, strerror(errno));
-	g->role = "restore";
-	rc = mig_image_restore(&c, err);
-	g->image = rc == 0;
-	return rc;
-}
-
 /* --- the end ------------------------------------------------------------------------------------------------------------ */
 
 bool hvcore_migrate_end(struct hv_core *core)
 {
-	struct hvcore_migrate *g = self_of(core);
+	struct hvcore_migrate *g = hvcore_migrate_of(core);
 	struct cm_err err = CM_ERR_INIT;
 
-	g->ending = g->src || g->dst || g->image;
+	g->ending = g->src || g->dst;
 	if (g->src && mig_src_cancel(g->src, &err) < 0)
 		cm_notice("the end waits for the hand-over: %s", err.text);
 	if (g->dst)
 		mig_dst_cancel(g->dst);
+	if (!g->ending)
+		g->ending = hvcore_image_end(g);
 	return g->ending;
 }
 
@@ -513,5 +413,6 @@ const struct px_verb hvcore_migrate_verbs[HVCORE_MIGRATE_VERBS] = {
 	{"migrate", "address port mode max_blackout_ms hold verify", verb_migrate, true},
 	{"migrate-commit", "", verb_commit, true},
 	{"migrate-cancel", "", verb_cancel, true},
-	{"save", "image", verb_save, true},
+	{"save", "image hold", hvcore_image_verb_save, true},
+	{"save-cancel", "", hvcore_image_verb_cancel, true},
 };

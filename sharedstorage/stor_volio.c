@@ -44,21 +44,26 @@ static void wait_submit(void *arg)
 
 static int vol_run(struct vol_wait *w, struct stor_dev *dev, unsigned flags)
 {
+	int rc;
+
 	w->dev = dev;
 	w->req.flags |= flags;
 	w->done = false;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
-	w->rc = cm_loop_post(stor_dev_loop(dev), wait_submit, w);
-	if (w->rc == 0) {
+	/* Not into w->rc: the request may have ended, with an error there, before this call comes
+	 * back. */
+	rc = cm_loop_post(stor_dev_loop(dev), wait_submit, w);
+	if (rc == 0) {
 		pthread_mutex_lock(&w->lock);
 		while (!w->done)
 			pthread_cond_wait(&w->wake, &w->lock);
+		rc = w->rc;
 		pthread_mutex_unlock(&w->lock);
 	}
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->wake);
-	return w->rc;
+	return rc;
 }
 
 static int vol_fail(struct cm_err *err, int rc, const char *what, uint64_t offset)

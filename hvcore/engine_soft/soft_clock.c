@@ -84,6 +84,11 @@ uint64_t soft_clock_ns(const struct soft_vm *vm)
 	return guest_ns(vm);
 }
 
+uint64_t soft_clock_elapsed_tsc(const struct soft_vm *vm)
+{
+	return scale(vm->clock.set_elapsed_ns, vm->clock.tsc_khz, 1000000);
+}
+
 uint64_t soft_clock_until(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until)
 {
 	uint64_t ns = SOFT_APIC_NEVER, tsc;

@@ -22,6 +22,8 @@ void soft_clock_init(struct soft_vm *vm); /* [setup] */
 /* [vcpu] Guest time as cpu sees it now. */
 struct soft_time soft_clock_now(const struct soft_cpu *cpu);
 uint64_t soft_clock_ns(const struct soft_vm *vm); /* [setup] while nothing runs */
+/* TSC ticks that passed between the save of a state and its load. [setup] */
+uint64_t soft_clock_elapsed_tsc(const struct soft_vm *vm);
 
 /* [vcpu] Instructions that cpu may run until its clock reaches `until`, at most `most`. */
 uint64_t soft_clock_slice(const struct soft_cpu *cpu, struct soft_time now, struct soft_time until,

@@ -252,16 +252,24 @@ static int soft_clock_get(struct hv_engine *e, struct hv_clock_state *out, struc
 	return 0;
 }
 
-/* The clock goes on from where it was saved. */
+/*
+ * The clock goes on from where it was saved, plus what passed since by the hosts' wall clocks, as on KVM (kvm_clock.c):
+ * a guest that was saved for a night finds the right time. Where time is counted in instructions nothing passed.
+ */
 static int soft_clock_set(struct hv_engine *e, const struct hv_clock_state *in, struct cm_err *err)
 {
 	struct soft_vm *vm = vm_of(e);
+	uint64_t wall = realtime_ns();
 
 	if (in->tsc_khz > 100000000)
 		return cm_err_set(err, -EINVAL, "TSC of %" PRIu64 " kHz", in->tsc_khz);
 	if (in->tsc_khz)
 		vm->clock.tsc_khz = in->tsc_khz;
-	vm->clock.guest_base_ns += in->kvmclock_ns - soft_clock_ns(vm);
+	vm->clock.set_elapsed_ns = 0;
+	if (!vm->clock.insns_per_us && in->realtime_ns && wall > in->realtime_ns &&
+	    wall - in->realtime_ns < SOFT_ELAPSED_MAX_NS)
+		vm->clock.set_elapsed_ns = wall - in->realtime_ns;
+	vm->clock.guest_base_ns += in->kvmclock_ns + vm->clock.set_elapsed_ns - soft_clock_ns(vm);
 	return 0;
 }
 

@@ -176,7 +176,7 @@ int soft_state_set(struct soft_cpu *cpu, const struct hv_vcpu_state *in, struct 
 	cpu->mp_state = in->mp_state;
 	if (in->tsc_khz)
 		cpu->vm->clock.tsc_khz = in->tsc_khz;
-	set_tsc(cpu, in->tsc);
+	set_tsc(cpu, in->tsc + soft_clock_elapsed_tsc(cpu->vm));
 	soft_irqchip_set_base_msr(chip, cpu->index, in->apic_base);
 	soft_irqchip_set_apic(chip, cpu->index, in->lapic, soft_clock_now(cpu));
 	soft_irqchip_set_cr8(chip, cpu->index, (uint8_t)(in->cr8 & 15));

@@ -20,6 +20,8 @@
 #define SOFT_MAX_VCPUS HV_MAX_VCPUS
 #define SOFT_MAX_SLOTS 8u
 #define SOFT_PHYS_BITS 40u
+/* A wall clock that says more than this passed since a save is not believed (bad date on one host). */
+#define SOFT_ELAPSED_MAX_NS (366ull * 24 * 3600 * 1000000000u)
 #define SOFT_TSC_KHZ   1000000u /* of a new VM: one tick a nanosecond */
 
 /* Guest RAM. Pages of all slots are numbered through from first_page, for per-page tables. */
@@ -39,6 +41,7 @@ struct soft_clock {
 	uint64_t host_base_ns;	/* host monotonic time at which guest_base_ns was true */
 	uint64_t guest_base_ns; /* guest nanoseconds (kvmclock) */
 	uint64_t idle_ns;	/* instruction-counted: time skipped in HLT */
+	uint64_t set_elapsed_ns; /* what had passed since the save when a state was loaded */
 	uint32_t insns_per_us;	/* 0: host time */
 };
 

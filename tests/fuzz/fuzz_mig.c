@@ -13,6 +13,7 @@
 
 #include "common/cm_log.h"
 #include "hvcore/hv_mem.h"
+#include "migration/mig_compat.h"
 #include "migration/mig_dst_int.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -22,6 +23,7 @@ static void objects(const uint8_t *data, size_t size)
 	struct cm_err err = CM_ERR_INIT;
 	struct mig_welcome w, w2;
 	struct mig_hello h;
+	struct mig_disks d, d2;
 	struct mig_final f;
 	struct mig_note n;
 	struct cm_buf b;
@@ -34,6 +36,12 @@ static void objects(const uint8_t *data, size_t size)
 		mig_welcome_encode(&b, &w);
 		CM_ASSERT(mig_welcome_decode(b.data, b.len, &w2, &err) == 0);
 		CM_ASSERT(w2.code == w.code && stor_owner_same(&w.owner, &w2.owner));
+	}
+	cm_buf_reset(&b);
+	if (mig_disks_decode(data, size, &d, &err) == 0) {
+		mig_disks_encode(&b, &d);
+		CM_ASSERT(mig_disks_decode(b.data, b.len, &d2, &err) == 0);
+		CM_ASSERT(mig_compat_disks(&d, &d2, &err) == 0);
 	}
 	cm_buf_fini(&b);
 }
@@ -75,7 +83,7 @@ static void landing(const uint8_t *data, size_t size)
 	if (!mem && hv_mem_new(&mem, 32 << 20, &err) < 0)
 		return;
 	while (cm_rd_left(&r) >= 4) {
-		struct mig_frame f = {.type = (uint16_t)(cm_rd_u8(&r) % 13), .flags = MIG_FRAME_CRC, .sequence = sequence++};
+		struct mig_frame f = {.type = (uint16_t)(cm_rd_u8(&r) % 14), .flags = MIG_FRAME_CRC, .sequence = sequence++};
 		uint8_t head[MIG_FRAME_BYTES];
 		size_t len = cm_rd_u16(&r) & 0x1ff;
 		const uint8_t *payload;
@@ -141,8 +149,9 @@ size_t fuzz_seed(unsigned n, uint8_t *out, size_t cap)
 	struct mig_note note = {.text = "note"};
 	struct cm_buf b;
 	size_t len;
+	struct mig_disks d = {.n = 2, .disk = {{.size_bytes = 1 << 20}, {.size_bytes = 2 << 20, .readonly = true}}};
 
-	if (cap < 65536 || n >= 6)
+	if (cap < 65536 || n >= 7)
 		return 0;
 	if (n == 5)
 		return seed_landing(out);
@@ -155,6 +164,8 @@ size_t fuzz_seed(unsigned n, uint8_t *out, size_t cap)
 		mig_note_encode(&b, &note);
 	else if (n == 3)
 		mig_final_encode(&b, &f);
+	else if (n == 6)
+		mig_disks_encode(&b, &d);
 	else
 		mig_ram_encode(&b, 0, run, 2);
 	len = b.len;

@@ -125,7 +125,7 @@ class Vm:
         except AssertionError:
             print("not stopped:", said.stdout, said.stderr)
         for _ in range(10):  # the agent's picture of pacemaker may be a moment old
-            said = self.hvctl("delete", self.name, check=False)
+            said = self.hvctl("delete", "--force", self.name, check=False)
             if said.returncode == 0:
                 return
             time.sleep(0.5)

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -288,50 +289,191 @@ static int image_path(char *path, size_t cap)
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 }
 
-static void save_and_restore(void **state)
-{
-	struct bench *b = *state;
-	struct image_test t = {0};
-	struct mig_image_config c = {.done = image_done, .arg = &t};
-	struct cm_err err = CM_ERR_INIT;
-	uint64_t beats;
-	bool paused = false;
-	char path[128];
-	off_t size;
+/* --- images on a block device */
 
-	need(state);
-	lives_on(b, 0);
-	assert_int_equal(hv_vm_pause(b->host[0].vm, on_paused, &paused, &err), 0);
+struct image_dev {
+	struct stor_dev *dev;
+	bool ready, closed;
+};
+
+static void image_dev_event(struct stor_dev *dev, enum stor_dev_event ev, const struct cm_err *err, void *arg)
+{
+	struct image_dev *d = arg;
+
+	(void)dev;
+	if (ev == STOR_EVENT_FAILED)
+		fail_msg("%s", err->text);
+	d->ready |= ev == STOR_EVENT_READY;
+}
+
+static void image_dev_open(struct bench *b, struct image_dev *d, const char *path)
+{
+	struct stor_dev_opts o = {.exclusive_create = true, .size_bytes = mig_image_max_bytes(64 << 20),
+				  .event = image_dev_event, .event_arg = d};
+	struct cm_err err = CM_ERR_INIT;
+	char url[160];
+
+	*d = (struct image_dev){0};
+	o.size_bytes = (o.size_bytes + 4095) / 4096 * 4096;
+	snprintf(url, sizeof url, "file:%s", path);
+	d->dev = stor_dev_open(b->loop, url, &o, &err);
+	assert_non_null(d->dev);
+	assert_true(bench_until(b, &d->ready));
+}
+
+static void image_dev_closed(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void image_dev_close(struct bench *b, struct image_dev *d)
+{
+	stor_dev_close(d->dev, image_dev_closed, &d->closed);
+	assert_true(bench_until(b, &d->closed));
+}
+
+static void pause_vm(struct bench *b, unsigned i)
+{
+	struct cm_err err = CM_ERR_INIT;
+	bool paused = false;
+
+	assert_int_equal(hv_vm_pause(b->host[i].vm, on_paused, &paused, &err), 0);
 	assert_true(bench_until(b, &paused));
-	beats = bench_beats(b, 0);
-	c.vm = b->host[0].vm;
-	c.fd = image_path(path, sizeof path);
-	assert_int_equal(mig_image_save(&c, &err), 0);
-	assert_true(bench_until(b, &t.done));
-	assert_int_equal(t.r.code, 0);
-	/* The process ends, another one begins: the block is released and acquired. */
+}
+
+static void image_wait(struct bench *b, struct image_test *t)
+{
+	assert_true(bench_until(b, &t->done));
+	t->done = false;
+}
+
+/* The process ends, another one begins: the block is released and acquired. */
+static void next_process(struct bench *b)
+{
+	char block[128];
+
 	b->host[0].op_rc = 1;
 	bench_drop(b, 0);
-	{
-		char block[128];
-
-		snprintf(block, sizeof block, "%s/block", b->dir);
-		unlink(block); /* (a test's way to say: nobody owns it) */
-	}
+	snprintf(block, sizeof block, "%s/block", b->dir);
+	unlink(block); /* (a test's way to say: nobody owns it) */
 	bench_host(b, 0);
+}
+
+static const struct mig_disks one_disk = {.n = 1, .disk = {{.size_bytes = 4 << 20}}};
+
+static void saved_and_restored(struct bench *b, bool on_dev)
+{
+	struct image_test t = {0};
+	struct mig_image_config c = {.done = image_done, .arg = &t, .fd = -1, .disks = one_disk};
+	struct cm_err err = CM_ERR_INIT;
+	struct image_dev d = {0};
+	uint64_t beats;
+	char path[128];
+
+	lives_on(b, 0);
+	pause_vm(b, 0);
+	beats = bench_beats(b, 0);
 	c.vm = b->host[0].vm;
-	c.fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = lseek(c.fd, 0, SEEK_END);
-	lseek(c.fd, 0, SEEK_SET);
-	assert_true(size < 64 << 20); /* untouched memory is not in it */
-	t.done = false;
-	assert_int_equal(mig_image_restore(&c, &err), 0);
-	assert_true(bench_until(b, &t.done));
+	snprintf(path, sizeof path, "%s/image", b->dir);
+	if (on_dev)
+		image_dev_open(b, &d, path);
+	else
+		c.fd = image_path(path, sizeof path);
+	c.dev = d.dev;
+	assert_int_equal(mig_image_save(NULL, &c, &err), 0);
+	image_wait(b, &t);
+	assert_int_equal(t.r.code, 0);
+	assert_true(t.r.sent_bytes < 64 << 20); /* untouched memory is not in it */
+	next_process(b);
+	c.vm = b->host[0].vm;
+	if (!on_dev)
+		c.fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(mig_image_restore(NULL, &c, &err), 0);
+	image_wait(b, &t);
 	assert_string_equal(t.r.err.text, "");
 	assert_int_equal(bench_beats(b, 0), beats);
 	hv_vm_set_run_until(b->host[0].vm, HV_RUN_FOREVER);
 	assert_int_equal(hv_vm_run(b->host[0].vm, &err), 0);
 	lives_on(b, 0);
+	if (on_dev)
+		image_dev_close(b, &d);
+	unlink(path);
+}
+
+static void save_and_restore(void **state)
+{
+	need(state);
+	saved_and_restored(*state, false);
+}
+
+static void save_and_restore_on_a_device(void **state)
+{
+	need(state);
+	saved_and_restored(*state, true);
+}
+
+/* Whatever breaks during a save, the VM is as it was; whatever breaks during a restore, the VM stays empty. */
+static void image_errors_at_every_step(void **state)
+{
+	static const char *const save[] = {"mig.image.S0", "mig.image.S1", "mig.store.write", "mig.store.write=error:5@2",
+					   "mig.store.sync"};
+	static const char *const restore[] = {"mig.image.S2", "mig.store.read", "mig.store.read=error:5@2", "mig.dst.P5"};
+	struct bench *b = *state;
+	struct image_test t = {0};
+	struct mig_image_config c = {.done = image_done, .arg = &t, .fd = -1, .disks = one_disk};
+	struct cm_err err = CM_ERR_INIT;
+	struct mig_image *im;
+	struct image_dev d;
+	char path[128], spec[64];
+
+	need(state);
+	lives_on(b, 0);
+	snprintf(path, sizeof path, "%s/image", b->dir);
+	image_dev_open(b, &d, path);
+	c.dev = d.dev;
+	for (unsigned i = 0; i <= CM_ARRAY_LEN(save); i++) {
+		pause_vm(b, 0);
+		c.vm = b->host[0].vm;
+		snprintf(spec, sizeof spec, strchr(save[i % CM_ARRAY_LEN(save)], '=') ? "%s" : "%s=error:5",
+			 save[i % CM_ARRAY_LEN(save)]);
+		if (i == CM_ARRAY_LEN(save))
+			snprintf(spec, sizeof spec, "mig.store.sync=delay:200");
+		assert_int_equal(cm_fault_arm(spec, &err), 0);
+		assert_int_equal(mig_image_save(&im, &c, &err), 0);
+		if (i == CM_ARRAY_LEN(save)) {
+			bench_for_ms(b, 50);
+			mig_image_cancel(im);
+		}
+		image_wait(b, &t);
+		assert_int_equal(t.r.code, i == CM_ARRAY_LEN(save) ? -ECANCELED : -5);
+		assert_int_equal(cm_fault_arm("", &err), 0);
+		assert_int_equal(hv_vm_run(b->host[0].vm, &err), 0);
+		lives_on(b, 0);
+	}
+	pause_vm(b, 0);
+	assert_int_equal(mig_image_save(NULL, &c, &err), 0);
+	image_wait(b, &t);
+	assert_int_equal(t.r.code, 0);
+	bench_host(b, 1);
+	c.vm = b->host[1].vm;
+	for (unsigned i = 0; i < CM_ARRAY_LEN(restore); i++) {
+		snprintf(spec, sizeof spec, strchr(restore[i], '=') ? "%s" : "%s=error:5", restore[i]);
+		assert_int_equal(cm_fault_arm(spec, &err), 0);
+		assert_int_equal(mig_image_restore(NULL, &c, &err), 0);
+		image_wait(b, &t);
+		assert_int_equal(t.r.code, -5);
+		assert_int_equal(cm_fault_arm("", &err), 0);
+		assert_int_equal(hv_vm_state(b->host[1].vm), HV_VM_EMPTY);
+	}
+	c.disks.disk[0].id.b[3] = 7; /* somebody exchanged the disk */
+	assert_int_equal(mig_image_restore(NULL, &c, &err), 0);
+	image_wait(b, &t);
+	assert_int_equal(t.r.code, CM_E_INCOMPATIBLE);
+	c.disks = one_disk;
+	assert_int_equal(mig_image_restore(NULL, &c, &err), 0);
+	image_wait(b, &t);
+	assert_int_equal(t.r.code, 0);
+	image_dev_close(b, &d);
 	unlink(path);
 }
 
@@ -353,7 +495,7 @@ static void damaged_image(void **state)
 	c.vm = b->host[0].vm;
 	fd = image_path(path, sizeof path);
 	c.fd = dup(fd);
-	assert_int_equal(mig_image_save(&c, &err), 0);
+	assert_int_equal(mig_image_save(NULL, &c, &err), 0);
 	assert_true(bench_until(b, &t.done));
 	size = lseek(fd, 0, SEEK_END);
 	bench_host(b, 1);
@@ -371,7 +513,7 @@ static void damaged_image(void **state)
 		c.vm = b->host[1].vm;
 		c.fd = open(path, O_RDONLY | O_CLOEXEC);
 		t.done = false;
-		assert_int_equal(mig_image_restore(&c, &err), 0);
+		assert_int_equal(mig_image_restore(NULL, &c, &err), 0);
 		assert_true(bench_until(b, &t.done));
 		if (t.r.code >= 0)
 			fail_msg("a changed byte at %ld of %ld was not noticed", (long)at, (long)size);
@@ -401,7 +543,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(machines_are_complete),
 		T(live_there_and_back), T(quick_there_and_back), T(held_until_released), T(cancelled),
 		T(no_convergence), T(error_at_every_phase), T(silent_after_verified), T(wrong_key),
-		T(save_and_restore), T(damaged_image),
+		T(save_and_restore), T(save_and_restore_on_a_device),
+		T(image_errors_at_every_step), T(damaged_image),
 	};
 	const char *only = argc > 1 ? argv[1] : getenv("HV_TEST_ENGINE");
 
