@@ -92,8 +92,10 @@ static void disk_out(struct disk *d, struct stor_req *r)
 
 static void disk_maybe_closed(struct disk *d)
 {
-	if (d->closing && d->out == 0 && d->dev.inflight == 0)
+	if (d->closing && d->out == 0 && d->dev.inflight == 0) {
+		d->closing = false; /* once: a done callback may have closed us */
 		stor__dev_closed(&d->dev);
+	}
 }
 
 /* --- the parts of a request ---------------------------------------------- */

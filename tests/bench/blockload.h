@@ -37,7 +37,8 @@ bool load_start(struct load *l, uint64_t capacity_bytes);
 bool load_next(struct load *l, uint64_t *offset_bytes);
 /* One has ended. True: it was the last. */
 bool load_end(struct load *l);
-/* One line of JSON: {"ios","seconds","cpu_seconds"}; CPU time is this process', user and system. */
+/* One line of JSON: {"ios","seconds","cpu_seconds","begun","ended"}; CPU time is this process', user and system; begun
+ * and ended are CLOCK_MONOTONIC in seconds, to lay several processes over each other. */
 void load_report(const struct load *l);
 
 #endif

@@ -3,10 +3,10 @@
  * blockload_stor.c - our side of the block benches: the same load through sharedstorage/.
  *
  *   blockload URL [DISK] --op read|write --size BYTES --depth N --count N [--step BYTES]
- *   blockload --format URL DISK BYTES
+ *   blockload --format URL EXTENT thick|thin BYTES DISK...
  *
  * URL is a device as in stor_url.h (iscsi: or file:). With DISK the load goes to that disk of the cluster volume
- * on URL. --format makes such a volume, and in it one thick disk. One event loop, as in hvcore; requests are
+ * on URL. --format makes such a volume with extents of EXTENT bytes (0: as usual), and disks of BYTES in it. One event loop, as in hvcore; requests are
  * submitted from the done callbacks of others, as the virtio devices do.
  */
 #include "config.h"
@@ -34,7 +34,10 @@ struct bench {
 	struct stor_dev *disk; /* what the load goes to: dev, or a disk on it */
 	struct stor_volume *vol;
 	const char *url, *name;
-	uint64_t disk_bytes; /* of --format */
+	/* of --format */
+	char **disks;
+	uint64_t disk_bytes, extent_bytes;
+	bool thick;
 	struct slot *slots;
 	unsigned busy;
 	int rc;
@@ -152,9 +155,12 @@ static void *format_thread(void *arg)
 	struct stor_volume *vol = NULL;
 	struct cm_err err = CM_ERR_INIT;
 
-	if (stor_volume_format(b->dev, "bench", 0, &err) || stor_volume_open(b->dev, &vol, &err) ||
-	    stor_volume_disk_create(vol, b->name, b->disk_bytes, true, &err))
+	if (stor_volume_format(b->dev, "bench", b->extent_bytes, &err) ||
+	    stor_volume_open(b->dev, &vol, &err))
 		die(b->url, &err);
+	for (char **disk = b->disks; *disk; disk++)
+		if (stor_volume_disk_create(vol, *disk, b->disk_bytes, b->thick, &err))
+			die(*disk, &err);
 	stor_volume_free(vol);
 	cm_loop_post(b->loop, (cm_post_fn)bench_end, b);
 	return NULL;
@@ -165,7 +171,7 @@ static void dev_ready(void *arg)
 	struct bench *b = arg;
 	pthread_t t;
 
-	if (b->disk_bytes) {
+	if (b->disks) {
 		if (pthread_create(&t, NULL, format_thread, b) || pthread_detach(t))
 			exit(1);
 	} else if (b->name) {
@@ -190,7 +196,7 @@ static void dev_event(struct stor_dev *dev, enum stor_dev_event event, const str
 static int usage(void)
 {
 	fprintf(stderr, "usage: blockload URL [DISK] " LOAD_USAGE "\n"
-			"       blockload --format URL DISK BYTES\n");
+			"       blockload --format URL EXTENT thick|thin BYTES DISK...\n");
 	return 2;
 }
 
@@ -202,10 +208,12 @@ int main(int argc, char **argv)
 	const char *word[2] = {NULL};
 	int rc;
 
-	if (argc == 5 && !strcmp(argv[1], "--format")) {
+	if (argc > 6 && !strcmp(argv[1], "--format")) {
 		word[0] = argv[2];
-		word[1] = argv[3];
-		b.disk_bytes = strtoull(argv[4], NULL, 0);
+		b.extent_bytes = strtoull(argv[3], NULL, 0);
+		b.thick = !strcmp(argv[4], "thick");
+		b.disk_bytes = strtoull(argv[5], NULL, 0);
+		b.disks = argv + 6;
 	} else if (load_parse(&b.load, argc, argv, word, 2) < 1) {
 		return usage();
 	}
