@@ -21,6 +21,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_pr.h \
 	sharedstorage/stor_probe.c sharedstorage/stor_probe.h \
 	sharedstorage/stor_timing.h \
+	sharedstorage/stor_uring.c sharedstorage/stor_uring.h \
 	sharedstorage/stor_url.c sharedstorage/stor_url.h \
 	sharedstorage/stor_volume.h
 libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS)
