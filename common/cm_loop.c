@@ -53,9 +53,9 @@ struct cm_loop {
 	uint64_t timer_set_ns; /* when timer_fd fires, 0: never */
 	struct loop_due due[LOOP_PRIOS];
 	struct cm_timer turn_end; /* of cm_loop_turn */
-	pthread_mutex_t lock; /* guards posted */
+	pthread_mutex_t lock;	  /* guards posted */
 	struct loop_calls posted;
-	atomic_bool has_posted; /* so that a turn without any takes no lock */
+	atomic_bool has_posted;	    /* so that a turn without any takes no lock */
 	struct loop_calls deferred; /* loop thread only */
 	uint64_t now_ns;
 	atomic_bool stopping;

@@ -76,7 +76,7 @@ struct cm_timer {
 	enum cm_prio prio;
 	bool armed;
 	/* of the loop, while armed */
-	bool due;	 /* its time has come: in a list of those to call, no more among the waiting */
+	bool due; /* its time has come: in a list of those to call, no more among the waiting */
 	uint64_t due_ns; /* CLOCK_BOOTTIME */
 	size_t at;
 	TAILQ_ENTRY(cm_timer) link;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cm_timers.h - the armed timers of a loop by due time. For cm_loop.c and its test; everybody else uses
- * the cm_timer_* calls of cm_loop.h.
+ * cm_timers.h - the armed timers of a loop by due time. For cm_loop.c and its test; everybody else
+ * uses the cm_timer_* calls of cm_loop.h.
  *
  * A binary heap in an array; each timer knows its place in it, so removing one costs no search.
  * Timers that are due at the same instant come in any order.
@@ -21,7 +21,8 @@ struct cm_timers {
 	size_t n, cap;
 };
 
-/* t->due_ns is set; t is not in. Aborts if there is no memory: a lease timer must not be lost silently. */
+/* t->due_ns is set; t is not in. Aborts if there is no memory: a lease timer must not be lost
+ * silently. */
 void cm__timers_add(struct cm_timers *set, struct cm_timer *t);
 /* t is in. */
 void cm__timers_remove(struct cm_timers *set, struct cm_timer *t);

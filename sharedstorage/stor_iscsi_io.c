@@ -24,7 +24,8 @@
 #define IO_TRIES     8
 #define IO_CONFLICTS 3 /* in a row, for one request: then it is no stale session but a refusal */
 
-/* Spare ones are kept: one malloc less per request. (Not where a sanitizer shall see who uses one that has ended.) */
+/* Spare ones are kept: one malloc less per request. (Not where a sanitizer shall see who uses one
+ * that has ended.) */
 #ifdef HV_SANITIZED
 #define IO_SPARE 0
 #else

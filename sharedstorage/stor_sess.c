@@ -142,10 +142,10 @@ static void sess_cork(struct stor_sess *s, int on)
 }
 
 /*
- * Writes what is queued without asking first whether the socket takes it: it nearly always does, and
- * asking costs a turn of the loop and two changes of what is watched. libiscsi writes each PDU's
- * header and data by a call of its own; corked they leave as few full segments instead, and the
- * target wakes up once. (One PDU without data is one segment anyway.)
+ * Writes what is queued without asking first whether the socket takes it: it nearly always does,
+ * and asking costs a turn of the loop and two changes of what is watched. libiscsi writes each
+ * PDU's header and data by a call of its own; corked they leave as few full segments instead, and
+ * the target wakes up once. (One PDU without data is one segment anyway.)
  */
 static void sess_push(struct stor_sess *s)
 {

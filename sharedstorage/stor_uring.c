@@ -34,7 +34,8 @@ struct stor_uring {
 	unsigned *sq_tail, *cq_head, *cq_tail;
 	const struct io_uring_cqe *cqes;
 	unsigned sq_mask, cq_mask;
-	unsigned unsent, busy; /* written but not yet told to the kernel; under way, those included */
+	unsigned unsent,
+		busy; /* written but not yet told to the kernel; under way, those included */
 	bool push_due;
 };
 
@@ -158,7 +159,8 @@ struct stor_uring *stor__uring_new(struct cm_loop *loop, int fd, stor_uring_fn d
 	*u = (struct stor_uring){.loop = loop, .file_fd = fd, .done = done, .arg = arg};
 	u->ring_fd = (int)syscall(SYS_io_uring_setup, URING_ENTRIES, &p);
 	if (u->ring_fd < 0 || !(p.features & IORING_FEAT_SINGLE_MMAP) ||
-	    !(p.features & IORING_FEAT_NODROP) || p.sq_entries < URING_ENTRIES || !uring_maps(u, &p)) {
+	    !(p.features & IORING_FEAT_NODROP) || p.sq_entries < URING_ENTRIES ||
+	    !uring_maps(u, &p)) {
 		cm_debug("no io_uring here (%s): threads do the I/O of files", strerror(errno));
 		stor__uring_free(u);
 		return NULL;

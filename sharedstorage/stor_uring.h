@@ -19,10 +19,11 @@ struct stor_uring;
 /* res: bytes moved, which may be fewer than asked for, or -errno. */
 typedef void (*stor_uring_fn)(struct stor_req *req, int res, void *arg);
 
-/* For the open file fd, which stays the caller's. NULL: this kernel or its policy does not let us. */
+/* For the open file fd, which stays the caller's. NULL: this kernel or its policy does not let us.
+ */
 struct stor_uring *stor__uring_new(struct cm_loop *loop, int fd, stor_uring_fn done, void *arg);
-/* A READ or WRITE, as it is in req; its memory and iovec array stay untouched until done. False: the ring is full,
- * nothing happened. */
+/* A READ or WRITE, as it is in req; its memory and iovec array stay untouched until done. False:
+ * the ring is full, nothing happened. */
 bool stor__uring_submit(struct stor_uring *u, struct stor_req *req);
 /* Nothing is under way. NULL is fine. */
 void stor__uring_free(struct stor_uring *u);

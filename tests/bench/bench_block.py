@@ -6,12 +6,12 @@ One load for all sides: N requests in flight, at the offsets 0, S, 2 S, ... modu
 tests/bench/blockload.h does the same. S of the 4k rows is a large odd number of blocks, so that neighbours in time are far apart on the LUN: random
 to every cache and read-ahead, and yet the same places in the same order for everybody. 1 MiB goes in sequence, 8 in flight.
 
-iSCSI rows: stock tgt on 127.0.0.1 serves a file in memory without holes; header digest off and session parameters alike on all sides. Target and initiator
-share one CPU (the last one), with real-time priority where that is allowed: a request then costs what both together compute, and not how
-long a hypervisor takes to wake an idle CPU or who else is on the machine. BENCH_BLOCK_CPUS=0,1 (target's,initiator's) puts them on two.
+iSCSI rows: stock tgt on 127.0.0.1 serves a file in memory without holes; header digest off and session parameters alike on all sides. Target
+and initiator share one CPU (the last one), with real-time priority where that is allowed: a request then costs what both together compute, and
+not how long a hypervisor takes to wake an idle CPU or who else is on the machine. BENCH_BLOCK_CPUS=0,1 (target's,initiator's) puts them on two.
 
-Unit of these rows is microseconds per request of a whole run (less is better). The note has the ratio to the bare loop, over the same rounds, and the initiator's CPU time per request. `qemu-img`
-has only whole-process CPU time: that of a run with one request is taken off."""
+Unit of these rows is microseconds per request of a whole run (less is better). The note has the ratio to the bare loop, over the same rounds,
+and the initiator's CPU time per request. `qemu-img` has only whole-process CPU time: that of a run with one request is taken off."""
 import os
 import statistics
 

@@ -3,8 +3,8 @@
 included; the storage part of a hand-over (flush, COMPARE AND WRITE, the destination's read and first renewal); extents that 1 node
 and 4 nodes at once take on one volume (first writes of 4 KiB, each into an extent of its own).
 
-QEMU has none of this, so there is no peer. The target is labsan on 127.0.0.1, whose medium is a file in memory: the figures are round trips and our own
-work, not disks. A fence against a target with commands of the victim in flight takes as long as those do."""
+QEMU has none of this, so there is no peer. The target is labsan on 127.0.0.1, whose medium is a file in memory: the figures are round trips
+and our own work, not disks. A fence against a target with commands of the victim in flight takes as long as those do."""
 import json
 import os
 import statistics

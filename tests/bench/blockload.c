@@ -103,6 +103,7 @@ void load_report(const struct load *l)
 	double cpu = (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - l->start_cpu_ns);
 	double begun = (double)l->start_ns, ended = (double)clock_ns(CLOCK_MONOTONIC);
 
-	printf("{\"ios\": %" PRIu64 ", \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"begun\": %.6f, \"ended\": %.6f}\n",
+	printf("{\"ios\": %" PRIu64
+	       ", \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"begun\": %.6f, \"ended\": %.6f}\n",
 	       l->ended, (ended - begun) / 1e9, cpu / 1e9, begun / 1e9, ended / 1e9);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * blockload.h - the load that the block benches put on every side: count requests of one kind and size, depth of
- * them in flight, at the offsets 0, step, 2 step, ... modulo the size of the device. That is what `qemu-img
- * bench -S` does; a step that is a large odd multiple of the request size makes it as scattered as random
- * access, and every side touches the same places in the same order.
+ * blockload.h - the load that the block benches put on every side: count requests of one kind and
+ * size, depth of them in flight, at the offsets 0, step, 2 step, ... modulo the size of the device.
+ * That is what `qemu-img bench -S` does; a step that is a large odd multiple of the request size
+ * makes it as scattered as random access, and every side touches the same places in the same order.
  *
  * Thread: the program's only thread.
  */
@@ -26,8 +26,8 @@ struct load {
 	uint64_t start_ns, start_cpu_ns;
 };
 
-/* Takes the load's options out of argv; the other arguments are left in rest[], which has room for cap. How many,
- * or -1 (words are on stderr). */
+/* Takes the load's options out of argv; the other arguments are left in rest[], which has room for
+ * cap. How many, or -1 (words are on stderr). */
 int load_parse(struct load *l, int argc, char **argv, const char **rest, int cap);
 /* Page aligned memory of one request, filled with a pattern. Never NULL. */
 struct iovec load_buffer(const struct load *l);
@@ -37,8 +37,9 @@ bool load_start(struct load *l, uint64_t capacity_bytes);
 bool load_next(struct load *l, uint64_t *offset_bytes);
 /* One has ended. True: it was the last. */
 bool load_end(struct load *l);
-/* One line of JSON: {"ios","seconds","cpu_seconds","begun","ended"}; CPU time is this process', user and system; begun
- * and ended are CLOCK_MONOTONIC in seconds, to lay several processes over each other. */
+/* One line of JSON: {"ios","seconds","cpu_seconds","begun","ended"}; CPU time is this process',
+ * user and system; begun and ended are CLOCK_MONOTONIC in seconds, to lay several processes over
+ * each other. */
 void load_report(const struct load *l);
 
 #endif

@@ -4,10 +4,10 @@
  *
  *   blockload_iscsi PORTAL IQN LUN --op read|write --size BYTES --depth N --count N [--step BYTES]
  *
- * It does what any initiator on libiscsi has to do and not one thing more: one session with the parameters of
- * stor_sess.c, one command per request straight from and to its memory, what is queued is written at once and
- * poll() is asked only when there is nothing to write. No time-outs, no recovery, no checks of the target: it is
- * the yardstick, not an alternative.
+ * It does what any initiator on libiscsi has to do and not one thing more: one session with the
+ * parameters of stor_sess.c, one command per request straight from and to its memory, what is
+ * queued is written at once and poll() is asked only when there is nothing to write. No time-outs,
+ * no recovery, no checks of the target: it is the yardstick, not an alternative.
  */
 #include "config.h"
 
@@ -52,11 +52,12 @@ static void slot_go(struct slot *s)
 
 	if (!load_next(&b->load, &offset))
 		return;
-	task = b->load.write
-		       ? iscsi_write16_iov_task(b->ctx, b->lun, offset / b->sector_bytes, NULL, n,
-						(int)b->sector_bytes, 0, 0, 0, 0, 0, slot_done, s, iov, 1)
-		       : iscsi_read16_iov_task(b->ctx, b->lun, offset / b->sector_bytes, n,
-					       (int)b->sector_bytes, 0, 0, 0, 0, 0, slot_done, s, iov, 1);
+	task = b->load.write ? iscsi_write16_iov_task(b->ctx, b->lun, offset / b->sector_bytes,
+						      NULL, n, (int)b->sector_bytes, 0, 0, 0, 0, 0,
+						      slot_done, s, iov, 1)
+			     : iscsi_read16_iov_task(b->ctx, b->lun, offset / b->sector_bytes, n,
+						     (int)b->sector_bytes, 0, 0, 0, 0, 0, slot_done,
+						     s, iov, 1);
 	if (!task)
 		die(b, "cannot send");
 }

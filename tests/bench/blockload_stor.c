@@ -5,9 +5,10 @@
  *   blockload URL [DISK] --op read|write --size BYTES --depth N --count N [--step BYTES]
  *   blockload --format URL EXTENT thick|thin BYTES DISK...
  *
- * URL is a device as in stor_url.h (iscsi: or file:). With DISK the load goes to that disk of the cluster volume
- * on URL. --format makes such a volume with extents of EXTENT bytes (0: as usual), and disks of BYTES in it. One event loop, as in hvcore; requests are
- * submitted from the done callbacks of others, as the virtio devices do.
+ * URL is a device as in stor_url.h (iscsi: or file:). With DISK the load goes to that disk of the
+ * cluster volume on URL. --format makes such a volume with extents of EXTENT bytes (0: as usual),
+ * and disks of BYTES in it. One event loop, as in hvcore; requests are submitted from the done
+ * callbacks of others, as the virtio devices do.
  */
 #include "config.h"
 
@@ -74,7 +75,8 @@ static void bench_end(struct bench *b)
 		stor_dev_close(b->dev, dev_gone, b);
 }
 
-/* --- the load ---------------------------------------------------------------------------------- */
+/* --- the load ----------------------------------------------------------------------------------
+ */
 
 static void slot_done(struct stor_req *req, int rc);
 
@@ -123,7 +125,8 @@ static void load_begin(struct bench *b)
 
 /* --- opening --------------------------------------------------------------------------------- */
 
-static void disk_event(struct stor_dev *disk, enum stor_dev_event event, const struct cm_err *err, void *arg)
+static void disk_event(struct stor_dev *disk, enum stor_dev_event event, const struct cm_err *err,
+		       void *arg)
 {
 	struct bench *b = arg;
 
@@ -182,7 +185,8 @@ static void dev_ready(void *arg)
 	}
 }
 
-static void dev_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err, void *arg)
+static void dev_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
+		      void *arg)
 {
 	struct bench *b = arg;
 

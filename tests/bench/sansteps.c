@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sansteps.c - times of what happens on the SAN when a VM is fenced or handed over, for scripts/bench.
+ * sansteps.c - times of what happens on the SAN when a VM is fenced or handed over, for
+ * scripts/bench.
  *
- *   sansteps fence URL ROUNDS VMS   shut VMS registered sessions of one host slot out, proof by READ KEYS included
- *   sansteps hand-over URL ROUNDS   the storage part of a live migration's blackout: flush, the COMPARE AND WRITE that
- *                                   gives the block away, the destination's read and first renewal
+ *   sansteps fence URL ROUNDS VMS   shut VMS registered sessions of one host slot out, proof by
+ * READ KEYS included sansteps hand-over URL ROUNDS   the storage part of a live migration's
+ * blackout: flush, the COMPARE AND WRITE that gives the block away, the destination's read and
+ * first renewal
  *
- * Everything else of a round (logins, admission, the migration's intent) happens outside of the measured time. Prints
- * the rounds in microseconds as a JSON array. URL is a LUN whose sectors from byte 4096 on may be overwritten.
+ * Everything else of a round (logins, admission, the migration's intent) happens outside of the
+ * measured time. Prints the rounds in microseconds as a JSON array. URL is a LUN whose sectors from
+ * byte 4096 on may be overwritten.
  *
  * Thread: the program's only thread.
  */
@@ -42,15 +45,16 @@ static void die(const char *what, const char *words)
 	exit(1);
 }
 
-#define UNTIL(cond) \
-	do { \
-		while (!(cond)) \
-			cm_loop_turn(loop, 1000); \
+#define UNTIL(cond)                                                                                \
+	do {                                                                                       \
+		while (!(cond))                                                                    \
+			cm_loop_turn(loop, 1000);                                                  \
 	} while (0)
 
 /* --- devices and leases, waited for --------------------------------------------------------- */
 
-static void on_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err, void *arg)
+static void on_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
+		     void *arg)
 {
 	struct host *h = arg;
 
@@ -161,11 +165,11 @@ static void host_lease(struct host *h, uint16_t slot, const struct stor_uuid *vm
 		die("lease", err.text);
 }
 
-#define LEASE(h, call, ...) \
-	do { \
-		(h)->answered = false; \
-		stor_lease_##call((h)->lease, ##__VA_ARGS__, on_answer, (h)); \
-		UNTIL((h)->answered); \
+#define LEASE(h, call, ...)                                                                        \
+	do {                                                                                       \
+		(h)->answered = false;                                                             \
+		stor_lease_##call((h)->lease, ##__VA_ARGS__, on_answer, (h));                      \
+		UNTIL((h)->answered);                                                              \
 	} while (0)
 
 /* --- what is measured ------------------------------------------------------------------------ */
@@ -218,9 +222,10 @@ static void write_something(struct host *h)
 	UNTIL(h->answered);
 }
 
-/* Each round is a migration: the destination's session is up and registered before the source pauses. */
-static void hand_over_round(struct host *from, struct host *to, uint16_t slot, const struct stor_uuid *vm,
-			    unsigned round)
+/* Each round is a migration: the destination's session is up and registered before the source
+ * pauses. */
+static void hand_over_round(struct host *from, struct host *to, uint16_t slot,
+			    const struct stor_uuid *vm, unsigned round)
 {
 	struct stor_owner self;
 	struct stor_req flush;
@@ -271,7 +276,8 @@ int main(int argc, char **argv)
 	} else if (argc == 4 && !strcmp(argv[1], "hand-over") && rounds) {
 		hand_over(rounds);
 	} else {
-		fprintf(stderr, "usage: sansteps fence URL ROUNDS VMS | sansteps hand-over URL ROUNDS\n");
+		fprintf(stderr,
+			"usage: sansteps fence URL ROUNDS VMS | sansteps hand-over URL ROUNDS\n");
 		return 2;
 	}
 	puts("]");
