@@ -50,7 +50,7 @@ static void io_free(struct stor_io *io)
 
 	free(io->slice);
 	free(io->buf);
-	if (d->nspare >= IO_SPARE) {
+	if (d->nspare + 1 > IO_SPARE) {
 		free(io);
 		return;
 	}
