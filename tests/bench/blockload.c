@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#define LOAD_ALIGN (2u << 20) /* a huge page, so that the kernel may use one */
+
 static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec t;
@@ -65,14 +67,20 @@ int load_parse(struct load *l, int argc, char **argv, const char **rest, int cap
 	return n;
 }
 
-struct iovec load_buffer(const struct load *l)
+void *load_memory(const struct load *l)
 {
-	void *p = aligned_alloc(4096, l->size_bytes);
+	size_t n = (size_t)l->size_bytes * l->depth;
+	void *p = aligned_alloc(LOAD_ALIGN, (n + LOAD_ALIGN - 1) / LOAD_ALIGN * LOAD_ALIGN);
 
 	if (!p)
 		abort();
-	memset(p, 0x5a, l->size_bytes);
-	return (struct iovec){p, l->size_bytes};
+	memset(p, 0x5a, n);
+	return p;
+}
+
+struct iovec load_part(const struct load *l, void *memory, unsigned i)
+{
+	return (struct iovec){(char *)memory + (size_t)i * l->size_bytes, l->size_bytes};
 }
 
 bool load_start(struct load *l, uint64_t capacity_bytes)

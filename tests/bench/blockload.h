@@ -29,8 +29,10 @@ struct load {
 /* Takes the load's options out of argv; the other arguments are left in rest[], which has room for
  * cap. How many, or -1 (words are on stderr). */
 int load_parse(struct load *l, int argc, char **argv, const char **rest, int cap);
-/* Page aligned memory of one request, filled with a pattern. Never NULL. */
-struct iovec load_buffer(const struct load *l);
+/* Memory of all requests in one piece, as qemu-img bench and guests have it, filled with a pattern.
+ * Never NULL; free it. Request i's part is load_part(). */
+void *load_memory(const struct load *l);
+struct iovec load_part(const struct load *l, void *memory, unsigned i);
 /* The device is open: the clocks begin. False if it is too small. */
 bool load_start(struct load *l, uint64_t capacity_bytes);
 /* The next request's offset; false: all have begun. */

@@ -126,6 +126,7 @@ int main(int argc, char **argv)
 	struct bench b = {0};
 	const char *word[3];
 	struct slot *slots;
+	void *memory;
 
 	if (load_parse(&b.load, argc, argv, word, 3) != 3) {
 		fprintf(stderr, "usage: blockload_iscsi PORTAL IQN LUN " LOAD_USAGE "\n");
@@ -134,19 +135,19 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	b.lun = atoi(word[2]);
 	connect_to(&b, word[0], word[1]);
+	memory = load_memory(&b.load);
 	slots = calloc(b.load.depth, sizeof *slots);
 	if (!slots || !load_start(&b.load, capacity(&b)))
 		return 1;
 	for (unsigned i = 0; i < b.load.depth; i++) {
-		slots[i] = (struct slot){&b, load_buffer(&b.load)};
+		slots[i] = (struct slot){&b, load_part(&b.load, memory, i)};
 		slot_go(&slots[i]);
 	}
 	serve(&b);
 	load_report(&b.load);
 	iscsi_logout_sync(b.ctx);
 	iscsi_destroy_context(b.ctx);
-	for (unsigned i = 0; i < b.load.depth; i++)
-		free(slots[i].iov.iov_base);
+	free(memory);
 	free(slots);
 	return 0;
 }

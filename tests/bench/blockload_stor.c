@@ -210,6 +210,7 @@ int main(int argc, char **argv)
 	struct stor_dev_opts o = {.event = dev_event, .event_arg = &b};
 	struct cm_err err = CM_ERR_INIT;
 	const char *word[2] = {NULL};
+	void *memory;
 	int rc;
 
 	if (argc > 6 && !strcmp(argv[1], "--format")) {
@@ -225,18 +226,18 @@ int main(int argc, char **argv)
 	b.url = word[0];
 	b.name = word[1];
 	b.loop = cm_loop_new(&err);
+	memory = load_memory(&b.load);
 	b.slots = calloc(b.load.depth + 1, sizeof *b.slots);
 	if (!b.loop || !b.slots)
 		return 1;
 	for (unsigned i = 0; i < b.load.depth; i++)
-		b.slots[i] = (struct slot){.bench = &b, .iov = load_buffer(&b.load)};
+		b.slots[i] = (struct slot){.bench = &b, .iov = load_part(&b.load, memory, i)};
 	b.dev = stor_dev_open(b.loop, b.url, &o, &err);
 	if (!b.dev)
 		die(b.url, &err);
 	rc = cm_loop_run(b.loop);
 	cm_loop_free(b.loop);
-	for (unsigned i = 0; i < b.load.depth; i++)
-		free(b.slots[i].iov.iov_base);
+	free(memory);
 	free(b.slots);
 	return rc;
 }
