@@ -4,6 +4,10 @@
  *
  * Posting: a list under a mutex plus an eventfd. Deferred calls: a list that only the loop touches,
  * drained at the end of each turn; what is deferred while draining runs in the next turn.
+ *
+ * Timers are ours (cm_timers.h), on one timerfd that is set only when the earliest one becomes
+ * earlier or has fired: libevent's own precise timers cost a system call in every turn. Those that
+ * are due are called in the order of their priorities, among the descriptors of the same priority.
  */
 #include "config.h"
 
@@ -15,12 +19,17 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
 #include "common/cm_clock.h"
+#include "common/cm_timers.h"
+
+#define LOOP_PRIOS 3
 
 struct loop_call {
 	STAILQ_ENTRY(loop_call) link;
@@ -28,13 +37,25 @@ struct loop_call {
 	void *arg;
 };
 STAILQ_HEAD(loop_calls, loop_call);
+TAILQ_HEAD(loop_timers, cm_timer);
+
+/* Timers of one priority whose time has come. */
+struct loop_due {
+	struct event *ev; /* made active when there are some */
+	struct loop_timers list;
+};
 
 struct cm_loop {
 	struct event_base *base;
-	struct event *wake;
-	int wake_fd;
-	pthread_mutex_t lock; /* guards posted */
+	struct event *wake, *tick;
+	int wake_fd, timer_fd;
+	struct cm_timers timers;
+	uint64_t timer_set_ns; /* when timer_fd fires, 0: never */
+	struct loop_due due[LOOP_PRIOS];
+	struct cm_timer turn_end; /* of cm_loop_turn */
+	pthread_mutex_t lock;	  /* guards posted */
 	struct loop_calls posted;
+	atomic_bool has_posted;	    /* so that a turn without any takes no lock */
 	struct loop_calls deferred; /* loop thread only */
 	uint64_t now_ns;
 	atomic_bool stopping;
@@ -51,43 +72,87 @@ static void loop_woken(evutil_socket_t fd, short what, void *arg)
 		CM_ASSERT(errno == EINTR);
 }
 
+static void loop_tick(evutil_socket_t fd, short what, void *arg);
+static void loop_due_now(evutil_socket_t fd, short what, void *arg);
+
+static void loop_nothing(struct cm_timer *t, void *arg)
+{
+	(void)t;
+	(void)arg;
+}
+
+/* A descriptor of the loop's own. */
+static struct event *loop_watch(struct cm_loop *l, int fd, event_callback_fn fn)
+{
+	struct event *ev = fd < 0 ? NULL : event_new(l->base, fd, EV_READ | EV_PERSIST, fn, l);
+
+	if (!ev)
+		return NULL;
+	event_priority_set(ev, CM_PRIO_HIGH);
+	event_add(ev, NULL);
+	return ev;
+}
+
+static bool loop_init(struct cm_loop *l)
+{
+	struct event_config *cfg = event_config_new();
+
+	if (!cfg)
+		return false;
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	l->base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	if (!l->base || event_base_priority_init(l->base, LOOP_PRIOS) < 0)
+		return false;
+	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	l->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	l->wake = loop_watch(l, l->wake_fd, loop_woken);
+	l->tick = loop_watch(l, l->timer_fd, loop_tick);
+	for (int i = 0; i < LOOP_PRIOS; i++) {
+		TAILQ_INIT(&l->due[i].list);
+		l->due[i].ev = event_new(l->base, -1, 0, loop_due_now, &l->due[i]);
+		if (!l->due[i].ev)
+			return false;
+		event_priority_set(l->due[i].ev, i);
+	}
+	cm_timer_init(&l->turn_end, l, loop_nothing, NULL);
+	return l->wake && l->tick;
+}
+
+static void loop_fini(struct cm_loop *l)
+{
+	for (int i = 0; i < LOOP_PRIOS; i++)
+		if (l->due[i].ev)
+			event_free(l->due[i].ev);
+	if (l->wake)
+		event_free(l->wake);
+	if (l->tick)
+		event_free(l->tick);
+	if (l->base)
+		event_base_free(l->base);
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	if (l->timer_fd >= 0)
+		close(l->timer_fd);
+	cm__timers_fini(&l->timers);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
 struct cm_loop *cm_loop_new(struct cm_err *err)
 {
 	struct cm_loop *l = calloc(1, sizeof *l);
-	struct event_config *cfg = event_config_new();
 
-	if (!l || !cfg)
-		goto fail;
-	STAILQ_INIT(&l->posted);
-	STAILQ_INIT(&l->deferred);
-	pthread_mutex_init(&l->lock, NULL);
-	l->wake_fd = -1;
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
-	l->base = event_base_new_with_config(cfg);
-	event_config_free(cfg);
-	cfg = NULL;
-	if (!l->base || event_base_priority_init(l->base, 3) < 0)
-		goto fail;
-	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->wake_fd < 0)
-		goto fail;
-	l->wake = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, loop_woken, l);
-	if (!l->wake)
-		goto fail;
-	event_priority_set(l->wake, CM_PRIO_HIGH);
-	event_add(l->wake, NULL);
-	return l;
-fail:
-	cm_err_set(err, -ENOMEM, "cannot make an event loop");
-	if (cfg)
-		event_config_free(cfg);
 	if (l) {
-		if (l->wake_fd >= 0)
-			close(l->wake_fd);
-		if (l->base)
-			event_base_free(l->base);
-		free(l);
+		STAILQ_INIT(&l->posted);
+		STAILQ_INIT(&l->deferred);
+		pthread_mutex_init(&l->lock, NULL);
+		l->wake_fd = l->timer_fd = -1;
+		if (loop_init(l))
+			return l;
+		loop_fini(l);
 	}
+	cm_err_set(err, -ENOMEM, "cannot make an event loop");
 	return NULL;
 }
 
@@ -108,8 +173,11 @@ static void loop_run_posted(struct cm_loop *l)
 {
 	struct loop_calls batch = STAILQ_HEAD_INITIALIZER(batch);
 
+	if (!atomic_load(&l->has_posted))
+		return;
 	pthread_mutex_lock(&l->lock);
 	STAILQ_CONCAT(&batch, &l->posted);
+	atomic_store(&l->has_posted, false);
 	pthread_mutex_unlock(&l->lock);
 	loop_run_calls(&batch);
 }
@@ -121,36 +189,21 @@ void cm_loop_free(struct cm_loop *l)
 	loop_run_posted(l);
 	while (!STAILQ_EMPTY(&l->deferred))
 		loop_run_calls(&l->deferred);
-	event_free(l->wake);
-	event_base_free(l->base);
-	close(l->wake_fd);
-	pthread_mutex_destroy(&l->lock);
-	free(l);
-}
-
-static bool loop_has_posted(struct cm_loop *l)
-{
-	bool has;
-
-	pthread_mutex_lock(&l->lock);
-	has = !STAILQ_EMPTY(&l->posted);
-	pthread_mutex_unlock(&l->lock);
-	return has;
+	loop_fini(l);
 }
 
 void cm_loop_turn(struct cm_loop *l, int wait_ms)
 {
-	if (!STAILQ_EMPTY(&l->deferred) || loop_has_posted(l))
+	if (!STAILQ_EMPTY(&l->deferred) || atomic_load(&l->has_posted))
 		wait_ms = 0;
-	if (wait_ms > 0) {
-		struct timeval tv = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
-
-		event_base_loopexit(l->base, &tv);
-	}
+	if (wait_ms > 0)
+		cm_timer_arm_ms(&l->turn_end, (uint64_t)wait_ms);
 	l->now_ns = 0;
 	event_base_loop(l->base,
 			EVLOOP_NO_EXIT_ON_EMPTY | (wait_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE));
 	l->now_ns = 0;
+	if (wait_ms > 0)
+		cm_timer_disarm(&l->turn_end);
 	loop_run_posted(l);
 	loop_run_calls(&l->deferred);
 }
@@ -195,6 +248,7 @@ int cm_loop_post(struct cm_loop *l, cm_post_fn fn, void *arg)
 		return -ENOMEM;
 	pthread_mutex_lock(&l->lock);
 	STAILQ_INSERT_TAIL(&l->posted, c, link);
+	atomic_store(&l->has_posted, true);
 	pthread_mutex_unlock(&l->lock);
 	loop_wake(l);
 	return 0;
@@ -282,14 +336,58 @@ void cm_io_close(struct cm_io *io, cm_close_fn fn, void *arg)
 
 /* --- timers -------------------------------------------------------------- */
 
-static void timer_due(evutil_socket_t fd, short what, void *arg)
+static uint64_t timer_clock_ns(void)
 {
-	struct cm_timer *t = arg;
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * CM_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* timer_fd fires at due_ns; 0: never. An expiry that was not read is forgotten by it. */
+static void loop_set_timer(struct cm_loop *l, uint64_t due_ns)
+{
+	struct itimerspec t = {.it_value = {.tv_sec = (time_t)(due_ns / CM_NS_PER_S),
+					    .tv_nsec = (long)(due_ns % CM_NS_PER_S)}};
+
+	l->timer_set_ns = due_ns;
+	CM_ASSERT(timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &t, NULL) == 0);
+}
+
+static void loop_due_now(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_due *due = arg;
+	struct cm_timer *t;
 
 	(void)fd;
 	(void)what;
-	t->armed = false;
-	t->fn(t, t->arg);
+	/* A timer that is armed again meanwhile is not due before the next tick: this ends. */
+	while ((t = TAILQ_FIRST(&due->list))) {
+		TAILQ_REMOVE(&due->list, t, link);
+		t->due = t->armed = false;
+		t->fn(t, t->arg);
+	}
+}
+
+/* timer_fd fired: sorts out who is due; they are called in the order of their priorities. */
+static void loop_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct cm_loop *l = arg;
+	uint64_t now = timer_clock_ns();
+	struct cm_timer *t;
+
+	(void)fd;
+	(void)what;
+	while ((t = cm__timers_first(&l->timers)) && t->due_ns <= now) {
+		struct loop_due *due = &l->due[t->prio];
+
+		cm__timers_remove(&l->timers, t);
+		t->due = true;
+		if (TAILQ_EMPTY(&due->list))
+			event_active(due->ev, EV_TIMEOUT, 0);
+		TAILQ_INSERT_TAIL(&due->list, t, link);
+	}
+	loop_set_timer(l, t ? t->due_ns : 0);
 }
 
 void cm_timer_init(struct cm_timer *t, struct cm_loop *loop, cm_timer_fn fn, void *arg)
@@ -304,31 +402,32 @@ void cm_timer_set_prio(struct cm_timer *t, enum cm_prio prio)
 
 void cm_timer_arm_ns(struct cm_timer *t, uint64_t delay_ns)
 {
-	struct timeval tv = {.tv_sec = (time_t)(delay_ns / CM_NS_PER_S),
-			     .tv_usec = (suseconds_t)(delay_ns % CM_NS_PER_S / 1000u)};
+	struct cm_loop *l = t->loop;
 
-	if (!t->ev) {
-		t->ev = evtimer_new(t->loop->base, timer_due, t);
-		CM_ASSERT(t->ev); /* a lease timer that cannot be armed must not be lost silently */
-		event_priority_set(t->ev, (int)t->prio);
-	}
+	cm_timer_disarm(t);
+	if (__builtin_add_overflow(timer_clock_ns(), delay_ns, &t->due_ns) || t->due_ns > INT64_MAX)
+		t->due_ns = INT64_MAX; /* beyond what the kernel can wait for */
 	t->armed = true;
-	event_add(t->ev, &tv);
+	cm__timers_add(&l->timers, t);
+	if (!l->timer_set_ns || t->due_ns < l->timer_set_ns)
+		loop_set_timer(l, t->due_ns);
 }
 
+/* timer_fd stays as it is: one tick for nothing costs less than setting it each time. */
 void cm_timer_disarm(struct cm_timer *t)
 {
-	if (t->ev)
-		event_del(t->ev);
-	t->armed = false;
+	if (!t->armed)
+		return;
+	if (t->due)
+		TAILQ_REMOVE(&t->loop->due[t->prio].list, t, link);
+	else
+		cm__timers_remove(&t->loop->timers, t);
+	t->due = t->armed = false;
 }
 
 void cm_timer_fini(struct cm_timer *t)
 {
-	if (t->ev)
-		event_free(t->ev);
-	t->ev = NULL;
-	t->armed = false;
+	cm_timer_disarm(t);
 }
 
 /* --- signals ------------------------------------------------------------- */

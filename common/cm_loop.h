@@ -13,7 +13,9 @@
 #define CM_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/cm_err.h"
 
@@ -69,15 +71,19 @@ struct cm_timer;
 typedef void (*cm_timer_fn)(struct cm_timer *timer, void *arg);
 struct cm_timer {
 	struct cm_loop *loop;
-	struct event *ev;
 	cm_timer_fn fn;
 	void *arg;
 	enum cm_prio prio;
 	bool armed;
+	/* of the loop, while armed */
+	bool due; /* its time has come: in a list of those to call, no more among the waiting */
+	uint64_t due_ns; /* CLOCK_BOOTTIME */
+	size_t at;
+	TAILQ_ENTRY(cm_timer) link;
 };
 void cm_timer_init(struct cm_timer *t, struct cm_loop *loop, cm_timer_fn fn, void *arg);
 void cm_timer_set_prio(struct cm_timer *t, enum cm_prio prio); /* before the first arm */
-/* One shot, delay from now; arms anew if armed. */
+/* One shot, delay from now (the time that a suspended host sleeps counts); arms anew if armed. */
 void cm_timer_arm_ns(struct cm_timer *t, uint64_t delay_ns);
 static inline void cm_timer_arm_ms(struct cm_timer *t, uint64_t delay_ms)
 {

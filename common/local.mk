@@ -9,6 +9,7 @@ libcommon_a_SOURCES = \
 	common/cm_log.c common/cm_log.h \
 	common/cm_loop.c common/cm_loop.h \
 	common/cm_sys.c common/cm_sys.h \
+	common/cm_timers.c common/cm_timers.h \
 	common/cm_trace.c common/cm_trace.h \
 	common/cm_work.c common/cm_work.h
 libcommon_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(ISAL_CFLAGS)

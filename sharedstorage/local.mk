@@ -25,6 +25,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_pr.c sharedstorage/stor_pr.h \
 	sharedstorage/stor_probe.c sharedstorage/stor_probe.h sharedstorage/stor_probe_judge.c \
 	sharedstorage/stor_timing.h \
+	sharedstorage/stor_uring.c sharedstorage/stor_uring.h \
 	sharedstorage/stor_url.c sharedstorage/stor_url.h \
 	sharedstorage/stor_volume.h
 libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(ZLIB_CFLAGS)

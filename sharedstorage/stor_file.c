@@ -2,9 +2,11 @@
 /*
  * stor_file.c - a file or block device of this host as a stor_dev.
  *
- * A few worker threads do the blocking system calls; completions come back through cm_loop_post,
- * many at a time. O_DIRECT is used where the file system takes 512-byte requests; memory that it
- * does not take is copied through a bounce buffer. COMPARE AND WRITE is an open-file-description
+ * O_DIRECT is used where the file system takes 512-byte requests; memory that it does not take is
+ * copied through a bounce buffer. With O_DIRECT, plain reads and writes go through io_uring
+ * (stor_uring.h) if there is one. Everything else, and what io_uring did not do whole, is for a few
+ * worker threads with blocking system calls; their completions come back through cm_loop_post, many
+ * at a time. COMPARE AND WRITE is an open-file-description
  * lock around read, compare, write and fdatasync, so it holds between processes (and hosts, if the
  * file system's locks do).
  *
@@ -29,6 +31,7 @@
 #include "common/cm_fault.h"
 #include "common/cm_sys.h"
 #include "sharedstorage/stor_dev_int.h"
+#include "sharedstorage/stor_uring.h"
 
 #define FILE_THREADS 4
 #define FILE_ALIGN   512u
@@ -38,6 +41,7 @@ struct stor_file {
 	struct stor_dev dev; /* first */
 	int fd;
 	bool direct, blockdev;
+	struct stor_uring *ring;  /* NULL: threads do everything */
 	pthread_mutex_t lock;	  /* guards the lists, idle, stop and result_posted */
 	pthread_mutex_t caw_lock; /* OFD locks do not tell threads of one description apart */
 	pthread_cond_t wake;
@@ -329,7 +333,7 @@ static void file_results(void *arg)
 	file_closed_check(f);
 }
 
-static void file_submit(struct stor_dev *dev, struct stor_req *req)
+static void file_to_threads(struct stor_dev *dev, struct stor_req *req)
 {
 	struct stor_file *f = file_of(dev);
 	int rc = 0;
@@ -349,6 +353,31 @@ static void file_submit(struct stor_dev *dev, struct stor_req *req)
 	pthread_mutex_unlock(&f->lock);
 	if (rc)
 		stor__dev_end_later(dev, req, -rc);
+}
+
+static void file_ring_done(struct stor_req *req, int res, void *arg)
+{
+	struct stor_file *f = arg;
+
+	if (res >= 0 && (uint64_t)res == req->length_bytes)
+		stor__dev_end(&f->dev, req, 0);
+	else if (res >= 0 || res == -EINVAL || res == -EAGAIN || res == -EINTR)
+		file_to_threads(&f->dev, req); /* they find out, or do it in other pieces */
+	else
+		stor__dev_end(&f->dev, req, res);
+	file_closed_check(f);
+}
+
+static void file_submit(struct stor_dev *dev, struct stor_req *req)
+{
+	struct stor_file *f = file_of(dev);
+	bool plain = req->op == STOR_OP_READ ||
+		     (req->op == STOR_OP_WRITE && !(req->flags & STOR_REQ_FUA));
+
+	if (f->ring && plain && iov_aligned(req->iov, req->niov) &&
+	    stor__uring_submit(f->ring, req))
+		return;
+	file_to_threads(dev, req);
 }
 
 static void file_cancel(struct stor_dev *dev, struct stor_req *req)
@@ -393,6 +422,7 @@ static void file_free(struct stor_dev *dev)
 	pthread_mutex_destroy(&f->lock);
 	pthread_mutex_destroy(&f->caw_lock);
 	pthread_cond_destroy(&f->wake);
+	stor__uring_free(f->ring);
 	if (f->fd >= 0)
 		cm_sys.close(f->fd);
 	free(f);
@@ -566,6 +596,8 @@ struct stor_dev *stor__file_open(struct cm_loop *loop, const struct stor_url *ur
 		file_free(&f->dev);
 		return NULL;
 	}
+	if (f->direct)
+		f->ring = stor__uring_new(loop, f->fd, file_ring_done, f);
 	cm_loop_defer(loop, file_ready, &f->dev);
 	return &f->dev;
 }

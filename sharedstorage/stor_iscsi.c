@@ -410,6 +410,7 @@ static void iscsi_free(struct stor_dev *dev)
 
 	explicit_bzero(d->secret, sizeof d->secret);
 	explicit_bzero(d->target_secret, sizeof d->target_secret);
+	stor__iscsi_io_fini(d);
 	free(d);
 }
 
@@ -517,6 +518,7 @@ struct stor_dev *stor__iscsi_open(struct cm_loop *loop, const struct stor_url *u
 	TAILQ_INIT(&d->sendq);
 	TAILQ_INIT(&d->held);
 	TAILQ_INIT(&d->delayed);
+	TAILQ_INIT(&d->spare);
 	TAILQ_INIT(&d->cawq);
 	snprintf(d->label, sizeof d->label, "%.70s/%u", url->target, url->lun);
 	if (iscsi_secrets(d, err)) {

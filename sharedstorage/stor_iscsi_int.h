@@ -109,7 +109,8 @@ struct stor_iscsi {
 	bool isid_toggle;
 	/* commands */
 	struct stor_ios sendq, held, delayed;
-	unsigned ncmds;
+	struct stor_ios spare; /* memory for the next requests */
+	unsigned ncmds, nspare;
 	bool holding, revalidating;
 	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
 	stor_reset_fn reset_done;
@@ -177,6 +178,8 @@ void stor__iscsi_pump(struct stor_iscsi *d);
 /* The session is dead: whatever was not sent goes back. */
 void stor__iscsi_io_down(struct stor_iscsi *d);
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg);
+/* Gives the memory of requests back; none is left. */
+void stor__iscsi_io_fini(struct stor_iscsi *d);
 
 /* --- stor_iscsi_flush.c ---- */
 void stor__flush_write_done(struct stor_iscsi *d, const struct stor_req *req);

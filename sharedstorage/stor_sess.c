@@ -14,10 +14,13 @@
 #include "sharedstorage/stor_sess.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
@@ -33,9 +36,10 @@ struct stor_sess {
 	struct stor_sess_cfg cfg;
 	struct iscsi_context *ctx;
 	struct cm_io io;
-	bool io_on, logged_in, dead, closing, servicing, final, nop_out;
+	bool io_on, logged_in, dead, closing, servicing, final, nop_out, push_due;
 	struct cm_timer tick, idle;
 	struct stor_cmds cmds;
+	unsigned unsent; /* PDUs that were queued since the last push, as far as we know of them */
 	uint64_t begun_ns, heard_ns, nop_ns;
 	stor_reset_fn reset_done;
 	void *reset_arg;
@@ -118,20 +122,70 @@ static void sess_rearm(struct stor_sess *s)
 		sess_fail(s, CM_E_SAN_LOST, "the socket cannot be watched", "");
 }
 
-static void sess_service(struct stor_sess *s, int revents)
+/* False: it is dead. */
+static bool sess_serve(struct stor_sess *s, int revents)
 {
 	int rc;
 
-	if (s->dead)
-		return;
 	s->servicing = true;
 	rc = iscsi_service(s->ctx, revents);
 	s->servicing = false;
-	if (s->dead)
+	if (!s->dead && rc < 0)
+		sess_fail(s, CM_E_SAN_LOST, "the connection broke: ", iscsi_get_error(s->ctx));
+	return !s->dead;
+}
+
+static void sess_cork(struct stor_sess *s, int on)
+{
+	/* A socket that refuses it only sends smaller segments. */
+	(void)setsockopt(iscsi_get_fd(s->ctx), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+/*
+ * Writes what is queued without asking first whether the socket takes it: it nearly always does,
+ * and asking costs a turn of the loop and two changes of what is watched. libiscsi writes each
+ * PDU's header and data by a call of its own; corked they leave as few full segments instead, and
+ * the target wakes up once. (One PDU without data is one segment anyway.)
+ */
+static void sess_push(struct stor_sess *s)
+{
+	bool cork = s->unsent != 1;
+
+	s->unsent = 0;
+	if (!s->logged_in || (s->io_on && s->io.want & CM_WRITE) ||
+	    !(iscsi_which_events(s->ctx) & POLLOUT))
 		return;
-	if (rc < 0)
-		return sess_fail(s, CM_E_SAN_LOST,
-				 "the connection broke: ", iscsi_get_error(s->ctx));
+	if (cork)
+		sess_cork(s, 1);
+	if (sess_serve(s, POLLOUT) && cork)
+		sess_cork(s, 0);
+}
+
+static void sess_push_due(void *arg)
+{
+	struct stor_sess *s = arg;
+
+	s->push_due = false;
+	if (s->dead) /* sess_bury comes after us */
+		return;
+	sess_push(s);
+	sess_rearm(s);
+}
+
+/* All that is sent in this turn of the loop goes out together at its end. */
+static void sess_push_soon(struct stor_sess *s)
+{
+	if (s->servicing || s->push_due)
+		return;
+	s->push_due = true;
+	cm_loop_defer(s->cfg.loop, sess_push_due, s);
+}
+
+static void sess_service(struct stor_sess *s, int revents)
+{
+	if (s->dead || !sess_serve(s, revents))
+		return;
+	sess_push(s); /* what the callbacks sent */
 	sess_rearm(s);
 }
 
@@ -364,8 +418,8 @@ void stor__sess_send(struct stor_sess *s, struct stor_cmd *c)
 		scsi_task_set_iov_out(task, (struct scsi_iovec *)(void *)c->iov, c->niov);
 	if (iscsi_scsi_command_async(s->ctx, (int)sess_lun(c->lun), task, sess_cmd_done, NULL, c))
 		return sess_fail(s, CM_E_SAN_LOST, "cannot send: ", iscsi_get_error(s->ctx));
-	if (!s->servicing)
-		sess_rearm(s);
+	s->unsent += c->dir == STOR_DIR_OUT ? 2 : 1;
+	sess_push_soon(s);
 }
 
 static void sess_reset_done(struct iscsi_context *ctx, int status, void *data, void *arg)

@@ -9,6 +9,12 @@ tests_unit_test_stor_lease_SOURCES = tests/unit/test_stor_lease.c
 tests_unit_test_stor_lease_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_lease_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
 
+check_PROGRAMS += tests/unit/test_stor_file
+TESTS += tests/unit/test_stor_file
+tests_unit_test_stor_file_SOURCES = tests/unit/test_stor_file.c
+tests_unit_test_stor_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_file_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+
 check_PROGRAMS += tests/unit/test_stor_volume
 TESTS += tests/unit/test_stor_volume
 VOLKIT = tests/unit/volkit.c tests/unit/volkit.h

@@ -20,6 +20,7 @@
 #include "common/cm_fsm.h"
 #include "common/cm_loop.h"
 #include "common/cm_log.h"
+#include "common/cm_timers.h"
 
 static void err_each(int code, void *arg)
 {
@@ -166,6 +167,89 @@ static void test_loop(void **state)
 	cm_loop_free(s.loop);
 }
 
+/* Any order of adding and removing: the first one is always the earliest of those that are in. */
+static void test_timer_heap(void **state)
+{
+	struct cm_timer t[97] = {0};
+	struct cm_timers set = {0};
+	bool in[97] = {false};
+
+	(void)state;
+	srand(7);
+	for (int step = 0; step < 20000; step++) {
+		size_t i = (size_t)rand() % CM_ARRAY_LEN(t), n = 0;
+		struct cm_timer *first;
+		uint64_t least = UINT64_MAX;
+
+		if (in[i]) {
+			cm__timers_remove(&set, &t[i]);
+		} else {
+			t[i].due_ns = (uint64_t)rand() % 50;
+			cm__timers_add(&set, &t[i]);
+		}
+		in[i] = !in[i];
+		for (size_t k = 0; k < CM_ARRAY_LEN(t); k++) {
+			if (in[k] && t[k].due_ns < least)
+				least = t[k].due_ns;
+			n += in[k];
+		}
+		first = cm__timers_first(&set);
+		assert_int_equal(set.n, n);
+		assert_true(n ? first && first->due_ns == least : !first);
+	}
+	cm__timers_fini(&set);
+}
+
+struct ring {
+	struct cm_loop *loop;
+	struct cm_timer t[5];
+	char order[16];
+	size_t rung;
+	int again;
+};
+
+static void ring(struct cm_timer *t, void *arg)
+{
+	struct ring *r = arg;
+
+	assert_false(t->armed);
+	r->order[r->rung++] = (char)('0' + (t - r->t));
+	if (t == &r->t[0])
+		cm_timer_disarm(&r->t[3]); /* due as well, but not called yet */
+	if (t == &r->t[1] && r->again--)
+		cm_timer_arm_ns(t, 0);
+	if (t == &r->t[4])
+		cm_loop_stop(r->loop, 0);
+}
+
+/* All are due when the loop gets to them: high, normal, low; a callback may take another timer away or arm
+ * its own again (a normal one that does comes before the low ones, as ever). */
+static void test_timers(void **state)
+{
+	static const enum cm_prio prio[5] = {CM_PRIO_HIGH, CM_PRIO_NORMAL, CM_PRIO_LOW, CM_PRIO_NORMAL,
+					     CM_PRIO_NORMAL};
+	struct ring r = {.loop = cm_loop_new(NULL), .again = 2};
+
+	(void)state;
+	for (int i = 4; i >= 0; i--) {
+		cm_timer_init(&r.t[i], r.loop, ring, &r);
+		cm_timer_set_prio(&r.t[i], prio[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		cm_timer_arm_ns(&r.t[i], 3u * (uint64_t)(4 - i));
+	cm_timer_arm_ms(&r.t[4], 20);
+	cm_timer_arm_ms(&r.t[3], 1000000);
+	cm_timer_arm_ns(&r.t[3], 1); /* a second time: the first is forgotten */
+	usleep(1000);
+	cm_loop_run(r.loop);
+	assert_string_equal(r.order, "011124");
+	cm_timer_arm_ms(&r.t[0], UINT64_MAX / 2000000); /* for ever */
+	for (int i = 0; i < 5; i++)
+		cm_timer_fini(&r.t[i]);
+	assert_true(!r.t[0].armed);
+	cm_loop_free(r.loop);
+}
+
 #define T_STATES(XX) XX(T_NONE) XX(T_OFF) XX(T_ON)
 #define T_EVENTS(XX) XX(TE_NONE) XX(TE_PUSH) XX(TE_BREAK) XX(TE_AGAIN)
 enum t_state { T_STATES(CM_FSM_ENUM_ROW) T_STATE_COUNT };
@@ -243,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_err),   cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_loop),  cmocka_unit_test(test_fsm),
+		cmocka_unit_test(test_timers), cmocka_unit_test(test_timer_heap),
 		cmocka_unit_test(test_fault), cmocka_unit_test(test_clock),
 	};
 
