@@ -115,9 +115,11 @@ static void agent_quorum(bool quorate, const uint32_t *ids, size_t n, void *arg)
 			agent_note_lost(a, a->member_name[i]);
 	}
 	for (unsigned j = 0; j < n_now; j++)
-		if (!clu__agent_is_member(a, now[j]))
+		if (!clu__agent_is_member(a, now[j])) {
 			clu_event(a->events, "notice", "node-joined", NULL, NULL,
 				  "node %s is a member", now[j]);
+			clu__fenced_joined(a, now[j]);
+		}
 	memcpy(a->member_name, now, sizeof now);
 	a->n_member = n_now;
 	if (quorate != a->quorate)

@@ -92,6 +92,21 @@ void clu__store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, v
 /* VOLUME/DISK and volume names become URLs that hvcore can open (in place). */
 int clu__store_resolve(struct clu_agent *a, Hv__VmConfig *c, struct cm_err *err);
 
+/* --- clu_fenced.c: with what was a lost node fenced ---------------------- */
+enum clu__fenced {
+	CLU__FENCED_NONE = 0, /* done will tell */
+	CLU__FENCED_OFF,      /* by a switch, or an operator states it: it is off */
+	CLU__FENCED_SAN,      /* perhaps by fence_hvsan: it may be on, and what it owns now may be alive */
+};
+typedef void (*clu__fenced_fn)(enum clu__fenced how, void *arg);
+struct clu__fenced_ask;
+/* f: a successful fencing. Answers at once, or NONE and *asking; then done once, unless it was forgotten. */
+enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fence *f, clu__fenced_fn done, void *arg,
+				 struct clu__fenced_ask **asking);
+void clu__fenced_forget(struct clu__fenced_ask *q);
+void clu__fenced_joined(struct clu_agent *a, const char *node); /* node is a member again */
+void clu__verb_peer_fence_mark(struct px_req *q, void *agent);
+
 /* --- clu_proof.c: why the last owner is surely gone ---------------------- */
 /* What hvcore told about the block that it may not take. */
 struct clu__owner {

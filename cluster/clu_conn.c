@@ -88,6 +88,7 @@ static const struct px_verb peer_verbs[] = {
 	{"peer-hello", "", clu__verb_peer_hello, false},
 	{"peer-reclaim", "vm", clu__verb_peer_reclaim, false},
 	{"peer-status", "vm", clu__verb_local_status, false},
+	{"peer-fence-mark", "node", clu__verb_peer_fence_mark, false},
 	{"peer-incoming", "vm", clu__verb_peer_incoming, false},
 	{"peer-incoming-cancel", "vm", clu__verb_peer_incoming_cancel, false},
 };
@@ -127,7 +128,7 @@ static bool conn_needs_picture(const struct clu__conn *k, const Hv__Request *r)
 {
 	static const char *const never[] = {"events",	     "host-check",	 "local-stop",
 					    "local-status",  "local-migrate-from", "peer-hello",
-					    "peer-reclaim",  "peer-incoming-cancel"};
+					    "peer-reclaim",  "peer-incoming-cancel", "peer-fence-mark"};
 
 	if (!k->agent->pcmk)
 		return false;

@@ -145,6 +145,17 @@ void fen_proof_free(struct fen_proof *proof)
 	free(proof);
 }
 
+void fen_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct fen_proof *proof, stor_vacate_fn done, void *arg)
+{
+	struct stor_permit *permit;
+
+	CM_ASSERT(proof->kind == FEN_PROOF_SHUT_OUT);
+	permit = stor__permit_new(&proof->block, true, proof->words);
+	CM_ASSERT(permit);
+	fen_proof_free(proof);
+	stor_block_vacate(dev, offset_bytes, permit, done, arg);
+}
+
 void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_with_intent,
 		   stor_lease_done_fn done, void *arg)
 {
