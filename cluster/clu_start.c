@@ -17,6 +17,7 @@
 #include "cluster/clu_agent_int.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
+#include "fencing/fen_proof.h"
 
 #define START_TRIES_MAX 8u
 #define START_LOOKS_MAX 10u
@@ -155,8 +156,11 @@ static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm
 	struct clu__start *s = arg;
 	struct clu__owner owner;
 
+	/* An owner that was watched and is alive may be so for long: then pacemaker's time limit ends it. */
+	if (!s->proof || s->proof->kind != FEN_PROOF_SHUT_OUT)
+		s->tries++;
 	if (vm || err->code != CM_E_LEASE_NO_PROOF || s->mode == CLU__START_INCOMING ||
-	    ++s->tries >= START_TRIES_MAX || cm_now_ns() >= s->deadline_ns) {
+	    s->tries >= START_TRIES_MAX || cm_now_ns() >= s->deadline_ns) {
 		start_end(s, r, err);
 		return;
 	}
