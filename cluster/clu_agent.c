@@ -181,6 +181,11 @@ static void reclaim_done(const Hv__Reply *r, const struct cm_err *err, void *arg
 	(void)a;
 }
 
+static void reclaim(struct clu_agent *a, const Hv__VmConfig *c)
+{
+	clu__start_vm(a, CLU__START_RELEASE, c, NULL, NULL, NULL, 10000, NULL, reclaim_done, a);
+}
+
 static void failed_reported(int code, const struct cm_err *err, void *arg)
 {
 	(void)arg;
@@ -254,9 +259,8 @@ static void agent_vm_gone(struct clu_vm *vm, bool clean, void *arg)
 	clu__move_vm_gone(a, clu_vm_name(vm));
 	/* Let go of what a dead process held, so that any node can start the VM at once. */
 	if (!clean && clu__store_vm(a, clu_vm_name(vm), &c, NULL) == 0) {
-		if (c->lease[0])
-			clu__start_vm(a, CLU__START_RELEASE, c, NULL, NULL, NULL, 10000, NULL,
-				      reclaim_done, a);
+		if (c->lease[0] && !clu__heir_offer(a, c, (uint32_t)clu_vm_pid(vm), reclaim))
+			reclaim(a, c);
 		hv__vm_config__free_unpacked(c, NULL);
 	}
 	if (!clean)

@@ -80,6 +80,9 @@ void fen_proof_free(struct fen_proof *proof);
 void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_with_intent,
 		   stor_lease_done_fn done, void *arg);
 
+/* Takes the proof; its permit is for whoever calls stor_lease_take_over himself (migration/). */
+struct stor_permit *fen_permit(struct fen_proof *proof);
+
 /*
  * Takes the proof, which must be one of kind (d). The block becomes FREE, from the very bytes that did not change.
  * done as in stor_block_vacate.

@@ -514,4 +514,5 @@ const struct px_verb hvcore_migrate_verbs[HVCORE_MIGRATE_VERBS] = {
 	{"migrate-commit", "", verb_commit, true},
 	{"migrate-cancel", "", verb_cancel, true},
 	{"save", "image", verb_save, true},
+	{"take-over", "", hvcore_heir_take_over, true},
 };

@@ -27,7 +27,10 @@ int hvcore_migrate_restore(struct hv_core *core, const char *image, struct cm_er
 void hvcore_migrate_status(struct hv_core *core, struct hv_json *j);
 bool hvcore_migrate_end(struct hv_core *core);
 
-#define HVCORE_MIGRATE_VERBS 4
+/* The verb of hvcore_heir.c. */
+void hvcore_heir_take_over(struct px_req *q, void *ctx);
+
+#define HVCORE_MIGRATE_VERBS 5
 extern const struct px_verb hvcore_migrate_verbs[HVCORE_MIGRATE_VERBS];
 
 #endif
