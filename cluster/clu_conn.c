@@ -128,10 +128,11 @@ static void conn_run(struct clu__conn *k, struct px_msg *m)
  * the ones named here never look. A start looks for its volumes, and pacemaker may be faster than the picture. */
 static bool conn_needs_picture(const struct clu__conn *k, const Hv__Request *r)
 {
-	static const char *const never[] = {"events",	     "host-check",	 "local-stop",
-					    "local-status",  "local-migrate-from", "peer-hello",
-					    "peer-reclaim",  "peer-incoming-cancel", "peer-fence-mark",
-					    "peer-take-over",  "local-orphan"};
+	static const char *const never[] = {
+		"events",	  "host-check",		  "local-stop",
+		"local-status",	  "local-migrate-from",	  "peer-hello",
+		"peer-reclaim",	  "peer-incoming-cancel", "peer-fence-mark",
+		"peer-take-over", "local-orphan"};
 
 	if (!k->agent->pcmk)
 		return false;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_fenced.c - how was a lost node fenced? Pacemaker's history says that, when and by whom, but not with which
- * device: off by a power switch and shut out of the SAN by fence_hvsan look the same there, and are not the same
- * (docs/adr/0003).
+ * clu_fenced.c - how was a lost node fenced? Pacemaker's history says that, when and by whom, but
+ * not with which device: off by a power switch and shut out of the SAN by fence_hvsan look the same
+ * there, and are not the same (docs/adr/0003).
  *
- * Where no fence_hvsan is configured, "off" is off. Otherwise the node that carried the fencing out is asked whether
- * fence_hvsan ran there (fencing/fen_mark.h); who cannot be asked is taken for one where it did. Parses the JSON of
- * that one answer.
+ * Where no fence_hvsan is configured, "off" is off. Otherwise the node that carried the fencing out
+ * is asked whether fence_hvsan ran there (fencing/fen_mark.h); who cannot be asked is taken for one
+ * where it did. Parses the JSON of that one answer.
  */
 #include "config.h"
 
@@ -18,9 +18,11 @@
 #include "common/cm_log.h"
 #include "fencing/fen_mark.h"
 
-#define FENCED_PEER_MS	1000u
-#define FENCED_STALE_S	60u /* marks this old are of an earlier life of a node that is a member again */
-#define FENCED_BY_HUMAN "a human" /* stonith_admin --confirm: an operator states that the node is off */
+#define FENCED_PEER_MS 1000u
+#define FENCED_STALE_S                                                                             \
+	60u /* marks this old are of an earlier life of a node that is a member again */
+#define FENCED_BY_HUMAN                                                                            \
+	"a human" /* stonith_admin --confirm: an operator states that the node is off */
 
 struct clu__fenced_ask {
 	clu__fenced_fn done; /* NULL: forgotten */
@@ -57,16 +59,17 @@ static void fenced_answer(const Hv__Reply *r, const struct cm_err *err, void *ar
 		   json_object_is_type(v, json_type_boolean) && !json_object_get_boolean(v);
 
 	if (!o)
-		cm_notice("node %s, which fenced %s, cannot say how (%s): taken for a fencing by the SAN", q->delegate,
-			  q->node, err->text);
+		cm_notice("node %s, which fenced %s, cannot say how (%s): taken for a fencing by "
+			  "the SAN",
+			  q->delegate, q->node, err->text);
 	json_object_put(o);
 	if (q->done)
 		q->done(off ? CLU__FENCED_OFF : CLU__FENCED_SAN, q->arg);
 	free(q);
 }
 
-enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fence *f, clu__fenced_fn done, void *arg,
-				 struct clu__fenced_ask **asking)
+enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fence *f,
+				 clu__fenced_fn done, void *arg, struct clu__fenced_ask **asking)
 {
 	struct clu__fenced_ask *q;
 	struct px_ask ask;

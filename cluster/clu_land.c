@@ -40,7 +40,8 @@ const char *clu__land_orphan(struct clu_agent *a, const char *name)
 		return NULL;
 	for (size_t i = 0; i < CM_ARRAY_LEN(a->landing); i++)
 		if (strcmp(a->landing[i].vm, name) == 0)
-			return clu__agent_is_member(a, a->landing[i].source) ? NULL : a->landing[i].source;
+			return clu__agent_is_member(a, a->landing[i].source) ? NULL
+									     : a->landing[i].source;
 	return NULL;
 }
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_proof.c - finds the evidence that the last owner of a VM does not run it any more: looks at our own
- * processes, asks the owner's agent, reads pacemaker's fencing history, again and again until a deadline.
+ * clu_proof.c - finds the evidence that the last owner of a VM does not run it any more: looks at
+ * our own processes, asks the owner's agent, reads pacemaker's fencing history, again and again
+ * until a deadline.
  *
- * Where nobody can tell (the node was shut out by fence_hvsan and may be on; or pacemaker wants the VM here although
- * its history of the fencing is gone), the answer is "watch": the hvcore that is about to take over has to see the
- * owner's lease expire and its keys go. That is said only about another node, and so only while pacemaker waits for a
- * start on this one: nothing else looks for a proof about another node (docs/adr/0003).
+ * Where nobody can tell (the node was shut out by fence_hvsan and may be on; or pacemaker wants the
+ * VM here although its history of the fencing is gone), the answer is "watch": the hvcore that is
+ * about to take over has to see the owner's lease expire and its keys go. That is said only about
+ * another node, and so only while pacemaker waits for a start on this one: nothing else looks for a
+ * proof about another node (docs/adr/0003).
  *
- * It only collects evidence; what counts as a proof is decided in fencing/, by the hvcore that acts on it,
- * against the block as it is then. Parses hvcore's and peers' JSON.
+ * It only collects evidence; what counts as a proof is decided in fencing/, by the hvcore that acts
+ * on it, against the block as it is then. Parses hvcore's and peers' JSON.
  */
 #include "config.h"
 
@@ -27,7 +29,8 @@
 
 #define PROOF_RETRY_MS 200u
 #define PROOF_PEER_MS  3000u
-/* So long a better word than "watch" is waited for: the history of a fencing comes a moment after pacemaker's start. */
+/* So long a better word than "watch" is waited for: the history of a fencing comes a moment after
+ * pacemaker's start. */
 #define PROOF_WATCH_MS 5000u
 
 struct clu__proof_search {
@@ -121,10 +124,12 @@ static void search_found(struct clu__proof_search *s, enum fen_proof_kind kind, 
 	p.evidence = (char *)(uintptr_t)evidence;
 	p.detail = (char *)(uintptr_t)fen_proof_kind_name(kind);
 	if (fen_evidence_is_watch(evidence))
-		cm_notice("vm=%s: nobody can tell how its owner on %s ended: its lease has to expire visibly",
+		cm_notice("vm=%s: nobody can tell how its owner on %s ended: its lease has to "
+			  "expire visibly",
 			  s->owner.vm, s->owner.node);
 	else
-		cm_notice("vm=%s: the last owner (%s) is proven gone: %s", s->owner.vm, s->owner.node, p.detail);
+		cm_notice("vm=%s: the last owner (%s) is proven gone: %s", s->owner.vm,
+			  s->owner.node, p.detail);
 	search_answer(s, &p, false, &none);
 }
 
@@ -308,9 +313,13 @@ struct clu__proof_search *clu__proof_find(struct clu_agent *a, const struct clu_
 	struct clu__proof_search *s = calloc(1, sizeof *s);
 
 	CM_ASSERT(s);
-	*s = (struct clu__proof_search){.agent = a, .owner = *owner, .deadline_ns = deadline_ns,
+	*s = (struct clu__proof_search){.agent = a,
+					.owner = *owner,
+					.deadline_ns = deadline_ns,
 					.watch_ns = cm_now_ns() + PROOF_WATCH_MS * CM_NS_PER_MS,
-					.waiting = waiting, .done = done, .arg = arg};
+					.waiting = waiting,
+					.done = done,
+					.arg = arg};
 	s->config = clu_vmconf_dup(config);
 	cm_timer_init(&s->timer, a->loop, search_look, s);
 	cm_timer_arm_ms(&s->timer, 0);

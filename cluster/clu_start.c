@@ -157,7 +157,8 @@ static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm
 	struct clu__start *s = arg;
 	struct clu__owner owner;
 
-	/* An owner that was watched and is alive may be so for long: then pacemaker's time limit ends it. */
+	/* An owner that was watched and is alive may be so for long: then pacemaker's time limit
+	 * ends it. */
 	if (!s->proof || s->proof->kind != FEN_PROOF_SHUT_OUT)
 		s->tries++;
 	if (vm || err->code != CM_E_LEASE_NO_PROOF || s->mode == CLU__START_INCOMING ||
@@ -174,7 +175,8 @@ static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm
 	s->search = clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting, start_proof, s);
 }
 
-/* --- a landing whose source is lost (clu_heir.c) ---------------------------------------------------- */
+/* --- a landing whose source is lost (clu_heir.c)
+ * ---------------------------------------------------- */
 
 /* It has nothing that could go on: room for a cold start, with the proof that was found. */
 static void heir_refused(struct clu__start *s, const char *why)
@@ -214,7 +216,8 @@ static void heir_proof(const Hv__Proof *p, bool released, const struct cm_err *e
 	}
 	s->proof = p ? proof_dup(p) : NULL;
 	if (!p || fen_evidence_is_watch(p->evidence) || !old || !clu_vm_incoming(old))
-		heir_refused(s, p ? "nobody can tell how the source ended" : "the block was let go");
+		heir_refused(s,
+			     p ? "nobody can tell how the source ended" : "the block was let go");
 	else
 		clu__heir_take_over(s->agent, old, s->proof, heir_done, s);
 }
@@ -222,7 +225,9 @@ static void heir_proof(const Hv__Proof *p, bool released, const struct cm_err *e
 /* True: it is being tried. */
 static bool start_heir(struct clu__start *s)
 {
-	const char *source = s->mode == CLU__START_RUN && !s->heir ? clu__land_orphan(s->agent, s->config->name) : NULL;
+	const char *source = s->mode == CLU__START_RUN && !s->heir
+				     ? clu__land_orphan(s->agent, s->config->name)
+				     : NULL;
 	struct clu__owner owner = {0};
 
 	if (!source)
@@ -231,7 +236,8 @@ static bool start_heir(struct clu__start *s)
 	snprintf(owner.vm, sizeof owner.vm, "%s", s->config->name);
 	snprintf(owner.vm_uuid, sizeof owner.vm_uuid, "%s", s->config->uuid);
 	snprintf(owner.node, sizeof owner.node, "%s", source);
-	s->search = clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting, heir_proof, s);
+	s->search = clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting,
+				    heir_proof, s);
 	return true;
 }
 

@@ -138,7 +138,8 @@ static void agent_keys(int rc, const uint64_t *keys, unsigned n, void *arg)
 		stor_dev_fence(a->dev, a->keys, a->nkeys, agent_keys_gone, a);
 		return;
 	}
-	/* A move may have been committed to the node after our first look: it ends when a look finds nothing. */
+	/* A move may have been committed to the node after our first look: it ends when a look
+	 * finds nothing. */
 	a->again = true;
 	agent_look(a);
 }
@@ -176,7 +177,8 @@ static void agent_proof(struct fen_proof *proof, const struct cm_err *err, void 
 {
 	struct agent_vm *vm = arg;
 
-	if (proof) /* the word "off" holds for good: from now on the block does not name the node any more */
+	if (proof) /* the word "off" holds for good: from now on the block does not name the node
+		      any more */
 		fen_vacate(vm->agent->dev, vm->offset_bytes, proof, agent_vacated, vm);
 	else if (err->code == CM_E_LEASE_NO_PROOF) /* released or handed over meanwhile */
 		agent_settled(vm, 0, "was let go by its owner");

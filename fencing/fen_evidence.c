@@ -104,7 +104,8 @@ int fen_proof_from_evidence(const struct stor_block *block, const char *evidence
 		r.pid = pid;
 		return fen_proof_reaped(block, &r, proof, err);
 	}
-	return cm_err_set(err, CM_E_LEASE_NO_PROOF, fen_evidence_is_watch(evidence)
-							    ? "the owner must be watched: that is no proof yet"
-							    : "evidence is malformed");
+	return cm_err_set(err, CM_E_LEASE_NO_PROOF,
+			  fen_evidence_is_watch(evidence)
+				  ? "the owner must be watched: that is no proof yet"
+				  : "evidence is malformed");
 }

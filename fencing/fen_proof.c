@@ -157,7 +157,8 @@ struct stor_permit *fen_permit(struct fen_proof *proof)
 	return permit;
 }
 
-void fen_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct fen_proof *proof, stor_vacate_fn done, void *arg)
+void fen_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct fen_proof *proof,
+		stor_vacate_fn done, void *arg)
 {
 	CM_ASSERT(proof->kind == FEN_PROOF_SHUT_OUT);
 	stor_block_vacate(dev, offset_bytes, fen_permit(proof), done, arg);

@@ -84,16 +84,17 @@ void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_
 struct stor_permit *fen_permit(struct fen_proof *proof);
 
 /*
- * Takes the proof, which must be one of kind (d). The block becomes FREE, from the very bytes that did not change.
- * done as in stor_block_vacate.
+ * Takes the proof, which must be one of kind (d). The block becomes FREE, from the very bytes that
+ * did not change. done as in stor_block_vacate.
  */
-void fen_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct fen_proof *proof, stor_vacate_fn done, void *arg);
+void fen_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct fen_proof *proof,
+		stor_vacate_fn done, void *arg);
 
 /*
  * A proof crosses a process boundary (hvclusterd has it, hvcore acts on it) as the evidence, never
- * as the proof: these write and read kinds (a)-(c); the reader checks it against the block again. Of kind (d) there
- * is no evidence: hvclusterd can only say "watch", and who wants to take over makes this proof himself
- * (fen_shut_out_start).
+ * as the proof: these write and read kinds (a)-(c); the reader checks it against the block again.
+ * Of kind (d) there is no evidence: hvclusterd can only say "watch", and who wants to take over
+ * makes this proof himself (fen_shut_out_start).
  */
 #define FEN_EVIDENCE_MAX 256
 int fen_evidence_powered_off(const struct fen_fencer_word *word,

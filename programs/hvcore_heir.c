@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_heir.c - the verb "take-over" of a VM that lands: its source is proven dead after this end had verified all of its
- * memory and before the commit (rule 5 of design section 3). The answer "yes" means that it is being tried; the state says
- * how it went.
+ * hvcore_heir.c - the verb "take-over" of a VM that lands: its source is proven dead after this end
+ * had verified all of its memory and before the commit (rule 5 of design section 3). The answer
+ * "yes" means that it is being tried; the state says how it went.
  *
- * Parses the evidence that hvclusterd gave, through fencing/, against the block as it is now. That the intent still stands is
- * checked by the lease, in the COMPARE AND WRITE itself.
+ * Parses the evidence that hvclusterd gave, through fencing/, against the block as it is now. That
+ * the intent still stands is checked by the lease, in the COMPARE AND WRITE itself.
  */
 #include "config.h"
 
@@ -34,7 +34,8 @@ static void heir_read(int rc, const struct stor_block *b, void *arg)
 		cm_err_set(&err, CM_E_VM_STATE, "no VM lands here any more");
 	else if (fen_proof_from_evidence(b, h->q->msg->proof->evidence, &proof, &err) == 0 &&
 		 mig_dst_take_over(g->dst, fen_permit(proof), &err) == 0)
-		cm_notice("the source is gone (%s): going on with the memory that is here", h->q->msg->proof->detail);
+		cm_notice("the source is gone (%s): going on with the memory that is here",
+			  h->q->msg->proof->detail);
 	if (err.code)
 		px_req_fail(h->q, &err);
 	else

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * hvcore_hooks.c - the hooks of hv_core: takeover with a proof (fencing/), migration (migration/).
- * Parses the evidence that the parent gave, through fencing/, against the block as it is now. If the parent has
- * none ("watch"), makes proof (d) here: the owner's lease must visibly expire, and its keys be gone.
+ * Parses the evidence that the parent gave, through fencing/, against the block as it is now. If
+ * the parent has none ("watch"), makes proof (d) here: the owner's lease must visibly expire, and
+ * its keys be gone.
  */
 #include "config.h"
 
@@ -50,7 +51,9 @@ static void watched(struct fen_proof *proof, const struct cm_err *err, void *arg
 /* True: watched comes later. */
 static bool watch(struct takeover *t, const struct stor_block *b, struct cm_err *err)
 {
-	cm_notice("nothing is known of the owner on node %s: its lease has to expire before our eyes", b->owner.node);
+	cm_notice(
+		"nothing is known of the owner on node %s: its lease has to expire before our eyes",
+		b->owner.node);
 	watching = fen_shut_out_start(t->dev, t->offset_bytes, watched, t, err);
 	return watching != NULL;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_vacate.c - a fencer makes the block of a dead owner FREE, so that anybody may start the VM.
+ * stor_lease_vacate.c - a fencer makes the block of a dead owner FREE, so that anybody may start
+ * the VM.
  *
- * One read, one COMPARE AND WRITE, no retry: whoever fails looks at the block anew and needs a new proof.
- * Parses the block through stor_lease_disk.
+ * One read, one COMPARE AND WRITE, no retry: whoever fails looks at the block anew and needs a new
+ * proof. Parses the block through stor_lease_disk.
  */
 #include "config.h"
 
@@ -61,20 +62,28 @@ static void vacate_seen(struct stor_req *req, int rc)
 		return;
 	}
 	stor_block_encode(&next, v->next_raw, v->sector_bytes);
-	stor_req_caw(&v->req, v->offset_bytes, v->seen_raw, v->next_raw, v->sector_bytes, vacate_written, v);
+	stor_req_caw(&v->req, v->offset_bytes, v->seen_raw, v->next_raw, v->sector_bytes,
+		     vacate_written, v);
 	v->req.flags = STOR_REQ_ADMIN;
 	stor_dev_submit(v->dev, &v->req);
 }
 
-void stor_block_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct stor_permit *permit, stor_vacate_fn done,
-		       void *arg)
+void stor_block_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct stor_permit *permit,
+		       stor_vacate_fn done, void *arg)
 {
 	struct vacate *v = calloc(1, sizeof *v);
 	void *seen = NULL, *next = NULL;
 
-	CM_ASSERT(v && !posix_memalign(&seen, 4096, STOR_SECTOR_MAX) && !posix_memalign(&next, 4096, STOR_SECTOR_MAX));
-	*v = (struct vacate){.dev = dev, .offset_bytes = offset_bytes, .permit = permit, .done = done, .arg = arg,
-			     .seen_raw = seen, .next_raw = next, .sector_bytes = stor_dev_info(dev)->sector_bytes};
+	CM_ASSERT(v && !posix_memalign(&seen, 4096, STOR_SECTOR_MAX) &&
+		  !posix_memalign(&next, 4096, STOR_SECTOR_MAX));
+	*v = (struct vacate){.dev = dev,
+			     .offset_bytes = offset_bytes,
+			     .permit = permit,
+			     .done = done,
+			     .arg = arg,
+			     .seen_raw = seen,
+			     .next_raw = next,
+			     .sector_bytes = stor_dev_info(dev)->sector_bytes};
 	v->iov = (struct iovec){v->seen_raw, v->sector_bytes};
 	stor_req_readv(&v->req, offset_bytes, &v->iov, 1, vacate_seen, v);
 	v->req.flags = STOR_REQ_ADMIN;

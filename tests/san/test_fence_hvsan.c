@@ -159,8 +159,9 @@ static int agent(struct fix *f, const char *action, const char *node, char *out,
 	}
 	close(in[0]);
 	close(back[1]);
-	snprintf(text, sizeof text, "action=%s\nplug=%s\nurl=%s\nio_timeout_ms=%u\nmark_dir=%s\nother=1\n", action, node,
-		 f->url, T_MS, f->marks);
+	snprintf(text, sizeof text,
+		 "action=%s\nplug=%s\nurl=%s\nio_timeout_ms=%u\nmark_dir=%s\nother=1\n", action,
+		 node, f->url, T_MS, f->marks);
 	assert_int_equal(write(in[1], text, strlen(text)), strlen(text));
 	close(in[1]);
 	n = read(back[0], out, cap - 1);
