@@ -115,9 +115,11 @@ static void agent_quorum(bool quorate, const uint32_t *ids, size_t n, void *arg)
 			agent_note_lost(a, a->member_name[i]);
 	}
 	for (unsigned j = 0; j < n_now; j++)
-		if (!clu__agent_is_member(a, now[j]))
+		if (!clu__agent_is_member(a, now[j])) {
 			clu_event(a->events, "notice", "node-joined", NULL, NULL,
 				  "node %s is a member", now[j]);
+			clu__fenced_joined(a, now[j]);
+		}
 	memcpy(a->member_name, now, sizeof now);
 	a->n_member = n_now;
 	if (quorate != a->quorate)
@@ -187,6 +189,11 @@ static void reclaim_done(const Hv__Reply *r, const struct cm_err *err, void *arg
 	if (err->code && err->code != CM_E_LEASE_HELD)
 		cm_warning("the ownership of a dead VM could not be let go: %s", err->text);
 	(void)a;
+}
+
+static void reclaim(struct clu_agent *a, const Hv__VmConfig *c)
+{
+	clu__start_vm(a, CLU__START_RELEASE, c, NULL, NULL, NULL, 10000, NULL, reclaim_done, a);
 }
 
 static void failed_reported(int code, const struct cm_err *err, void *arg)
@@ -262,9 +269,8 @@ static void agent_vm_gone(struct clu_vm *vm, bool clean, void *arg)
 	clu__move_vm_gone(a, clu_vm_name(vm));
 	/* Let go of what a dead process held, so that any node can start the VM at once. */
 	if (!clean && clu__store_vm(a, clu_vm_name(vm), &c, NULL) == 0) {
-		if (c->lease[0])
-			clu__start_vm(a, CLU__START_RELEASE, c, NULL, NULL, NULL, 10000, NULL,
-				      reclaim_done, a);
+		if (c->lease[0] && !clu__heir_offer(a, c, (uint32_t)clu_vm_pid(vm), reclaim))
+			reclaim(a, c);
 		hv__vm_config__free_unpacked(c, NULL);
 	}
 	if (!clean)

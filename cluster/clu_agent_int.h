@@ -26,7 +26,7 @@ struct clu__lost {
 
 /* When a VM began to land here. */
 struct clu__landing {
-	char vm[64];
+	char vm[64], source[64];
 	uint64_t at_ns;
 };
 
@@ -106,6 +106,23 @@ void clu__store_set_saved(struct clu_agent *a, const char *vm, const char *text,
 /* VOLUME/DISK and volume names become URLs that hvcore can open (in place). */
 int clu__store_resolve(struct clu_agent *a, Hv__VmConfig *c, struct cm_err *err);
 
+/* --- clu_fenced.c: with what was a lost node fenced ---------------------- */
+enum clu__fenced {
+	CLU__FENCED_NONE = 0, /* done will tell */
+	CLU__FENCED_OFF,      /* by a switch, or an operator states it: it is off */
+	CLU__FENCED_SAN, /* perhaps by fence_hvsan: it may be on, and what it owns now may be alive
+			  */
+};
+typedef void (*clu__fenced_fn)(enum clu__fenced how, void *arg);
+struct clu__fenced_ask;
+/* f: a successful fencing. Answers at once, or NONE and *asking; then done once, unless it was
+ * forgotten. */
+enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fence *f,
+				 clu__fenced_fn done, void *arg, struct clu__fenced_ask **asking);
+void clu__fenced_forget(struct clu__fenced_ask *q);
+void clu__fenced_joined(struct clu_agent *a, const char *node); /* node is a member again */
+void clu__verb_peer_fence_mark(struct px_req *q, void *agent);
+
 /* --- clu_proof.c: why the last owner is surely gone ---------------------- */
 /* What hvcore told about the block that it may not take. */
 struct clu__owner {
@@ -166,6 +183,18 @@ void clu__start_forget(struct clu__start *s); /* its callbacks will not come any
 uint64_t clu__host_free_bytes(struct clu_agent *a);
 uint64_t clu__host_total_bytes(void);
 
+/* --- clu_heir.c: rule 5, a VM goes on with the memory that its destination has --- */
+typedef void (*clu__heir_fn)(const struct cm_err *err, void *arg);
+/* Hands the proof to a VM that lands here; done when it runs, or cannot. */
+void clu__heir_take_over(struct clu_agent *a, struct clu_vm *vm, const Hv__Proof *proof,
+			 clu__heir_fn done, void *arg);
+/* Our process pid of that VM was collected: its move's destination may go on. False: there is none;
+ * refused is not called. */
+bool clu__heir_offer(struct clu_agent *a, const Hv__VmConfig *config, uint32_t pid,
+		     void (*refused)(struct clu_agent *a, const Hv__VmConfig *config));
+void clu__verb_peer_take_over(struct px_req *q, void *agent);
+void clu__verb_local_orphan(struct px_req *q, void *agent);
+
 /* --- clu_move.c, clu_move_verb.c, clu_land.c: migrations ----------------- */
 void clu__verb_migrate(struct px_req *q, void *agent);
 void clu__verb_migrate_cancel(struct px_req *q, void *agent);
@@ -176,6 +205,9 @@ void clu__verb_peer_incoming_cancel(struct px_req *q, void *agent);
 void clu__move_picture(struct clu_agent *a); /* pacemaker's picture changed */
 void clu__move_vm_gone(struct clu_agent *a, const char *vm);
 bool clu__land_recent(struct clu_agent *a, const char *vm);
+/* The VM lands here from a node that has left the cluster meanwhile: that node's name; else NULL.
+ */
+const char *clu__land_orphan(struct clu_agent *a, const char *vm);
 void clu__move_node_lost(struct clu_agent *a, const char *node);
 struct json_object *clu__move_doc(struct clu_agent *a, const char *vm); /* NULL: none under way */
 const struct cm_fsm_def *clu__move_fsm(void);

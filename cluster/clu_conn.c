@@ -90,6 +90,7 @@ static const struct px_verb ocf_verbs[] = {
 	{"local-start", "vm timeout_ms", clu__verb_local_start, true},
 	{"local-stop", "vm force timeout_ms", clu__verb_local_stop, true},
 	{"local-status", "vm", clu__verb_local_status, false},
+	{"local-orphan", "vm", clu__verb_local_orphan, true},
 	{"local-migrate-to", "vm node timeout_ms", clu__verb_local_migrate_to, true},
 	{"local-migrate-from", "vm timeout_ms", clu__verb_local_migrate_from, true},
 };
@@ -99,6 +100,8 @@ static const struct px_verb peer_verbs[] = {
 	{"peer-hello", "", clu__verb_peer_hello, false},
 	{"peer-reclaim", "vm", clu__verb_peer_reclaim, false},
 	{"peer-status", "vm", clu__verb_local_status, false},
+	{"peer-fence-mark", "node", clu__verb_peer_fence_mark, false},
+	{"peer-take-over", "vm pid boot", clu__verb_peer_take_over, false},
 	{"peer-incoming", "vm", clu__verb_peer_incoming, false},
 	{"peer-incoming-cancel", "vm", clu__verb_peer_incoming_cancel, false},
 };
@@ -136,9 +139,11 @@ static void conn_run(struct clu__conn *k, struct px_msg *m)
  * the ones named here never look. A start looks for its volumes, and pacemaker may be faster than the picture. */
 static bool conn_needs_picture(const struct clu__conn *k, const Hv__Request *r)
 {
-	static const char *const never[] = {"events",	     "host-check",	 "local-stop",
-					    "local-status",  "local-migrate-from", "peer-hello",
-					    "peer-reclaim",  "peer-incoming-cancel"};
+	static const char *const never[] = {
+		"events",	  "host-check",		  "local-stop",
+		"local-status",	  "local-migrate-from",	  "peer-hello",
+		"peer-reclaim",	  "peer-incoming-cancel", "peer-fence-mark",
+		"peer-take-over", "local-orphan"};
 
 	if (!k->agent->pcmk)
 		return false;

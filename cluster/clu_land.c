@@ -32,7 +32,20 @@ static void land_forget(struct clu_agent *a, const char *vm)
 			a->landing[i].vm[0] = '\0';
 }
 
-static void land_note(struct clu_agent *a, const char *vm)
+const char *clu__land_orphan(struct clu_agent *a, const char *name)
+{
+	struct clu_vm *vm = clu_super_find(a->super, name);
+
+	if (!vm || !clu_vm_incoming(vm) || !a->pcmk)
+		return NULL;
+	for (size_t i = 0; i < CM_ARRAY_LEN(a->landing); i++)
+		if (strcmp(a->landing[i].vm, name) == 0)
+			return clu__agent_is_member(a, a->landing[i].source) ? NULL
+									     : a->landing[i].source;
+	return NULL;
+}
+
+static void land_note(struct clu_agent *a, const char *vm, const char *source)
 {
 	size_t at = 0;
 
@@ -45,6 +58,7 @@ static void land_note(struct clu_agent *a, const char *vm)
 			at = i;
 	}
 	snprintf(a->landing[at].vm, sizeof a->landing[at].vm, "%s", vm);
+	snprintf(a->landing[at].source, sizeof a->landing[at].source, "%s", source);
 	a->landing[at].at_ns = cm_now_ns();
 }
 
@@ -152,7 +166,7 @@ void clu__verb_peer_incoming(struct px_req *q, void *agent)
 		return;
 	}
 	q->work = a;
-	land_note(a, q->msg->vm);
+	land_note(a, q->msg->vm, t->source);
 	clu__start_vm(a, CLU__START_INCOMING, q->msg->config, t, NULL, NULL, 20000, NULL, incoming_ready, q);
 }
 

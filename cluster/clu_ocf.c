@@ -334,6 +334,12 @@ static int do_stop(struct call *k)
 		clu__ocf_ask(k->daemon_sock, &ask.req, k->answer_ms, NULL, NULL);
 		return CLU_OCF_OK;
 	}
+	if (rc == 0 && strcmp(state, "incoming") == 0) {
+		px_ask_init(&ask, "local-orphan", k->vm);
+		if (clu__ocf_ask(k->daemon_sock, &ask.req, k->answer_ms, NULL, NULL) == 0)
+			return CLU_OCF_OK; /* it does not run, and may be what the next start goes
+					      on with */
+	}
 	/* One that waits for its migration, has failed, or does not answer, has no guest to ask nicely. */
 	if (rc != 0 || strcmp(state, "incoming") == 0 || strcmp(state, "failed") == 0) {
 		rc = stop_by_force(k);

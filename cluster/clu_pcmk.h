@@ -109,6 +109,7 @@ struct clu_pcmk_picture {
 	struct clu_pcmk_param *properties; /* cluster-wide ones whose name begins with "hvcluster-" */
 	size_t n_properties;
 	unsigned fence_devices; /* stonith resources that are configured */
+	bool fence_hvsan;	/* one of them is fence_hvsan: "fenced" need not mean "off" */
 };
 
 void clu_pcmk_picture_fini(struct clu_pcmk_picture *pic);

@@ -200,8 +200,10 @@ static int cib_primitive(xmlNode *n, struct clu_pcmk_picture *pic)
 	if (attr_is(n, "class", "ocf") && attr_is(n, "provider", "hvcluster") &&
 	    attr_is(n, "type", "VirtualMachine"))
 		return cib_vm(n, pic);
-	if (attr_is(n, "class", "stonith"))
+	if (attr_is(n, "class", "stonith")) {
 		pic->fence_devices++;
+		pic->fence_hvsan |= attr_is(n, "type", "fence_hvsan");
+	}
 	return 0;
 }
 

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_proof.c - finds the evidence that the last owner of a VM does not run it any more: looks at our own
- * processes, asks the owner's agent, reads pacemaker's fencing history, again and again until a deadline.
+ * clu_proof.c - finds the evidence that the last owner of a VM does not run it any more: looks at
+ * our own processes, asks the owner's agent, reads pacemaker's fencing history, again and again
+ * until a deadline.
  *
- * It only collects evidence; what counts as a proof is decided in fencing/, by the hvcore that acts on it,
- * against the block as it is then. Parses hvcore's and peers' JSON.
+ * Where nobody can tell (the node was shut out by fence_hvsan and may be on; or pacemaker wants the
+ * VM here although its history of the fencing is gone), the answer is "watch": the hvcore that is
+ * about to take over has to see the owner's lease expire and its keys go. That is said only about
+ * another node, and so only while pacemaker waits for a start on this one: nothing else looks for a
+ * proof about another node (docs/adr/0004).
+ *
+ * It only collects evidence; what counts as a proof is decided in fencing/, by the hvcore that acts
+ * on it, against the block as it is then. Parses hvcore's and peers' JSON.
  */
 #include "config.h"
 
@@ -22,13 +29,18 @@
 
 #define PROOF_RETRY_MS 200u
 #define PROOF_PEER_MS  3000u
+/* So long a better word than "watch" is waited for: the history of a fencing comes a moment after
+ * pacemaker's start. */
+#define PROOF_WATCH_MS 5000u
 
 struct clu__proof_search {
 	struct clu_agent *agent;
 	struct clu__owner owner;
 	Hv__VmConfig *config;
 	struct cm_timer timer;
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, watch_ns;
+	struct fen_fencer_word word; /* while it is asked what it means */
+	struct clu__fenced_ask *fenced_ask;
 	void (*waiting)(const char *text, void *arg);
 	clu__proof_fn done; /* NULL: cancelled */
 	void *arg;
@@ -82,6 +94,9 @@ static void search_end(struct clu__proof_search *s)
 {
 	s->done = NULL;
 	cm_timer_fini(&s->timer);
+	if (s->fenced_ask)
+		clu__fenced_forget(s->fenced_ask);
+	s->fenced_ask = NULL;
 	if (!s->asking)
 		cm_loop_defer(s->agent->loop, search_free, s);
 }
@@ -108,8 +123,27 @@ static void search_found(struct clu__proof_search *s, enum fen_proof_kind kind, 
 	p.epoch = s->owner.epoch;
 	p.evidence = (char *)(uintptr_t)evidence;
 	p.detail = (char *)(uintptr_t)fen_proof_kind_name(kind);
-	cm_notice("vm=%s: the last owner (%s) is proven gone: %s", s->owner.vm, s->owner.node, p.detail);
+	if (fen_evidence_is_watch(evidence))
+		cm_notice("vm=%s: nobody can tell how its owner on %s ended: its lease has to "
+			  "expire visibly",
+			  s->owner.vm, s->owner.node);
+	else
+		cm_notice("vm=%s: the last owner (%s) is proven gone: %s", s->owner.vm,
+			  s->owner.node, p.detail);
 	search_answer(s, &p, false, &none);
+}
+
+static void search_watch(struct clu__proof_search *s)
+{
+	char evidence[FEN_EVIDENCE_MAX];
+	struct cm_err err = CM_ERR_INIT;
+
+	if (fen_evidence_watch(s->owner.node, evidence) == 0) {
+		search_found(s, FEN_PROOF_SHUT_OUT, evidence);
+		return;
+	}
+	cm_err_set(&err, CM_E_LEASE_NO_PROOF, "the block of VM %s names no node", s->owner.vm);
+	search_answer(s, NULL, false, &err);
 }
 
 /* Nothing yet: say why, and look again later or give up. */
@@ -125,6 +159,15 @@ static void search_wait(struct clu__proof_search *s, const char *why)
 	if (s->waiting)
 		s->waiting(s->last.text, s->arg);
 	cm_timer_arm_ms(&s->timer, PROOF_RETRY_MS);
+}
+
+/* The owner is on another node that says nothing: wait for a word, but not for ever. */
+static void search_silent(struct clu__proof_search *s, const char *why)
+{
+	if (cm_now_ns() >= s->watch_ns)
+		search_watch(s);
+	else
+		search_wait(s, why);
 }
 
 /* Does that process of this node and this boot still exist? A recycled pid is not an hvcore. */
@@ -194,8 +237,10 @@ static void search_peer_answer(const Hv__Reply *r, const struct cm_err *err, voi
 		search_found(s, FEN_PROOF_OTHER_BOOT, evidence);
 	} else if (o && strcmp(doc_str(o, "block"), "released") == 0) {
 		search_answer(s, NULL, true, &none);
+	} else if (o) {
+		search_wait(s, "it still runs there");
 	} else {
-		search_wait(s, o ? "it still runs there" : err->text);
+		search_silent(s, err->text);
 	}
 	json_object_put(o);
 }
@@ -211,27 +256,38 @@ static void search_peer(struct clu__proof_search *s)
 	clu_peers_call(s->agent->peers, s->owner.node, &ask.req, PROOF_PEER_MS, search_peer_answer, s);
 }
 
+static void search_how(enum clu__fenced how, void *arg)
+{
+	struct clu__proof_search *s = arg;
+	char evidence[FEN_EVIDENCE_MAX];
+
+	s->fenced_ask = NULL;
+	if (how == CLU__FENCED_OFF && fen_evidence_powered_off(&s->word, evidence) == 0)
+		search_found(s, FEN_PROOF_POWERED_OFF, evidence);
+	else
+		search_watch(s);
+}
+
 static void search_fenced(struct clu__proof_search *s)
 {
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(s->agent->pcmk);
 	const struct clu_pcmk_fence *f = pic ? clu_pcmk_find_fence(pic, s->owner.node, CLU_PCMK_FENCE_OK) : NULL;
-	struct fen_fencer_word word;
-	char evidence[FEN_EVIDENCE_MAX];
+	enum clu__fenced how;
 
-	memset(&word, 0, sizeof word);
-	word.lost_wall_s = clu__agent_lost_wall_s(s->agent, s->owner.node);
-	if (f && f->completed_wall_s > 0 && (uint64_t)f->completed_wall_s >= word.lost_wall_s) {
-		snprintf(word.node, sizeof word.node, "%s", s->owner.node);
-		snprintf(word.action, sizeof word.action, "%s", f->action);
-		word.succeeded = true;
-		word.fenced_wall_s = (uint64_t)f->completed_wall_s;
-		if (fen_evidence_powered_off(&word, evidence) == 0) {
-			search_found(s, FEN_PROOF_POWERED_OFF, evidence);
-			return;
-		}
+	memset(&s->word, 0, sizeof s->word);
+	s->word.lost_wall_s = clu__agent_lost_wall_s(s->agent, s->owner.node);
+	if (f && f->completed_wall_s > 0 && (uint64_t)f->completed_wall_s >= s->word.lost_wall_s) {
+		snprintf(s->word.node, sizeof s->word.node, "%s", s->owner.node);
+		snprintf(s->word.action, sizeof s->word.action, "%s", f->action);
+		s->word.succeeded = true;
+		s->word.fenced_wall_s = (uint64_t)f->completed_wall_s;
+		how = clu__fenced_how(s->agent, f, search_how, s, &s->fenced_ask);
+		if (how != CLU__FENCED_NONE)
+			search_how(how, s);
+		return;
 	}
 	clu_pcmk_refresh(s->agent->pcmk);
-	search_wait(s, "the node left the cluster and was not fenced yet");
+	search_silent(s, "the node left the cluster and was not fenced yet");
 }
 
 static void search_look(struct cm_timer *t, void *arg)
@@ -257,8 +313,13 @@ struct clu__proof_search *clu__proof_find(struct clu_agent *a, const struct clu_
 	struct clu__proof_search *s = calloc(1, sizeof *s);
 
 	CM_ASSERT(s);
-	*s = (struct clu__proof_search){.agent = a, .owner = *owner, .deadline_ns = deadline_ns,
-					.waiting = waiting, .done = done, .arg = arg};
+	*s = (struct clu__proof_search){.agent = a,
+					.owner = *owner,
+					.deadline_ns = deadline_ns,
+					.watch_ns = cm_now_ns() + PROOF_WATCH_MS * CM_NS_PER_MS,
+					.waiting = waiting,
+					.done = done,
+					.arg = arg};
 	s->config = clu_vmconf_dup(config);
 	cm_timer_init(&s->timer, a->loop, search_look, s);
 	cm_timer_arm_ms(&s->timer, 0);

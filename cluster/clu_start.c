@@ -18,6 +18,7 @@
 #include "common/cm_buf.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
+#include "fencing/fen_proof.h"
 
 #define START_TRIES_MAX 8u
 #define START_LOOKS_MAX 10u
@@ -34,6 +35,7 @@ struct clu__start {
 	unsigned tries, looks;
 	bool ending; /* the VM's process was killed to make room */
 	bool probed; /* the targets of its volumes are fit */
+	bool heir;   /* a landing here was asked to go on with its memory */
 	struct clu__proof_search *search;
 	struct cm_timer again;
 	void (*progress)(const char *text, void *arg);
@@ -159,8 +161,12 @@ static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm
 	struct clu__start *s = arg;
 	struct clu__owner owner;
 
+	/* An owner that was watched and is alive may be so for long: then pacemaker's time limit
+	 * ends it. */
+	if (!s->proof || s->proof->kind != FEN_PROOF_SHUT_OUT)
+		s->tries++;
 	if (vm || err->code != CM_E_LEASE_NO_PROOF || s->mode == CLU__START_INCOMING ||
-	    ++s->tries >= START_TRIES_MAX || cm_now_ns() >= s->deadline_ns) {
+	    s->tries >= START_TRIES_MAX || cm_now_ns() >= s->deadline_ns) {
 		start_end(s, r, err);
 		return;
 	}
@@ -171,6 +177,72 @@ static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm
 	}
 	start_waiting(err->text, s);
 	s->search = clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting, start_proof, s);
+}
+
+/* --- a landing whose source is lost (clu_heir.c)
+ * ---------------------------------------------------- */
+
+/* It has nothing that could go on: room for a cold start, with the proof that was found. */
+static void heir_refused(struct clu__start *s, const char *why)
+{
+	struct clu_vm *old = clu_super_find(s->agent->super, s->config->name);
+
+	cm_notice("vm=%s: its memory that landed here cannot go on: %s", s->config->name, why);
+	if (old)
+		clu_vm_kill(old);
+	s->ending = true;
+	start_try(s);
+}
+
+static void heir_done(const struct cm_err *err, void *arg)
+{
+	struct clu__start *s = arg;
+	struct cm_err none = CM_ERR_INIT;
+
+	if (err->code) {
+		heir_refused(s, err->text);
+		return;
+	}
+	clu_event(s->agent->events, "notice", "inherited", s->config->name, NULL,
+		  "goes on here with the memory of its move from %s", s->proof->node);
+	start_end(s, NULL, &none);
+}
+
+static void heir_proof(const Hv__Proof *p, bool released, const struct cm_err *err, void *arg)
+{
+	struct clu__start *s = arg;
+	struct clu_vm *old = clu_super_find(s->agent->super, s->config->name);
+
+	s->search = NULL;
+	if (!p && !released) {
+		start_end(s, NULL, err);
+		return;
+	}
+	s->proof = p ? proof_dup(p) : NULL;
+	if (!p || fen_evidence_is_watch(p->evidence) || !old || !clu_vm_incoming(old))
+		heir_refused(s,
+			     p ? "nobody can tell how the source ended" : "the block was let go");
+	else
+		clu__heir_take_over(s->agent, old, s->proof, heir_done, s);
+}
+
+/* True: it is being tried. */
+static bool start_heir(struct clu__start *s)
+{
+	const char *source = s->mode == CLU__START_RUN && !s->heir
+				     ? clu__land_orphan(s->agent, s->config->name)
+				     : NULL;
+	struct clu__owner owner = {0};
+
+	if (!source)
+		return false;
+	s->heir = true;
+	snprintf(owner.vm, sizeof owner.vm, "%s", s->config->name);
+	snprintf(owner.vm_uuid, sizeof owner.vm_uuid, "%s", s->config->uuid);
+	snprintf(owner.node, sizeof owner.node, "%s", source);
+	s->search = clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting,
+				    heir_proof, s);
+	return true;
 }
 
 static int start_check(struct clu__start *s, struct cm_err *err)
@@ -255,6 +327,8 @@ static void start_try(struct clu__start *s)
 	char console[256], heartbeat[256];
 	struct cm_buf definition;
 
+	if (old && start_heir(s))
+		return;
 	if (old) {
 		/* A process that just ended (or was killed for this) is still being collected: a moment. */
 		bool ending = s->mode == CLU__START_INCOMING ? s->ending : s->ending || s->tries > 0;

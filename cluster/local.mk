@@ -8,6 +8,8 @@ libcluster_a_SOURCES = \
 	cluster/clu_corosync.c cluster/clu_corosync.h \
 	cluster/clu_event.c cluster/clu_event.h \
 	cluster/clu_exec.c cluster/clu_exec.h \
+	cluster/clu_fenced.c \
+	cluster/clu_heir.c \
 	cluster/clu_land.c \
 	cluster/clu_move.c cluster/clu_move_int.h \
 	cluster/clu_move_doc.c \

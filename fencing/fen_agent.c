@@ -18,8 +18,9 @@
 #include "sharedstorage/stor_pr.h"
 #include "sharedstorage/stor_volume.h"
 
-#define AGENT_VMS  1024u
-#define AGENT_KEYS 512u
+#define AGENT_VMS   1024u /* no volume has more */
+#define AGENT_KEYS  60u	  /* at a time */
+#define AGENT_SLOTS 16u
 
 struct agent_vm {
 	struct agent *agent;
@@ -35,6 +36,9 @@ struct agent {
 	pthread_t thread;
 	struct agent_vm *vms; /* RUNNING ones; of the victim, or of everybody for LIST */
 	unsigned nvms, waiting, proven;
+	uint16_t slots[AGENT_SLOTS]; /* host slots that the victim had, of all rounds */
+	unsigned nslots;
+	bool again; /* not the first look */
 	uint64_t keys[AGENT_KEYS];
 	unsigned nkeys;
 	int rc;
@@ -87,23 +91,34 @@ static void agent_fail(struct agent *a, int code, const char *words)
 
 /* --- keys -------------------------------------------------------------------------------- */
 
-static bool is_victim_slot(const struct agent *a, uint64_t key)
+static void slot_add(struct agent *a, uint16_t slot)
 {
-	uint16_t slot = stor_pr_key_slot(key);
+	for (unsigned i = 0; i < a->nslots; i++)
+		if (a->slots[i] == slot)
+			return;
+	if (a->nslots < AGENT_SLOTS && slot != STOR_SLOT_TOOL)
+		a->slots[a->nslots++] = slot;
+}
 
-	if (!stor_pr_key_ours(key) || slot == STOR_SLOT_TOOL)
-		return false;
-	for (unsigned i = 0; i < a->nvms; i++)
-		if (a->vms[i].block.owner.host_slot == slot)
+static bool is_victim_key(const struct agent *a, uint64_t key)
+{
+	for (unsigned i = 0; stor_pr_key_ours(key) && i < a->nslots; i++)
+		if (a->slots[i] == stor_pr_key_slot(key))
 			return true;
 	return false;
 }
+
+static void agent_look(struct agent *a);
+static void agent_keys(int rc, const uint64_t *keys, unsigned n, void *arg);
 
 static void agent_keys_gone(int rc, const struct cm_err *err, void *arg)
 {
 	struct agent *a = arg;
 
-	agent_end(a, rc, err);
+	if (rc)
+		agent_end(a, rc, err);
+	else
+		stor_dev_read_keys(a->dev, agent_keys, a); /* until there is none */
 }
 
 static void agent_keys(int rc, const uint64_t *keys, unsigned n, void *arg)
@@ -113,49 +128,70 @@ static void agent_keys(int rc, const uint64_t *keys, unsigned n, void *arg)
 	if (rc)
 		return agent_fail(a, rc, "the keys cannot be read");
 	a->nkeys = 0;
-	for (unsigned i = 0; i < n && a->nkeys < 60; i++)
-		if (is_victim_slot(a, keys[i]))
+	for (unsigned i = 0; i < n && a->nkeys < AGENT_KEYS; i++)
+		if (is_victim_key(a, keys[i]))
 			a->keys[a->nkeys++] = keys[i];
 	if (a->cfg.action == FEN_AGENT_STATUS)
 		return agent_end(a, a->nkeys ? 0 : 1, NULL);
-	agent_line(a, "%u keys of %s are left to shut out", a->nkeys, a->node);
-	stor_dev_fence(a->dev, a->keys, a->nkeys, agent_keys_gone, a);
+	if (a->nkeys) {
+		agent_line(a, "%u keys of %s are left to shut out", a->nkeys, a->node);
+		stor_dev_fence(a->dev, a->keys, a->nkeys, agent_keys_gone, a);
+		return;
+	}
+	/* A move may have been committed to the node after our first look: it ends when a look
+	 * finds nothing. */
+	a->again = true;
+	agent_look(a);
 }
 
 /* --- leases -------------------------------------------------------------------------------- */
 
-static void agent_proof(struct fen_proof *proof, const struct cm_err *err, void *arg)
+/* One VM is settled: rc 0, or its owner is alive, or nobody knows. */
+static void agent_settled(struct agent_vm *vm, int rc, const char *words)
 {
-	struct agent_vm *vm = arg;
 	struct agent *a = vm->agent;
 	char id[STOR_UUID_TEXT];
 
 	stor_uuid_format(&vm->block.vm, id);
 	a->waiting--;
-	if (proof) {
-		a->proven++;
-		agent_line(a, "VM %s has expired and is shut out", id);
-		fen_proof_free(proof);
-	} else if (err->code == CM_E_LEASE_NO_PROOF) {
-		a->proven++; /* released or handed over meanwhile: not the node's any more */
-		agent_line(a, "VM %s was let go by its owner", id);
-	} else if (!a->err.code) {
-		cm_err_set(&a->err, err->code, "VM %s: %s", id, err->text);
-	}
+	if (!rc)
+		agent_line(a, "VM %s %s", id, words);
+	else if (!a->err.code)
+		cm_err_set(&a->err, rc, "VM %s: %s", id, words);
 	if (a->waiting)
 		return;
-	if (a->proven < a->nvms) {
+	if (a->err.code) {
 		struct cm_err first = a->err;
 
-		return agent_end(a, first.code ? first.code : CM_E_FENCING, &first);
+		return agent_end(a, first.code, &first);
 	}
 	stor_dev_read_keys(a->dev, agent_keys, a);
+}
+
+static void agent_vacated(int rc, const struct cm_err *err, void *arg)
+{
+	agent_settled(arg, rc, rc ? err->text : "has expired, is shut out and may start elsewhere");
+}
+
+static void agent_proof(struct fen_proof *proof, const struct cm_err *err, void *arg)
+{
+	struct agent_vm *vm = arg;
+
+	if (proof) /* the word "off" holds for good: from now on the block does not name the node
+		      any more */
+		fen_vacate(vm->agent->dev, vm->offset_bytes, proof, agent_vacated, vm);
+	else if (err->code == CM_E_LEASE_NO_PROOF) /* released or handed over meanwhile */
+		agent_settled(vm, 0, "was let go by its owner");
+	else
+		agent_settled(vm, err->code, err->text);
 }
 
 static void agent_off(struct agent *a)
 {
 	struct cm_err err = CM_ERR_INIT;
 
+	if (!a->nvms && a->again)
+		return agent_end(a, 0, NULL);
 	agent_line(a, "%s owns %u VMs here", a->node, a->nvms);
 	a->waiting = a->nvms;
 	for (unsigned i = 0; i < a->nvms; i++)
@@ -220,6 +256,7 @@ static void collect(const struct stor_block *b, uint64_t offset_bytes, void *arg
 		return;
 	a->vms[a->nvms++] =
 		(struct agent_vm){.agent = a, .block = *b, .offset_bytes = offset_bytes};
+	slot_add(a, b->owner.host_slot);
 }
 
 static void *agent_worker(void *arg)
@@ -233,6 +270,13 @@ static void *agent_worker(void *arg)
 	return NULL;
 }
 
+static void agent_look(struct agent *a)
+{
+	a->nvms = 0;
+	if (pthread_create(&a->thread, NULL, agent_worker, a))
+		agent_fail(a, -EAGAIN, "no thread");
+}
+
 static void agent_attached(struct stor_volume *vol, const struct cm_err *err, void *arg)
 {
 	struct agent *a = arg;
@@ -240,8 +284,7 @@ static void agent_attached(struct stor_volume *vol, const struct cm_err *err, vo
 	if (!vol)
 		return agent_end(a, err->code, err);
 	a->vol = vol;
-	if (pthread_create(&a->thread, NULL, agent_worker, a))
-		agent_fail(a, -EAGAIN, "no thread");
+	agent_look(a);
 }
 
 static void agent_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,

@@ -2,10 +2,11 @@
 /*
  * fen_agent.h - SAN fencing of a node: every VM of it visibly expired, every key of it gone.
  *
- * off is proof (d) for each ownership block of the volume that the node owns, all at the same time,
- * and then PREEMPT AND ABORT of every key of its host slots, read back as gone. It takes STOR_DEAD
- * at least if the node owns a VM that still looks alive at first, and fails if one of them is
- * renewed meanwhile.
+ * off is proof (d) for each ownership block of the volume that the node owns, all at the same time;
+ * with it each block is made FREE; then PREEMPT AND ABORT of every key of its host slots, read back
+ * as gone; and then a look that finds no block of the node any more. It takes STOR_DEAD at least if
+ * the node owns a VM, and fails if one of them is renewed meanwhile. docs/adr/0004 says why a block
+ * is made free, and what "off" is not: power off.
  *
  * Thread: [loop]. Ownership: the job frees itself after done.
  */

@@ -7,6 +7,7 @@
  *   powered-off NODE ACTION LOST_S FENCED_S
  *   another-boot NODE BOOT
  *   reaped NODE BOOT INSTANCE PID
+ *   watch NODE			no evidence: the reader has to watch the block himself
  *
  * Parses the agent's text: any bytes are survived.
  */
@@ -60,6 +61,18 @@ int fen_evidence_reaped(const struct fen_reaped *r, char out[FEN_EVIDENCE_MAX])
 			     r->pid));
 }
 
+int fen_evidence_watch(const char *node, char out[FEN_EVIDENCE_MAX])
+{
+	if (!word_ok(node))
+		return -EINVAL;
+	return fits(snprintf(out, FEN_EVIDENCE_MAX, "watch %s", node));
+}
+
+bool fen_evidence_is_watch(const char *evidence)
+{
+	return strncmp(evidence, "watch ", 6) == 0;
+}
+
 int fen_proof_from_evidence(const struct stor_block *block, const char *evidence,
 			    struct fen_proof **proof, struct cm_err *err)
 {
@@ -91,5 +104,8 @@ int fen_proof_from_evidence(const struct stor_block *block, const char *evidence
 		r.pid = pid;
 		return fen_proof_reaped(block, &r, proof, err);
 	}
-	return cm_err_set(err, CM_E_LEASE_NO_PROOF, "evidence is malformed");
+	return cm_err_set(err, CM_E_LEASE_NO_PROOF,
+			  fen_evidence_is_watch(evidence)
+				  ? "the owner must be watched: that is no proof yet"
+				  : "evidence is malformed");
 }

@@ -145,8 +145,7 @@ void fen_proof_free(struct fen_proof *proof)
 	free(proof);
 }
 
-void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_with_intent,
-		   stor_lease_done_fn done, void *arg)
+struct stor_permit *fen_permit(struct fen_proof *proof)
 {
 	/* Kind (d) is about the very bytes that did not change; the others are about a dead
 	 * process, whose last renewals may still have landed after the block was read. */
@@ -154,7 +153,20 @@ void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_
 		stor__permit_new(&proof->block, proof->kind == FEN_PROOF_SHUT_OUT, proof->words);
 
 	CM_ASSERT(permit);
-	cm_notice("taking over from node %s: %s", proof->block.owner.node, proof->words);
 	fen_proof_free(proof);
-	stor_lease_take_over(lease, permit, only_with_intent, done, arg);
+	return permit;
+}
+
+void fen_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct fen_proof *proof,
+		stor_vacate_fn done, void *arg)
+{
+	CM_ASSERT(proof->kind == FEN_PROOF_SHUT_OUT);
+	stor_block_vacate(dev, offset_bytes, fen_permit(proof), done, arg);
+}
+
+void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_with_intent,
+		   stor_lease_done_fn done, void *arg)
+{
+	cm_notice("taking over from node %s: %s", proof->block.owner.node, proof->words);
+	stor_lease_take_over(lease, fen_permit(proof), only_with_intent, done, arg);
 }

@@ -80,9 +80,21 @@ void fen_proof_free(struct fen_proof *proof);
 void fen_take_over(struct stor_lease *lease, struct fen_proof *proof, bool only_with_intent,
 		   stor_lease_done_fn done, void *arg);
 
+/* Takes the proof; its permit is for whoever calls stor_lease_take_over himself (migration/). */
+struct stor_permit *fen_permit(struct fen_proof *proof);
+
+/*
+ * Takes the proof, which must be one of kind (d). The block becomes FREE, from the very bytes that
+ * did not change. done as in stor_block_vacate.
+ */
+void fen_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct fen_proof *proof,
+		stor_vacate_fn done, void *arg);
+
 /*
  * A proof crosses a process boundary (hvclusterd has it, hvcore acts on it) as the evidence, never
  * as the proof: these write and read kinds (a)-(c); the reader checks it against the block again.
+ * Of kind (d) there is no evidence: hvclusterd can only say "watch", and who wants to take over
+ * makes this proof himself (fen_shut_out_start).
  */
 #define FEN_EVIDENCE_MAX 256
 int fen_evidence_powered_off(const struct fen_fencer_word *word,
@@ -90,6 +102,10 @@ int fen_evidence_powered_off(const struct fen_fencer_word *word,
 int fen_evidence_other_boot(const char *node, const struct stor_uuid *boot,
 			    char out[FEN_EVIDENCE_MAX]) cm_must_check;
 int fen_evidence_reaped(const struct fen_reaped *reaped, char out[FEN_EVIDENCE_MAX]) cm_must_check;
+/* NODE is lost and nothing better is known: hvcore has to watch the block itself (kind (d)). */
+int fen_evidence_watch(const char *node, char out[FEN_EVIDENCE_MAX]) cm_must_check;
+bool fen_evidence_is_watch(const char *evidence);
+/* CM_E_LEASE_NO_PROOF for the word "watch": that is no proof yet. */
 int fen_proof_from_evidence(const struct stor_block *block, const char *evidence,
 			    struct fen_proof **proof, struct cm_err *err) cm_must_check;
 

@@ -4,8 +4,8 @@
  * exit codes as fence agents have them (0 done or on, 1 failed, 2 off).
  *
  * A second fencing level for a dead BMC: it cannot switch a node off, but says success only when every VM of the node has
- * visibly expired and none of its keys can write any more. Parses the operator's options; the work is in
- * fencing/fen_agent.c. Privilege: network to the SAN, the CHAP secret.
+ * visibly expired, none of its keys can write any more, and the blocks do not name it any more. Parses the operator's
+ * options; the work is in fencing/fen_agent.c. Privilege: network to the SAN, the CHAP secret, a file in /run.
  */
 #include "config.h"
 
@@ -15,10 +15,11 @@
 
 #include "common/cm_log.h"
 #include "fencing/fen_agent.h"
+#include "fencing/fen_mark.h"
 #include "sharedstorage/stor_timing.h"
 
 struct options {
-	char action[16], node[64], url[1024], initiator[224];
+	char action[16], node[64], url[1024], initiator[224], mark_dir[128];
 	unsigned io_timeout_ms;
 };
 
@@ -48,6 +49,9 @@ static void metadata(void)
 	     "<parameter name=\"io_timeout_ms\" unique=\"0\" required=\"0\"><getopt "
 	     "mixed=\"--io_timeout_ms=[ms]\"/><content type=\"integer\" default=\"2000\"/><shortdesc lang=\"en\">"
 	     "Longest time the SAN may take for a command</shortdesc></parameter>\n"
+	     "<parameter name=\"mark_dir\" unique=\"0\" required=\"0\"><getopt mixed=\"--mark_dir=[dir]\"/>"
+	     "<content type=\"string\" default=\"" FEN_MARK_DIR "\"/><shortdesc lang=\"en\">Where it tells hvclusterd "
+	     "of this node that it was used: hvclusterd's run_dir and /fence_hvsan</shortdesc></parameter>\n"
 	     "</parameters>\n"
 	     "<actions>\n"
 	     "<action name=\"on\" automatic=\"0\"/>\n<action name=\"off\"/>\n<action name=\"reboot\"/>\n"
@@ -73,6 +77,8 @@ static void option(struct options *o, const char *name, const char *value)
 		set(o->url, sizeof o->url, value);
 	else if (!strcmp(name, "initiator"))
 		set(o->initiator, sizeof o->initiator, value);
+	else if (!strcmp(name, "mark_dir"))
+		set(o->mark_dir, sizeof o->mark_dir, value);
 	else if (!strcmp(name, "io_timeout_ms"))
 		o->io_timeout_ms = (unsigned)strtoul(value, NULL, 10);
 }
@@ -135,6 +141,16 @@ static void done(int rc, const struct cm_err *err, void *arg)
 	cm_loop_stop(r->loop, 0);
 }
 
+/* Before anything else is done, so that no "fenced" of pacemaker is without its mark. */
+static int mark(const struct options *o)
+{
+	int rc = fen_mark_set(o->mark_dir, o->node);
+
+	if (rc)
+		fprintf(stderr, "fence_hvsan: cannot leave word for hvclusterd in %s: %s\n", o->mark_dir, cm_err_text(rc));
+	return rc;
+}
+
 static int work(const struct options *o, enum fen_agent_action action)
 {
 	struct cm_err err = CM_ERR_INIT;
@@ -172,7 +188,7 @@ int main(int argc, char **argv)
 		{"list", FEN_AGENT_LIST, false},     {"list-status", FEN_AGENT_LIST, false},
 		{"validate-all", FEN_AGENT_NONE, false}, {"on", FEN_AGENT_NONE, true},
 	};
-	struct options o = {.action = "off", .io_timeout_ms = STOR_IO_TIMEOUT_MS};
+	struct options o = {.action = "off", .mark_dir = FEN_MARK_DIR, .io_timeout_ms = STOR_IO_TIMEOUT_MS};
 
 	cm_log_set_level(CM_LOG_ERR);
 	if (argc > 1 ? options_argv(&o, argc, argv) : (options_stdin(&o), 0))
@@ -192,6 +208,8 @@ int main(int argc, char **argv)
 			fputs("fence_hvsan: plug= is missing: the node's name\n", stderr);
 			return 1;
 		}
+		if (actions[i].action == FEN_AGENT_OFF && mark(&o))
+			return 1;
 		return actions[i].action == FEN_AGENT_NONE ? 0 : work(&o, actions[i].action);
 	}
 	fprintf(stderr, "fence_hvsan: '%s' is no action\n", o.action);

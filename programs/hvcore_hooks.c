@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * hvcore_hooks.c - the hooks of hv_core: takeover with a proof (fencing/), migration (migration/).
- * Parses the evidence that the parent gave, through fencing/, against the block as it is now.
+ * Parses the evidence that the parent gave, through fencing/, against the block as it is now. If
+ * the parent has none ("watch"), makes proof (d) here: the owner's lease must visibly expire, and
+ * its keys be gone.
  */
 #include "config.h"
 
@@ -26,10 +28,36 @@
 
 struct takeover {
 	struct stor_lease *lease;
+	struct stor_dev *dev;
+	uint64_t offset_bytes;
 	const Hv__Proof *proof;
 	stor_lease_done_fn done;
 	void *arg;
 };
+
+static struct fen_shut_out *watching; /* proof (d) being made */
+
+static void watched(struct fen_proof *proof, const struct cm_err *err, void *arg)
+{
+	struct takeover *t = arg;
+
+	watching = NULL;
+	if (proof)
+		fen_take_over(t->lease, proof, false, t->done, t->arg);
+	else
+		t->done(t->lease, err->code, err, t->arg);
+	free(t);
+}
+
+/* True: watched comes later. */
+static bool watch(struct takeover *t, const struct stor_block *b, struct cm_err *err)
+{
+	cm_notice(
+		"nothing is known of the owner on node %s: its lease has to expire before our eyes",
+		b->owner.node);
+	watching = fen_shut_out_start(t->dev, t->offset_bytes, watched, t, err);
+	return watching != NULL;
+}
 
 static void block_read(int rc, const struct stor_block *b, void *arg)
 {
@@ -42,8 +70,13 @@ static void block_read(int rc, const struct stor_block *b, void *arg)
 		stor_lease_acquire(t->lease, t->done, t->arg);
 		goto out;
 	}
-	if (rc == 0)
+	if (rc == 0 && fen_evidence_is_watch(t->proof->evidence)) {
+		if (watch(t, b, &err))
+			return;
+		rc = err.code;
+	} else if (rc == 0) {
 		rc = fen_proof_from_evidence(b, t->proof->evidence, &proof, &err);
+	}
 	if (rc < 0) {
 		cm_err_set(&err, rc, "reading the ownership block: %s", cm_err_text(rc));
 		t->done(t->lease, rc, &err, t->arg);
@@ -59,12 +92,20 @@ static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__
 		      stor_lease_done_fn done, void *arg)
 {
 	struct takeover *t = calloc(1, sizeof(*t));
-	uint64_t offset_bytes = 0;
-	struct stor_dev *dev = hv_disks_lease_dev(hv_core_disks(core), &offset_bytes);
 
-	CM_ASSERT(t && dev);
-	*t = (struct takeover){lease, proof, done, arg};
-	stor_block_read(dev, offset_bytes, block_read, t);
+	CM_ASSERT(t);
+	*t = (struct takeover){.lease = lease, .proof = proof, .done = done, .arg = arg};
+	t->dev = hv_disks_lease_dev(hv_core_disks(core), &t->offset_bytes);
+	CM_ASSERT(t->dev);
+	stor_block_read(t->dev, t->offset_bytes, block_read, t);
+}
+
+static bool end(struct hv_core *core)
+{
+	if (watching)
+		fen_shut_out_cancel(watching);
+	watching = NULL;
+	return hvcore_migrate_end(core);
 }
 
 static struct hvcore_migrate migrate;
@@ -126,7 +167,7 @@ const struct hv_core_hooks hvcore_hooks = {
 	.look_saved = hvcore_image_look,
 	.restore = hvcore_image_restore,
 	.status = hvcore_migrate_status,
-	.end = hvcore_migrate_end,
+	.end = end,
 	.verbs = hvcore_migrate_verbs,
 	.verb_count = HVCORE_MIGRATE_VERBS,
 	.arg = &migrate,

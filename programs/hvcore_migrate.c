@@ -415,4 +415,5 @@ const struct px_verb hvcore_migrate_verbs[HVCORE_MIGRATE_VERBS] = {
 	{"migrate-cancel", "", verb_cancel, true},
 	{"save", "image hold", hvcore_image_verb_save, true},
 	{"save-cancel", "", hvcore_image_verb_cancel, true},
+	{"take-over", "", hvcore_heir_take_over, true},
 };

@@ -69,7 +69,10 @@ void hvcore_migrate_answer(struct hvcore_migrate *g, const struct mig_result *r)
 void hvcore_migrate_status(struct hv_core *core, struct hv_json *j);
 bool hvcore_migrate_end(struct hv_core *core);
 
-#define HVCORE_MIGRATE_VERBS 5
+/* The verb of hvcore_heir.c. */
+void hvcore_heir_take_over(struct px_req *q, void *ctx);
+
+#define HVCORE_MIGRATE_VERBS 6
 extern const struct px_verb hvcore_migrate_verbs[HVCORE_MIGRATE_VERBS];
 
 #endif

@@ -20,6 +20,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/stor_lease_api.c \
 	sharedstorage/stor_lease_disk.c sharedstorage/stor_lease_disk.h \
 	sharedstorage/stor_lease_judge.c \
+	sharedstorage/stor_lease_vacate.c \
 	sharedstorage/stor_locked.c \
 	sharedstorage/stor_permit.c sharedstorage/stor_permit.h sharedstorage/stor_permit_int.h \
 	sharedstorage/stor_pr.c sharedstorage/stor_pr.h \

@@ -114,6 +114,17 @@ typedef void (*stor_block_fn)(int rc, const struct stor_block *b, void *arg);
 /* Any number at a time; also usable without a lease: dev need not be gated or admitted. */
 void stor_block_read(struct stor_dev *dev, uint64_t offset_bytes, stor_block_fn done, void *arg);
 
+/*
+ * A fencer without a lease of its own: makes the block of a dead owner FREE by one COMPARE AND
+ * WRITE, so that anybody may start the VM. Takes the permit. The victim's keys must be gone
+ * already. done: 0; CM_E_LEASE_HELD: the block is not any more what the permit is about (the owner
+ * is alive, or another one came); others: the outcome may be unknown, look at the block. Made by
+ * fencing/ only (fen_vacate).
+ */
+typedef void (*stor_vacate_fn)(int rc, const struct cm_err *err, void *arg);
+void stor_block_vacate(struct stor_dev *dev, uint64_t offset_bytes, struct stor_permit *permit,
+		       stor_vacate_fn done, void *arg);
+
 /* cm_now_ns() time until which vCPUs may run; 0: not at all. [any] */
 uint64_t stor_lease_valid_until(const struct stor_lease *lease);
 /* What a COMPARE AND WRITE of this lease takes lately, on the slow side; 0: none was won yet. [any] */

@@ -69,6 +69,13 @@ int stor__lease_next(const struct stor_block *last, const struct stor_owner *sel
 		     enum stor_lease_op op, const struct stor_owner *peer, uint32_t io_timeout_ms,
 		     const struct stor_uuid *nonce, struct stor_block *next) cm_must_check;
 
+/*
+ * What a fencer writes who holds a permit: FREE, and the victim's keys for the next taker to shut
+ * out once more. CM_E_LEASE_NO_PROOF: the permit is not about what the block says now.
+ */
+int stor__lease_vacate(const struct stor_permit *permit, const struct stor_block *b,
+		       const struct stor_uuid *nonce, struct stor_block *next) cm_must_check;
+
 /* --- the machine ------------------------------------------------------------------ */
 
 /*

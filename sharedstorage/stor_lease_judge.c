@@ -220,3 +220,21 @@ int stor__lease_next(const struct stor_block *last, const struct stor_owner *sel
 	}
 	return -EINVAL;
 }
+
+int stor__lease_vacate(const struct stor_permit *permit, const struct stor_block *b,
+		       const struct stor_uuid *nonce, struct stor_block *next)
+{
+	if (b->state != STOR_BLOCK_RUNNING || !permit_fits(permit, b))
+		return CM_E_LEASE_NO_PROOF;
+	*next = *b;
+	next->state = STOR_BLOCK_FREE;
+	next->nonce = *nonce;
+	next->renewal++;
+	memset(&next->owner, 0, sizeof next->owner);
+	memset(&next->peer, 0, sizeof next->peer);
+	/* They are gone already. One that does not fit into the list is no reason to leave the VM
+	 * blocked. */
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		add_shut(next, b->owner.keys[i]);
+	return 0;
+}

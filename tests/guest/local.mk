@@ -81,4 +81,4 @@ TESTS += tests/guest/test_record tests/guest/check-record tests/guest/check-beat
 
 EXTRA_DIST += tests/guest/README.md tests/guest/check-bare tests/guest/check-record tests/guest/linux/init \
 	tests/guest/linux/power-off tests/guest/record_disk.py \
-	tests/guest/beatwatch.py tests/guest/check-beatwatch scripts/guest-image
+	tests/guest/agentguest.py tests/guest/beatwatch.py tests/guest/check-beatwatch scripts/guest-image

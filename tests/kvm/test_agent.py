@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian's own qemu-guest-agent in the stock Linux guest: answers over the second port of the virtio console."""
-import importlib.machinery
-import importlib.util
 import json
 import os
 import re
@@ -14,54 +12,8 @@ import pytest
 import corekit
 from corekit import Vm
 
-# Runs the agent as its service would: without udev, the port's name is found in sysfs.
-START = b"""#!/bin/busybox sh
-bb=/bin/busybox
-for port in /sys/class/virtio-ports/*; do
-	[ "$($bb cat "$port/name" 2>/dev/null)" = org.qemu.guest_agent.0 ] || continue
-	$bb mkdir -p /dev/virtio-ports
-	$bb ln -s "/dev/${port##*/}" /dev/virtio-ports/org.qemu.guest_agent.0
-done
-echo "agent: port $($bb ls /dev/virtio-ports)"
-while [ ! -e /tmp/off ]; do
-	/usr/sbin/qemu-ga -m virtio-serial -p /dev/virtio-ports/org.qemu.guest_agent.0 -t /tmp
-	echo "agent: ended with $?"
-	$bb sleep 1
-done
-"""
-SHUTDOWN = b"#!/bin/busybox sh\necho \"guest: shutdown $*\" >/dev/console\n/sbin/power-off &\n"
-
-
-def guest_image_module():
-    sys.dont_write_bytecode = True
-    loader = importlib.machinery.SourceFileLoader("guest_image", os.path.join(corekit.ROOT, "scripts/guest-image"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("guest_image", loader))
-    loader.exec_module(module)
-    return module
-
-
-def overlay(maker, folder):
-    """A cpio with the agent of its package, and the libraries that it names as this host has them."""
-    done = subprocess.run([os.path.join(corekit.ROOT, "scripts/guest-image"), "--fetch", "qemu-guest-agent"], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, preexec_fn=corekit.first_network, check=False)
-    if done.returncode:
-        pytest.skip("no qemu-guest-agent package: " + done.stderr.decode().strip())
-    package = maker.Package(done.stdout.decode().strip())
-    program = os.path.join(folder, "qemu-ga")
-    with open(program, "wb") as f:
-        f.write(package.read("usr/sbin/qemu-ga"))
-    os.chmod(program, 0o755)
-    listed = subprocess.run(["ldd", program], stdout=subprocess.PIPE, check=True).stdout.decode()
-    missing = re.findall(r"(\S+) => not found", listed)
-    if missing:
-        pytest.skip("this host lacks libraries of qemu-guest-agent: " + " ".join(missing))
-    cpio = maker.Cpio()
-    cpio.file("/usr/sbin/qemu-ga", maker.read_file(program), 0o755)
-    for lib in sorted(set(re.findall(r"(/\S+) \(0x", listed))):
-        cpio.file(lib, maker.read_file(lib), 0o755)
-    cpio.file("/etc/guest-start", START, 0o755)
-    cpio.file("/sbin/shutdown", SHUTDOWN, 0o755)
-    return cpio.finish()
+sys.path.insert(0, os.path.join(corekit.ROOT, "tests/guest"))
+import agentguest  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +25,10 @@ def guest(tmp_path_factory):
         pytest.skip("no guest image: " + done.stderr.decode().strip())
     image = json.loads(done.stdout)
     folder = str(tmp_path_factory.mktemp("agent"))
-    extra = overlay(guest_image_module(), folder)
+    try:
+        extra = agentguest.overlay(folder, corekit.first_network)
+    except agentguest.CannotMake as e:
+        pytest.skip(str(e))
     with open(image["files"]["initramfs.cpio"]["path"], "rb") as f:
         base = f.read()
     path = os.path.join(folder, "initramfs.cpio")

@@ -63,12 +63,14 @@ int lab_net_setup(void)
 
 	no_ipv6();
 	n += (size_t)snprintf(script + n, sizeof(script) - n, "link set lo up\n");
+	/* A bridge without an address of its own takes one of a port, and changes it when that machine goes: peers that
+	 * remember it would talk to nobody. */
 	for (int i = 0; i < LAB_NET_COUNT; i++)
 		n += (size_t)snprintf(script + n, sizeof(script) - n,
-				      "link add %s type bridge mcast_snooping 0\n"
+				      "link add %s address 02:77:0%d:00:00:fe type bridge mcast_snooping 0\n"
 				      "address add 10.77.%d.%d/24 dev %s\n"
 				      "link set %s up\n",
-				      nets_def[i].bridge, i + 1, LAB_HOST_LAB, nets_def[i].bridge,
+				      nets_def[i].bridge, i + 1, i + 1, LAB_HOST_LAB, nets_def[i].bridge,
 				      nets_def[i].bridge);
 	return ip_batch(script);
 }

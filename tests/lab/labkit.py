@@ -130,6 +130,10 @@ class Lab:
     def heal(self, node, *network):
         self.lab("heal", node, *network)
 
+    def bmc(self, node, state):
+        """state: dead or ok."""
+        self.lab("bmc", node, state)
+
     def freeze(self, node):
         self.lab("freeze", node)
 

@@ -30,7 +30,7 @@ def make_volume(lab):
 class Move(vmkit.Vm):
     """A running VM with all witnesses on it."""
 
-    def __init__(self, lab, name, address, engine, linux=None, memory="64M"):
+    def __init__(self, lab, name, address, engine, linux=None, memory="64M", options=()):
         self.lab, self.name, self.address = lab, name, address
         self.kernel = os.path.join(lab.status()["build"], "tests/guest/bare.elf")
         cmdline = "mode=beat,step,net rate=200 pages=1024 steps=2000 ip=%s" % address
@@ -42,7 +42,7 @@ class Move(vmkit.Vm):
         self.build = lab.status()["build"]
         self.hvctl("disk", "create", "%s/%s" % (VOLUME, name), "--size", "64M")
         self.hvctl("create", name, "--memory", memory, "--kernel", self.kernel, "--disk", "%s/%s" % (VOLUME, name),
-                   "--net", "bridge=hvbr0", "--engine", engine, "--cmdline", cmdline, *extra)
+                   "--net", "bridge=hvbr0", "--engine", engine, "--cmdline", cmdline, *extra, *options)
         self.beats, self.client = vmkit.Beats(lab), None
 
     # --- witnesses ---

@@ -45,7 +45,7 @@ class Vm:
     """One VM, defined with hvctl. store: "file" (disk and ownership block are files all nodes see) or a
     volume of the cluster."""
 
-    def __init__(self, lab, name="web1", store="main", mode="beat,writer", extra="", memory="64M", engine="auto"):
+    def __init__(self, lab, name="web1", store="main", mode="beat,writer", extra="", memory="64M", engine="auto", options=()):
         self.lab, self.name, self.store = lab, name, store
         build = lab.status()["build"]
         self.kernel = os.path.join(build, "tests/guest/bare.elf")
@@ -66,7 +66,7 @@ class Vm:
                 "--cmdline", "mode=%s rate=200 %s" % (mode, extra)]
         if self.lease:
             args += ["--lease", self.lease]
-        self.hvctl(*args)
+        self.hvctl(*args, *options)
 
     def hvctl(self, *args, node="node1", check=True, timeout=120):
         return self.lab.run(node, "hvctl", *args, check=check, timeout=timeout)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/cm_log.h"
+#include "fencing/fen_mark.h"
 #include "sharedstorage/stor_volume.h"
 #include "tests/san/santest.h"
 
@@ -26,6 +27,7 @@ struct fix {
 	struct stor_uuid vm[2];
 	uint64_t at[2];
 	int owner;
+	char marks[64];
 };
 
 struct format {
@@ -66,6 +68,8 @@ static int setup(void **state)
 	struct san_host h;
 	pthread_t thread;
 
+	snprintf(f->marks, sizeof f->marks, "/tmp/fence_hvsan.XXXXXX");
+	assert_non_null(mkdtemp(f->marks));
 	f->t = (struct san_target){.kind = SAN_LABSAN, .luns = {"disk0,thin,size=64M"}};
 	if (san_start(&f->t))
 		exit(77);
@@ -92,6 +96,9 @@ static int teardown(void **state)
 		waitpid(f->owner, NULL, 0);
 	}
 	san_stop(&f->t);
+	fen_mark_clear(f->marks, "node-x", 0);
+	fen_mark_clear(f->marks, "node-y", 0);
+	assert_int_equal(rmdir(f->marks), 0);
 	free(f);
 	return 0;
 }
@@ -152,8 +159,9 @@ static int agent(struct fix *f, const char *action, const char *node, char *out,
 	}
 	close(in[0]);
 	close(back[1]);
-	snprintf(text, sizeof text, "action=%s\nplug=%s\nurl=%s\nio_timeout_ms=%u\nother=1\n", action, node,
-		 f->url, T_MS);
+	snprintf(text, sizeof text,
+		 "action=%s\nplug=%s\nurl=%s\nio_timeout_ms=%u\nmark_dir=%s\nother=1\n", action,
+		 node, f->url, T_MS, f->marks);
 	assert_int_equal(write(in[1], text, strlen(text)), strlen(text));
 	close(in[1]);
 	n = read(back[0], out, cap - 1);
@@ -162,6 +170,24 @@ static int agent(struct fix *f, const char *action, const char *node, char *out,
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+struct look {
+	bool done, is_free;
+};
+
+static void looked(int rc, const struct stor_block *b, void *arg)
+{
+	*(struct look *)arg = (struct look){true, !rc && b->state == STOR_BLOCK_FREE};
+}
+
+static bool is_free(struct san_host *h, uint64_t at)
+{
+	struct look k = {false, false};
+
+	stor_block_read(h->dev, at, looked, &k);
+	SAN_UNTIL(h->loop, k.done);
+	return k.is_free;
 }
 
 static void test_frozen_node(void **state)
@@ -178,11 +204,21 @@ static void test_frozen_node(void **state)
 	assert_int_equal(agent(f, "list", "", out, sizeof out), 0);
 	assert_string_equal(out, "node-x\n");
 	kill(f->owner, SIGSTOP);
+	assert_false(fen_mark_is_set(f->marks, "node-x"));
 	assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 0);
-	/* only ours is left */
+	assert_true(fen_mark_is_set(f->marks, "node-x"));
+	/* only ours is left, and the blocks do not name the node any more */
 	assert_int_equal(san_open(&h, loop, f->url, &o), 0);
 	SAN_UNTIL(loop, stor_dev_pr_key(h.dev));
 	assert_int_equal(san_keys(&h, keys, 16), 1);
+	assert_true(is_free(&h, f->at[0]) && is_free(&h, f->at[1]));
+	/* It wakes up, and gets nothing back, how often it may try. */
+	kill(f->owner, SIGCONT);
+	for (unsigned i = 0; i < 20; i++) {
+		cm_loop_turn(loop, T_MS / 4);
+		assert_true(is_free(&h, f->at[0]) && is_free(&h, f->at[1]));
+	}
+	assert_int_equal(agent(f, "status", "node-x", out, sizeof out), 2);
 	san_close(&h);
 	cm_loop_free(loop);
 }
@@ -195,6 +231,7 @@ static void test_living_node(void **state)
 	start_owner(f);
 	assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 1);
 	assert_int_equal(agent(f, "off", "node-y", out, sizeof out), 0); /* owns nothing */
+	assert_true(fen_mark_is_set(f->marks, "node-x") && fen_mark_is_set(f->marks, "node-y"));
 	assert_int_equal(agent(f, "status", "node-y", out, sizeof out), 2);
 	assert_int_equal(agent(f, "status", "node-x", out, sizeof out), 0);
 }
@@ -209,6 +246,8 @@ static void test_words(void **state)
 	assert_non_null(strstr(out, "<resource-agent name=\"fence_hvsan\""));
 	assert_int_equal(agent(f, "off", "", out, sizeof out), 1);
 	assert_int_equal(agent(f, "dance", "x", out, sizeof out), 1);
+	assert_int_equal(agent(f, "off", "../x", out, sizeof out), 1);
+	assert_int_equal(agent(f, "on", "node-x", out, sizeof out), 0);
 	snprintf(f->url, sizeof f->url, "iscsi://127.0.0.1:1/%s/0", SAN_IQN);
 	assert_int_equal(agent(f, "monitor", "", out, sizeof out), 1);
 	assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 1);

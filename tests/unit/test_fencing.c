@@ -58,6 +58,7 @@ static void test_powered_off(void **state)
 	assert_int_equal(ask(&b, "powered-off node1 on 50 60"), CM_E_LEASE_NO_PROOF);
 	assert_int_equal(ask(&b, "powered-off node1 off 50 60 "), CM_E_LEASE_NO_PROOF);
 	assert_int_equal(ask(&b, ""), CM_E_LEASE_NO_PROOF);
+	assert_int_equal(ask(&b, "watch node1"), CM_E_LEASE_NO_PROOF); /* only an order to look */
 	b.state = STOR_BLOCK_FREE;
 	assert_int_equal(ask(&b, "powered-off node1 off 50 60"), CM_E_LEASE_NO_PROOF);
 }

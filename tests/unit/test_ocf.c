@@ -297,6 +297,19 @@ static void test_stop_of_incoming_is_forced(void **state)
 	assert_string_equal(verbs(w), "status stop! ");
 }
 
+/* Its source is lost, and it may be all that is left of the VM's memory: hvclusterd says so, and it stays. */
+static void test_stop_keeps_an_orphan(void **state)
+{
+	static const struct play vm[] = {{.verb = "status", .doc = "{\"state\":\"incoming\"}"}, {0}};
+	static const struct play daemon[] = {{.verb = "local-orphan"}, {0}};
+	struct world *w = *state;
+
+	serve(w, "vm/web1", vm);
+	serve(w, "hvclusterd", daemon);
+	assert_int_equal(act(w, "stop"), CLU_OCF_OK);
+	assert_string_equal(verbs(w), "status local-orphan ");
+}
+
 /* Nothing answers: hvclusterd is asked to end it, too, and a process that is no hvcore is never killed. */
 static void test_stop_of_hung_asks_everybody(void **state)
 {
@@ -480,7 +493,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_monitor_states), T(test_monitor_hung), T(test_stop_of_stopped), T(test_stop_nicely),
 		T(test_stop_falls_back_to_force), T(test_stop_of_incoming_is_forced),
-		T(test_stop_of_hung_asks_everybody), T(test_stop_kills_a_hung_hvcore), T(test_kill), T(test_start), T(test_start_refused),
+		T(test_stop_keeps_an_orphan), T(test_stop_of_hung_asks_everybody), T(test_stop_kills_a_hung_hvcore), T(test_kill), T(test_start), T(test_start_refused),
 		T(test_migrate), T(test_migrate_to_of_a_vm_that_left), T(test_migrate_from_without_daemon), T(test_validate), T(test_meta_data),
 		T(test_exit_codes),
 	};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hvcore_heir.c - the verb "take-over" of a VM that lands: its source is proven dead after this end
+ * had verified all of its memory and before the commit (rule 5 of design section 3). The answer
+ * "yes" means that it is being tried; the state says how it went.
+ *
+ * Parses the evidence that hvclusterd gave, through fencing/, against the block as it is now. That
+ * the intent still stands is checked by the lease, in the COMPARE AND WRITE itself.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "common/cm_log.h"
+#include "fencing/fen_proof.h"
+#include "hvcore/hv_disks.h"
+#include "programs/hvcore_migrate.h"
+
+struct heir {
+	struct hv_core *core;
+	struct px_req *q;
+};
+
+static void heir_read(int rc, const struct stor_block *b, void *arg)
+{
+	struct heir *h = arg;
+	struct hvcore_migrate *g = hv_core_hook_arg(h->core);
+	struct fen_proof *proof = NULL;
+	struct cm_err err = CM_ERR_INIT;
+
+	if (rc < 0)
+		cm_err_set(&err, rc, "reading the ownership block: %s", cm_err_text(rc));
+	else if (!g->dst)
+		cm_err_set(&err, CM_E_VM_STATE, "no VM lands here any more");
+	else if (fen_proof_from_evidence(b, h->q->msg->proof->evidence, &proof, &err) == 0 &&
+		 mig_dst_take_over(g->dst, fen_permit(proof), &err) == 0)
+		cm_notice("the source is gone (%s): going on with the memory that is here",
+			  h->q->msg->proof->detail);
+	if (err.code)
+		px_req_fail(h->q, &err);
+	else
+		px_req_ok(h->q, NULL);
+	free(h);
+}
+
+void hvcore_heir_take_over(struct px_req *q, void *ctx)
+{
+	struct hv_core *core = ctx;
+	struct hvcore_migrate *g = hv_core_hook_arg(core);
+	uint64_t offset_bytes = 0;
+	struct stor_dev *dev;
+	struct heir *h;
+
+	if (!q->msg->proof) {
+		px_req_failf(q, CM_E_USAGE, "take-over needs a proof");
+		return;
+	}
+	if (!g->dst || !mig_dst_is_verified(g->dst)) {
+		px_req_failf(q, CM_E_VM_STATE, "nothing verified is here to take over with");
+		return;
+	}
+	h = calloc(1, sizeof *h);
+	dev = hv_disks_lease_dev(hv_core_disks(core), &offset_bytes);
+	CM_ASSERT(h && dev);
+	*h = (struct heir){core, q};
+	stor_block_read(dev, offset_bytes, heir_read, h);
+}
