@@ -17,8 +17,8 @@
 
 #define ISCSI_DEPTH	 96  /* commands under way; the usual CmdSN window is 128 */
 #define ISCSI_IOVS	 512 /* per command */
-#define ISCSI_ADM_BYTES	 4096 /* asked for at most */
-#define ISCSI_ADM_BUF	 8192 /* two sectors of 4096: a COMPARE AND WRITE of the self-test */
+#define ISCSI_ADM_BYTES	 32768 /* asked for at most; each VM of a volume has a key or two on its LUN */
+#define ISCSI_ADM_BUF	 ISCSI_ADM_BYTES /* two sectors fit too: a COMPARE AND WRITE of the self-test */
 #define ISCSI_OLDER_KEYS 32
 #define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
 

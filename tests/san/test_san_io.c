@@ -372,6 +372,36 @@ static void test_fence(void **state)
 	san_close(&b);
 }
 
+/* A LUN of many VMs: each has a nexus and a key of its own, and one of them is shut out among all. */
+static void test_many_registrants(void **state)
+{
+	enum { HOSTS = 600 };
+	struct fix *f = *state;
+	struct san_host *h = calloc(HOSTS, sizeof *h);
+	uint64_t *keys = calloc(HOSTS + 1, sizeof *keys), victim;
+	uint8_t data[512] = {0};
+
+	assert_true(h && keys);
+	for (unsigned i = 0; i < HOSTS; i++) {
+		struct stor_dev_opts o = {
+			.host_slot = (uint16_t)(1 + i % 64), .isid = 1 + i, .io_timeout_ms = 5000};
+
+		assert_int_equal(san_open(&h[i], f->loop, f->url, &o), 0);
+	}
+	for (unsigned i = 0; i < HOSTS; i++)
+		SAN_UNTIL(f->loop, stor_dev_pr_key(h[i].dev));
+	assert_int_equal(san_keys(&h[0], keys, HOSTS + 1), HOSTS);
+	victim = stor_dev_pr_key(h[HOSTS - 1].dev);
+	assert_int_equal(san_fence(&h[0], &victim, 1), 0);
+	assert_int_equal(san_rw(&h[1], true, 8192, data, 512, 0), 0);
+	for (int i = san_keys(&h[0], keys, HOSTS + 1) - 1; i >= 0; i--)
+		assert_true(keys[i] != victim);
+	for (unsigned i = 0; i < HOSTS; i++)
+		san_close(&h[i]);
+	free(keys);
+	free(h);
+}
+
 static void test_bad_open(void **state)
 {
 	struct fix *f = *state;
@@ -525,7 +555,7 @@ int main(int argc, char **argv)
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_read_write),	T(test_sizes),	 T(test_many_with_drops),
-		T(test_caw),		T(test_caw_refused), T(test_fence),
+		T(test_caw),		T(test_caw_refused), T(test_fence), T(test_many_registrants),
 		T(test_bad_open),	T(test_target_restart), T(test_lost_flush),
 		T(test_authentication),
 	};
