@@ -4,12 +4,15 @@ self-tests, and both flavours of the kernel."""
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
 import corekit
 from corekit import Vm
-from test_agent import guest_image_module
+
+sys.path.insert(0, os.path.join(corekit.ROOT, "tests/guest"))
+from agentguest import guest_image_module  # noqa: E402
 
 START = b"""#!/bin/busybox sh
 echo "cpus: $(/bin/busybox nproc)"
