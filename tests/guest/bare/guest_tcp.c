@@ -117,7 +117,7 @@ static void arm(struct guest_tcp *c)
 	c->due_ns = c->una == c->next ? GUEST_NEVER : guest_now_ns() + c->rto_ns;
 }
 
-/* New data as far as the peer's window goes; a FIN after the last byte. */
+/* New data as far as the peer's window goes; a FIN after the last byte, when all that came was answered. */
 static void push(struct guest_tcp *c)
 {
 	bool sent = false;
@@ -134,7 +134,7 @@ static void push(struct guest_tcp *c)
 		c->next += n;
 		sent = true;
 	}
-	if (c->state == STATE_CLOSING && c->next - c->una == c->tx_len) {
+	if (c->state == STATE_CLOSING && !c->rx_len && c->next - c->una == c->tx_len) {
 		transmit(c, c->next, 0, FIN);
 		c->next++;
 		c->state = STATE_LAST_ACK;
@@ -323,6 +323,8 @@ static void serve(struct guest_tcp *c)
 
 	c->rx_len -= n;
 	memcpy(c->rx, c->rx + n, c->rx_len);
+	if (c->state == STATE_CLOSING && !n && !c->tx_len)
+		c->rx_len = 0; /* half a line: the rest will not come */
 	if (was_full && n)
 		transmit(c, c->next, 0, 0); /* the window is open again */
 }
