@@ -42,21 +42,40 @@ uint8_t *stor__sectors_alloc(uint64_t bytes)
 
 /* --- the parts of a request ---------------------------------------------- */
 
+/* Memory of small requests is kept. (Not where a sanitizer shall see who uses one that ended.) */
+#ifdef HV_SANITIZED
+#define PART_SPARE 0u
+#else
+#define PART_SPARE 64u
+#endif
+
+static void part_free(struct part *p)
+{
+	struct disk *d = p->disk;
+
+	if (!p->plain || d->n_spare >= PART_SPARE) {
+		free(p);
+		return;
+	}
+	d->n_spare++;
+	TAILQ_INSERT_HEAD(&d->spare, p, link);
+}
+
 void stor__part_end(struct part *p, int rc)
 {
 	struct whole *w = p->whole;
 	struct disk *d = p->disk;
+	struct stor_req *req = w->req;
+	bool last = --w->parts == 0;
 
 	if (rc && !w->rc)
 		w->rc = rc;
-	free(p);
-	if (--w->parts == 0) {
-		struct stor_req *req = w->req;
-
-		rc = w->rc;
+	rc = w->rc;
+	if (last && w != &p->only)
 		free(w);
+	part_free(p);
+	if (last)
 		stor__dev_end(&d->dev, req, rc);
-	}
 	stor__disk_maybe_closed(d);
 }
 
@@ -119,7 +138,7 @@ void stor__part_end_later(struct part *p, int rc)
 static void part_zero_fill(struct part *p)
 {
 	for (int i = 0; i < p->sub.niov; i++)
-		memset(p->iov[i].iov_base, 0, p->iov[i].iov_len);
+		memset(p->sub.iov[i].iov_base, 0, p->sub.iov[i].iov_len);
 	stor__part_end_later(p, 0);
 }
 
@@ -224,17 +243,44 @@ static void flush_done(struct stor_req *sub, int rc)
 	stor__part_end(p, rc);
 }
 
-static struct part *part_new(struct disk *d, struct whole *w, int niov)
+static void part_init(struct part *p, struct disk *d, struct whole *w, const struct stor_req *req)
+{
+	*p = (struct part){.disk = d, .whole = w};
+	p->sub.op = req->op;
+	p->sub.flags = req->flags & (STOR_REQ_FUA | STOR_REQ_UNMAP);
+	p->sub.arg = p;
+}
+
+/* One of several of a request. */
+static struct part *part_new(struct disk *d, struct whole *w)
 {
 	/* not calloc: glibc's takes no memory from its cache of the thread */
-	struct part *p = malloc(sizeof *p + (size_t)niov * sizeof p->iov[0]);
+	struct part *p = malloc(sizeof *p + (size_t)w->req->niov * sizeof p->iov[0]);
 
 	CM_ASSERT(p);
-	*p = (struct part){.disk = d, .whole = w};
-	p->sub.op = w->req->op;
-	p->sub.flags = w->req->flags & (STOR_REQ_FUA | STOR_REQ_UNMAP);
-	p->sub.arg = p;
+	part_init(p, d, w, w->req);
 	w->parts++;
+	return p;
+}
+
+/* The whole request. */
+static struct part *part_only(struct disk *d, struct stor_req *req)
+{
+	struct part *p = TAILQ_FIRST(&d->spare);
+
+	if (p) {
+		TAILQ_REMOVE(&d->spare, p, link);
+		d->n_spare--;
+	} else {
+		p = malloc(sizeof *p);
+		CM_ASSERT(p);
+	}
+	part_init(p, d, &p->only, req);
+	p->plain = true;
+	p->only = (struct whole){.req = req, .parts = 1};
+	p->sub.length_bytes = req->length_bytes;
+	p->sub.iov = req->iov;
+	p->sub.niov = req->niov;
 	return p;
 }
 
@@ -255,36 +301,30 @@ static void part_iov(struct part *p, const struct iovec *iov, int *i, size_t *sk
 	}
 }
 
-static void submit_flush(struct disk *d, struct whole *w)
+static void part_place(struct part *p, uint64_t at)
 {
-	struct part *p = part_new(d, w, 0);
+	uint64_t e = p->disk->vol->super.extent_bytes; /* a power of two */
 
-	p->sub.done = flush_done;
-	stor__disk_out(d, &p->sub);
+	p->logical = at >> __builtin_ctzll(e);
+	p->inside = at & (e - 1);
 }
 
-static void disk_submit(struct stor_dev *dev, struct stor_req *req)
+/* A request that crosses borders of extents. */
+static void submit_parts(struct disk *d, struct stor_req *req)
 {
-	struct disk *d = disk_of(dev);
 	uint64_t e = d->vol->super.extent_bytes, at = req->offset_bytes, left = req->length_bytes;
 	struct whole *w = malloc(sizeof *w);
+	bool ready = stor__map_ready(d);
 	size_t skip = 0;
-	bool ready;
 	int i = 0;
 
 	CM_ASSERT(w);
 	*w = (struct whole){.req = req, .parts = 1}; /* ours, until all are made */
-	if (req->op == STOR_OP_FLUSH) {
-		submit_flush(d, w);
-		left = 0;
-	}
-	ready = left == 0 || stor__map_ready(d);
 	while (left) {
-		uint64_t n = CM_MIN(left, e - at % e);
-		struct part *p = part_new(d, w, req->niov);
+		uint64_t n = CM_MIN(left, e - (at & (e - 1)));
+		struct part *p = part_new(d, w);
 
-		p->logical = at / e;
-		p->inside = at % e;
+		part_place(p, at);
 		p->sub.length_bytes = n;
 		if (req->op == STOR_OP_READ || req->op == STOR_OP_WRITE)
 			part_iov(p, req->iov, &i, &skip, n);
@@ -299,6 +339,31 @@ static void disk_submit(struct stor_dev *dev, struct stor_req *req)
 	CM_ASSERT(w->parts > 0);
 	if (ready)
 		stor__take_soon(d);
+}
+
+static void disk_submit(struct stor_dev *dev, struct stor_req *req)
+{
+	struct disk *d = disk_of(dev);
+	uint64_t e = d->vol->super.extent_bytes;
+	struct part *p;
+
+	if (req->op != STOR_OP_FLUSH && (req->offset_bytes & (e - 1)) + req->length_bytes > e) {
+		submit_parts(d, req);
+		return;
+	}
+	p = part_only(d, req);
+	if (req->op == STOR_OP_FLUSH) {
+		p->sub.done = flush_done;
+		stor__disk_out(d, &p->sub);
+		return;
+	}
+	part_place(p, req->offset_bytes);
+	if (!stor__map_ready(d)) {
+		part_wait(p);
+		return;
+	}
+	part_go(p);
+	stor__take_soon(d);
 }
 
 static void disk_cancel(struct stor_dev *dev, struct stor_req *req)
@@ -329,7 +394,12 @@ static void disk_close(struct stor_dev *dev)
 static void disk_free(struct stor_dev *dev)
 {
 	struct disk *d = disk_of(dev);
+	struct part *p;
 
+	while ((p = TAILQ_FIRST(&d->spare))) {
+		TAILQ_REMOVE(&d->spare, p, link);
+		free(p);
+	}
 	free(d->map);
 	free(d->table);
 	free(d->take.before);
@@ -446,6 +516,7 @@ static struct stor_dev *disk_open(struct stor_volume *vol, enum stor_diskslot_ki
 	d->kind = kind;
 	TAILQ_INIT(&d->waiting);
 	TAILQ_INIT(&d->flying);
+	TAILQ_INIT(&d->spare);
 	memcpy(d->name, name, strlen(name) + 1);
 	slots_read(d, open_done, STOR_REQ_ADMIN);
 	return &d->dev;

@@ -30,6 +30,8 @@ struct part {
 	TAILQ_ENTRY(part) link;	  /* of disk->waiting or disk->flying */
 	uint64_t logical, inside; /* extent number of the disk, bytes into it */
 	bool flies;
+	bool plain;	   /* has no iov[], so that its memory fits any other such one */
+	struct whole only; /* of a request that is this one part; it lends its iovec */
 	struct iovec iov[];
 };
 TAILQ_HEAD(parts, part);
@@ -96,6 +98,8 @@ struct disk {
 	struct iovec load_iov;
 	struct parts waiting; /* for the map, or for an extent */
 	struct parts flying;  /* in the volume's device */
+	struct parts spare;   /* memory of plain ones that ended */
+	unsigned n_spare;
 	struct take take;
 	struct stor_req slots_req; /* opening and reloading */
 	struct iovec slots_iov;
