@@ -665,7 +665,7 @@ static const struct cm_fsm_cell move_cells[MOVE_STATE_COUNT][MOVE_EVENT_COUNT] =
 	[MOVE_HANDOVER] = {B, B, I, I, MOVED, UNCLEAR, AGAIN, B, FAIL},
 	[MOVE_RESOLVING] = {B, B, I, I, MOVED, I, AGAIN, B, FAIL},
 	[MOVE_WAITING] = {B, B, B, I, B, UNCLEAR, CM_ACT(MOVE_ASKING, act_ask), B, FAIL},
-	[MOVE_SETTLING] = {B, B, I, I, B, I, I, CM_ACT(MOVE_ENDED, act_done), I},
+	[MOVE_SETTLING] = {B, B, I, I, I, I, I, CM_ACT(MOVE_ENDED, act_done), I},
 	[MOVE_ENDED] = {B, I, I, I, I, I, I, I, I},
 };
 #undef I

@@ -40,7 +40,7 @@ struct clu_vm {
 	int pidfd;
 	struct cm_io exit_io;
 	struct px_client *core;
-	bool child, clean;
+	bool child, clean, collected;
 	bool refused; /* it said that it cannot start: it owned nothing */
 	/* while it starts */
 	struct cm_io start_io;
@@ -121,7 +121,12 @@ static void vm_drop(struct clu_vm *vm)
 			*p = vm->next;
 			break;
 		}
-	px_client_close(vm->core);
+	if (vm->core)
+		px_client_forget(vm->core, vm);
+	if (vm->collected)
+		px_client_linger(vm->core); /* its last answers may lie in the socket */
+	else
+		px_client_close(vm->core);
 	vm->core = NULL;
 	cm_timer_fini(&vm->start_timer);
 	cm_io_close(&vm->start_io, NULL, NULL);
@@ -303,6 +308,7 @@ static void vm_collect(struct cm_io *io, unsigned events, void *arg)
 		cm_warning("waitid for %s: %s", vm->name, strerror(errno));
 	if (vm->child && si.si_code == CLD_EXITED && si.si_status == 0)
 		vm->clean = true;
+	vm->collected = true;
 	clu_vm_socket(s->conf, vm->name, path, sizeof path);
 	unlink(path);
 	if (vm->started) {

@@ -28,6 +28,7 @@ struct px_client {
 	uint32_t last_id;
 	bool closing;
 	unsigned busy; /* callbacks on the stack */
+	bool lingers;  /* frees itself at the end of the connection */
 	struct cm_err why;
 };
 
@@ -79,7 +80,7 @@ static void client_closed(struct px_chan *chan, int code, const char *text, void
 	if (!c->closing && c->ops && c->ops->closed)
 		c->ops->closed(c, &c->why, c->arg);
 	c->busy--;
-	if (c->closing)
+	if (c->closing || c->lingers)
 		cm_loop_defer(c->loop, client_free, c);
 }
 
@@ -269,4 +270,16 @@ void px_client_close(struct px_client *c)
 	c->chan = NULL;
 	if (c->busy == 0)
 		cm_loop_defer(c->loop, client_free, c);
+}
+
+void px_client_linger(struct px_client *c)
+{
+	if (!c || c->closing)
+		return;
+	if (!c->chan) { /* all calls have failed already */
+		px_client_close(c);
+		return;
+	}
+	c->ops = NULL;
+	c->lingers = true;
 }

@@ -43,5 +43,8 @@ int px_client_send_data(struct px_client *c, const Hv__Data *d);
 bool px_client_alive(const struct px_client *c);
 struct px_chan *px_client_chan(struct px_client *c); /* NULL if dead */
 void px_client_close(struct px_client *c);
+/* The server's process has ended: what it sent before is read still, calls without an answer fail when the connection
+ * ends, then the client frees itself. Takes c (NULL: nothing). */
+void px_client_linger(struct px_client *c);
 
 #endif

@@ -12,5 +12,5 @@ check-kvm: all $(check_PROGRAMS)
 	tests/unit/test_hv_vm kvm || test $$? -eq 77
 	HV_TEST_ENGINE=kvm tests/unit/test_mig
 	HV_TEST_ENGINE=kvm HV_TEST_FULL=1 tests/unit/test_mig_kill || test $$? -eq 77
-	HV_BUILD='$(abs_top_builddir)' /usr/bin/python3 -B -m pytest -rs -p no:cacheprovider \
+	HV_BUILD='$(abs_top_builddir)' /usr/bin/python3 -B -m pytest -rsfE -p no:cacheprovider \
 		$(KVMTESTFLAGS) '$(abs_top_srcdir)/tests/kvm'

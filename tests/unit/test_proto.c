@@ -19,6 +19,7 @@
 #include "common/cm_log.h"
 #include "proto/px_call.h"
 #include "proto/px_chan.h"
+#include "proto/px_client.h"
 #include "proto/px_req.h"
 #include "proto/px_tls.h"
 
@@ -91,7 +92,14 @@ static void verb_size(struct px_req *q, void *ctx)
 	px_req_ok(q, doc);
 }
 
+static void verb_hold(struct px_req *q, void *ctx)
+{
+	(void)q;
+	(void)ctx; /* no answer comes */
+}
+
 static const struct px_verb verbs[] = {
+	{"hold", "", verb_hold, false},
 	{"echo", "text", verb_echo, false},
 	{"size", "vm n", verb_size, false},
 };
@@ -206,6 +214,67 @@ static void test_call(void **state)
 	pthread_join(th, NULL);
 	srv_end(&s);
 	assert_int_not_equal(access(s.path, F_OK), 0);
+}
+
+struct answers {
+	unsigned ok, failed;
+};
+
+static void on_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
+{
+	struct answers *n = arg;
+
+	if (r && r->more)
+		return;
+	assert_true(!err->code == (r && r->code == 0));
+	*(r ? &n->ok : &n->failed) += 1;
+}
+
+static void later(struct cm_timer *t, void *arg)
+{
+	(void)t;
+	*(bool *)arg = true;
+}
+
+/* A server's last answers are heard although it is known to be gone; what it never answered fails. */
+static void test_linger(void **state)
+{
+	struct server s = {0};
+	struct answers n = {0, 0};
+	struct px_client *c;
+	struct cm_timer t;
+	struct px_ask a;
+	bool passed = false;
+
+	(void)state;
+	snprintf(s.path, sizeof s.path, "%s/l.sock", dir);
+	s.loop = cm_loop_new(NULL);
+	s.srv = px_server_unix(s.loop, s.path, 0600, (gid_t)-1, srv_accept, &s, NULL);
+	assert_non_null(s.srv);
+	c = px_client_unix(s.loop, s.path, &self, NULL, NULL, NULL);
+	assert_non_null(c);
+	px_ask_init(&a, "hold", NULL);
+	px_client_call(c, &a.req, 0, on_answer, &n);
+	px_ask_init(&a, "echo", NULL);
+	px_ask_arg(&a, "text", "1");
+	px_client_call(c, &a.req, 0, on_answer, &n);
+	px_client_linger(c);
+	while (!n.ok)
+		cm_loop_turn(s.loop, 100);
+	assert_int_equal(n.failed, 0);
+	px_chan_close(s.chan[0]);
+	s.chan[0] = NULL;
+	px_reqs_gone(&s.reqs);
+	while (!n.failed)
+		cm_loop_turn(s.loop, 100);
+	cm_timer_init(&t, s.loop, later, &passed);
+	cm_timer_arm_ms(&t, 1);
+	while (!passed)
+		cm_loop_turn(s.loop, 100);
+	cm_timer_fini(&t);
+	assert_int_equal(n.ok, 1);
+	assert_int_equal(n.failed, 1);
+	srv_end(&s);
 }
 
 static int sh(const char *fmt, ...) cm_printf(1, 2);
@@ -426,7 +495,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frame),
-		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_call), cmocka_unit_test(test_linger),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_stream),
 	};
