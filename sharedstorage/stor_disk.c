@@ -53,7 +53,7 @@ static void part_free(struct part *p)
 {
 	struct disk *d = p->disk;
 
-	if (!p->plain || d->n_spare >= PART_SPARE) {
+	if (!p->plain || d->n_spare + 1 > PART_SPARE) {
 		free(p);
 		return;
 	}
