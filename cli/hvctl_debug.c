@@ -2,7 +2,7 @@
 /*
  * hvctl_debug.c - dumps, counters and traces of a VM as text for engineers. Scripts use --json.
  *
- * Shows the documents of hvcore's verbs dump, counters and trace (hvcore/hv_ctl_debug.h). What a
+ * Shows the documents of hvcore's verbs dump, counters and trace (hvcore/control/hv_ctl_debug.h). What a
  * document lacks is left out.
  */
 #include "config.h"

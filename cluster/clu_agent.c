@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cluster/clu_agent_int.h"
+#include "cluster/node/clu_agent_int.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 

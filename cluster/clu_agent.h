@@ -8,7 +8,7 @@
 #ifndef CLU_AGENT_H
 #define CLU_AGENT_H
 
-#include "cluster/clu_conf.h"
+#include "cluster/node/clu_conf.h"
 #include "common/cm_loop.h"
 
 struct clu_agent;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cluster/clu_agent_int.h"
+#include "cluster/node/clu_agent_int.h"
 #include "common/cm_log.h"
 
 #define CONNS_MAX 256u

@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "fencing/fen_proof.h"
-#include "sharedstorage/stor_pr.h"
-#include "sharedstorage/stor_volume.h"
+#include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/volume/stor_volume.h"
 
 #define AGENT_VMS   1024u /* no volume has more */
 #define AGENT_KEYS  60u	  /* at a time */

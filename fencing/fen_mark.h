@@ -5,7 +5,7 @@
  * Pacemaker's history says that a node was fenced, but not by which device. A power switch proves
  * that nothing of the node runs (proof a); fence_hvsan proves only what it looked at. So it leaves
  * a mark before it begins, and hvclusterd believes the history's "off" only where the node that
- * carried it out has none (cluster/clu_fenced.c). The marks of a node go when it is seen as a
+ * carried it out has none (cluster/vm/clu_fenced.c). The marks of a node go when it is seen as a
  * member again, and all of them with the reboot of their own node (the directory is in /run).
  *
  * Thread: [any]. Errors: -errno, -EINVAL for a name that is none.

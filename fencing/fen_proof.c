@@ -17,7 +17,7 @@
 
 #include "common/cm_log.h"
 #include "fencing/fen_proof_int.h"
-#include "sharedstorage/stor_permit_int.h"
+#include "sharedstorage/lease/stor_permit_int.h"
 
 static const char *const kind_names[] = {"none", "powered-off", "another-boot", "reaped",
 					 "expired-and-shut-out"};

@@ -20,7 +20,7 @@
 #ifndef FEN_PROOF_H
 #define FEN_PROOF_H
 
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 enum fen_proof_kind {
 	FEN_PROOF_NONE = 0,

@@ -20,8 +20,8 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "hvcore/hv_char.h"
 #include "hvcore/hv_core_int.h"
+#include "hvcore/machine/hv_char.h"
 
 static const char *const state_words[] = {"none",
 #define XX(n, word) word,

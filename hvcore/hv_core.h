@@ -17,10 +17,10 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
-#include "hvcore/hv_json.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/state/hv_json.h"
+#include "hvcore/vm/hv_vm.h"
 #include "proto/px_req.h"
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 struct hv_core;
 struct hv_disks;

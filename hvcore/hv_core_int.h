@@ -6,8 +6,8 @@
 #define HV_CORE_INT_H
 
 #include "common/cm_loop.h"
+#include "hvcore/control/hv_ctl.h"
 #include "hvcore/hv_core.h"
-#include "hvcore/hv_ctl.h"
 #include "hvcore/hv_disks.h"
 #include "hvcore/hv_owner.h"
 #include "hvcore/hv_qga.h"

@@ -19,9 +19,9 @@
 #include "common/cm_log.h"
 #include "common/cm_loop.h"
 #include "common/cm_work.h"
-#include "sharedstorage/stor_disk.h"
-#include "sharedstorage/stor_url.h"
-#include "sharedstorage/stor_volume.h"
+#include "sharedstorage/dev/stor_url.h"
+#include "sharedstorage/volume/stor_disk.h"
+#include "sharedstorage/volume/stor_volume.h"
 
 #define MAX_STORES	 (HV_SLOT_BLK_MAX + 1u)
 #define ISID_MASK	 0xffffffffffull

@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
-#include "hvcore/hv_machine.h"
-#include "sharedstorage/stor_dev.h"
-#include "sharedstorage/stor_lease_disk.h"
+#include "hvcore/machine/hv_machine.h"
+#include "sharedstorage/dev/stor_dev.h"
+#include "sharedstorage/lease/stor_lease_disk.h"
 
 struct hv_disks;
 struct stor_volume;

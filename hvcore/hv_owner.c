@@ -10,7 +10,7 @@
 
 #include "common/cm_log.h"
 #include "hvcore/hv_disks.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/vm/hv_vm.h"
 
 struct hv_owner {
 	struct stor_lease *lease;

@@ -12,7 +12,7 @@
 #define HV_OWNER_H
 
 #include "common/cm_err.h"
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 struct hv_disks;
 struct hv_owner;

@@ -23,9 +23,9 @@
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "common/cm_loop.h"
-#include "hvcore/hv_json.h"
-#include "hvcore/hv_port.h"
 #include "hvcore/hv_qga_parse.h"
+#include "hvcore/machine/hv_port.h"
+#include "hvcore/state/hv_json.h"
 
 #define IN_BYTES    32768u /* guest-info lists some 70 commands */
 #define OUT_BYTES   160u

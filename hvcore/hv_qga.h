@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 #include "common/cm_err.h"
-#include "hvcore/hv_lock.h"
+#include "hvcore/machine/hv_lock.h"
 
 struct cm_loop;
 struct hv_json;

@@ -11,4 +11,8 @@ libmigration_a_SOURCES = \
 	migration/mig_image.c migration/mig_image.h \
 	migration/mig_src.c migration/mig_src.h migration/mig_src_int.h migration/mig_src_work.c \
 	migration/mig_store.c migration/mig_store.h \
-	migration/mig_types.c migration/mig_types.h
+	migration/mig_types.c migration/mig_types.h \
+	migration/core/mig_core.c migration/core/mig_core.h \
+	migration/core/mig_core_image.c migration/core/mig_core_image.h migration/core/mig_core_image_int.h \
+	migration/core/mig_core_restore.c migration/core/mig_core_save.c
+libmigration_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "hvcore/hv_cpuid.h"
+#include "hvcore/cpu/hv_cpuid.h"
 
 int mig_compat_check(const struct mig_hello *h, const struct hv_cpuid *contract,
 		     const struct mig_compat_host *host, struct cm_err *err)

@@ -15,11 +15,11 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "hvcore/hv_devices.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/machine/hv_devices.h"
+#include "hvcore/vm/hv_vm.h"
 #include "migration/mig_compat.h"
 #include "migration/mig_dst_int.h"
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 #define GIVE_UP_DEFAULT_MS 60000u
 #define RETRY_MS  100u

@@ -19,7 +19,7 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/vm/hv_vm.h"
 #include "migration/mig_dst_int.h"
 
 #define IO_TIMEOUT_DEFAULT_MS 10000u

@@ -18,12 +18,12 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/vm/hv_vm.h"
 #include "migration/mig_compat.h"
 #include "migration/mig_dst_int.h"
 #include "migration/mig_image.h"
 #include "migration/mig_store.h"
-#include "sharedstorage/stor_dev.h"
+#include "sharedstorage/dev/stor_dev.h"
 
 #define STATE_MAX (16u << 20)
 

@@ -13,7 +13,7 @@
 
 #include <stdatomic.h>
 
-#include "hvcore/hv_mem.h"
+#include "hvcore/machine/hv_mem.h"
 #include "migration/mig_io.h"
 
 struct mig_ram_out {

@@ -16,9 +16,9 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/vm/hv_vm.h"
 #include "migration/mig_src_int.h"
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 #define HANDOVER_DEFAULT_MS 30000u
 #define STATE_MAX (16u << 20)

@@ -11,11 +11,11 @@
 
 #include "common/cm_fsm.h"
 #include "common/cm_loop.h"
-#include "hvcore/hv_machine.h"
+#include "hvcore/machine/hv_machine.h"
 #include "migration/mig_converge.h"
 #include "migration/mig_ram.h"
 #include "migration/mig_src.h"
-#include "sharedstorage/stor_dev.h"
+#include "sharedstorage/dev/stor_dev.h"
 
 #define MIG_SRC_STATES(XX) \
 	XX(NONE) XX(CONNECT) XX(COPY) XX(HELD) XX(INTENT) XX(INTENT_BACK) XX(PAUSE) XX(PAUSE_BACK) XX(FINAL) \

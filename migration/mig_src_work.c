@@ -21,9 +21,9 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/vm/hv_vm.h"
 #include "migration/mig_src_int.h"
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 #define IO_TIMEOUT_DEFAULT_MS 10000u
 #define SOCKET_BUFFER (4 << 20)

@@ -17,7 +17,7 @@
 
 #include "common/cm_fault.h"
 #include "common/cm_loop.h"
-#include "sharedstorage/stor_dev.h"
+#include "sharedstorage/dev/stor_dev.h"
 
 enum chunk_state { CHUNK_NONE = 0, CHUNK_IDLE, CHUNK_POSTED, CHUNK_FLYING, CHUNK_FULL };
 

@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hvcore/hv_state.h"
-#include "hvcore/hv_tables.h"
+#include "hvcore/cpu/hv_tables.h"
+#include "hvcore/state/hv_state.h"
 
 static uint32_t frame_max(uint16_t type)
 {

@@ -25,8 +25,8 @@
 #include <stdint.h>
 
 #include "common/cm_buf.h"
-#include "hvcore/hv_vcpu_state.h"
-#include "sharedstorage/stor_lease_disk.h"
+#include "hvcore/cpu/hv_vcpu_state.h"
+#include "sharedstorage/lease/stor_lease_disk.h"
 
 #define MIG_MAGIC       0x54415247494d5648ull /* "HVMIGRAT" */
 #define MIG_FORMAT      1u

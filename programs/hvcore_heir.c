@@ -14,7 +14,7 @@
 #include "common/cm_log.h"
 #include "fencing/fen_proof.h"
 #include "hvcore/hv_disks.h"
-#include "programs/hvcore_migrate.h"
+#include "migration/core/mig_core.h"
 
 struct heir {
 	struct hv_core *core;
@@ -24,7 +24,7 @@ struct heir {
 static void heir_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct heir *h = arg;
-	struct hvcore_migrate *g = hv_core_hook_arg(h->core);
+	struct mig_core *g = hv_core_hook_arg(h->core);
 	struct fen_proof *proof = NULL;
 	struct cm_err err = CM_ERR_INIT;
 
@@ -46,7 +46,7 @@ static void heir_read(int rc, const struct stor_block *b, void *arg)
 void hvcore_heir_take_over(struct px_req *q, void *ctx)
 {
 	struct hv_core *core = ctx;
-	struct hvcore_migrate *g = hv_core_hook_arg(core);
+	struct mig_core *g = hv_core_hook_arg(core);
 	uint64_t offset_bytes = 0;
 	struct stor_dev *dev;
 	struct heir *h;

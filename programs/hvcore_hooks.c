@@ -17,11 +17,11 @@
 #include "fencing/fen_proof.h"
 #include "fencing/fen_wd.h"
 #include "hvcore/hv_disks.h"
+#include "migration/core/mig_core.h"
+#include "migration/core/mig_core_image.h"
 #include "programs/hvcore_hooks.h"
-#include "programs/hvcore_image.h"
-#include "programs/hvcore_migrate.h"
 #include "programs/hvcore_seccomp.h"
-#include "sharedstorage/stor_timing.h"
+#include "sharedstorage/lease/stor_timing.h"
 
 /* Where hvwatchdogd listens unless the start message says otherwise (option "watchdog"). */
 #define HV_WATCHDOG_SOCKET "/run/hvcluster/watchdog.sock"
@@ -105,10 +105,10 @@ static bool end(struct hv_core *core)
 	if (watching)
 		fen_shut_out_cancel(watching);
 	watching = NULL;
-	return hvcore_migrate_end(core);
+	return mig_core_end(core);
 }
 
-static struct hvcore_migrate migrate;
+static struct mig_core migrate;
 
 static void vcpu_begins(void)
 {
@@ -163,12 +163,12 @@ const struct hv_core_hooks hvcore_hooks = {
 	.alive = alive,
 	.vcpu_begins = vcpu_begins,
 	.take_over = take_over,
-	.incoming = hvcore_migrate_incoming,
-	.look_saved = hvcore_image_look,
-	.restore = hvcore_image_restore,
-	.status = hvcore_migrate_status,
+	.incoming = mig_core_incoming,
+	.look_saved = mig_core_image_look,
+	.restore = mig_core_image_restore,
+	.status = mig_core_status,
 	.end = end,
-	.verbs = hvcore_migrate_verbs,
-	.verb_count = HVCORE_MIGRATE_VERBS,
+	.verbs = mig_core_verbs,
+	.verb_count = MIG_CORE_VERBS,
 	.arg = &migrate,
 };

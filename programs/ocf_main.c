@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cluster/clu_ocf.h"
+#include "cluster/ocf/clu_ocf.h"
 
 static const char *get(const char *name, void *arg)
 {

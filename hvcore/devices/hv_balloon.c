@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "hvcore/hv_devices.h"
-#include "hvcore/hv_mem.h"
+#include "hvcore/machine/hv_devices.h"
+#include "hvcore/machine/hv_mem.h"
 
 enum { Q_INFLATE, Q_DEFLATE, Q_REPORT, Q_COUNT };
 

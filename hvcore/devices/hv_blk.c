@@ -24,9 +24,9 @@
 #include "common/cm_log.h"
 #include "hvcore/devices/hv_blk_parse.h"
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "hvcore/hv_devices.h"
-#include "hvcore/hv_mem.h"
-#include "sharedstorage/stor_dev.h"
+#include "hvcore/machine/hv_devices.h"
+#include "hvcore/machine/hv_mem.h"
+#include "sharedstorage/dev/stor_dev.h"
 
 #define F_SEG_MAX      (1ull << 2)
 #define F_RO           (1ull << 5)

@@ -7,8 +7,8 @@
  */
 #include "config.h"
 
-#include "hvcore/hv_devices.h"
-#include "hvcore/hv_machine.h"
+#include "hvcore/machine/hv_devices.h"
+#include "hvcore/machine/hv_machine.h"
 
 #define SLP_EN   0x20u
 #define WAK_STS  0x80u

@@ -16,8 +16,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "hvcore/hv_char.h"
-#include "hvcore/hv_devices.h"
+#include "hvcore/machine/hv_char.h"
+#include "hvcore/machine/hv_devices.h"
 
 struct uart {
 	struct hv_dev *dev;

@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "hvcore/hv_char.h"
-#include "hvcore/hv_devices.h"
-#include "hvcore/hv_port.h"
+#include "hvcore/machine/hv_char.h"
+#include "hvcore/machine/hv_devices.h"
+#include "hvcore/machine/hv_port.h"
 
 enum { Q_RX, Q_TX, Q_CTRL_RX, Q_CTRL_TX, Q_RX1, Q_TX1, Q_COUNT };
 enum { PORT_CONSOLE, PORT_AGENT, PORTS };

@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 #include "common/cm_log.h"
-#include "hvcore/hv_bus.h"
-#include "hvcore/hv_machine.h"
-#include "hvcore/hv_mem.h"
+#include "hvcore/machine/hv_bus.h"
+#include "hvcore/machine/hv_machine.h"
+#include "hvcore/machine/hv_mem.h"
 
 #define MAGIC  0x74726976u /* "virt" */
 #define VENDOR 0x4c435648u /* "HVCL" */

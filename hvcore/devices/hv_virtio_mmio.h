@@ -14,7 +14,7 @@
 
 #include "common/cm_loop.h"
 #include "hvcore/devices/hv_virtq.h"
-#include "hvcore/hv_dev.h"
+#include "hvcore/machine/hv_dev.h"
 
 #define HV_VIRTIO_QUEUES 8u
 

@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "hvcore/hv_mem.h"
+#include "hvcore/machine/hv_mem.h"
 
 #define DESC_BYTES 16u
 #define DESC_NEXT     1u

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "hvcore/hv_state.h"
+#include "hvcore/state/hv_state.h"
 
 struct hv_mem;
 

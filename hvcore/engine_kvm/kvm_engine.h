@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
-#include "hvcore/hv_engine.h"
+#include "hvcore/cpu/hv_engine.h"
 
 #define KVM_SLOTS	8u
 #define KVM_CPUID_ROOM	256u

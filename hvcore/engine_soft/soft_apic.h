@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hvcore/hv_vcpu_state.h"
+#include "hvcore/cpu/hv_vcpu_state.h"
 
 #define SOFT_APIC_NEVER		UINT64_MAX
 

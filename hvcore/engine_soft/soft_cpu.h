@@ -19,9 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hvcore/cpu/hv_engine.h"
+#include "hvcore/cpu/hv_vcpu_state.h"
 #include "hvcore/engine_soft/soft_op.h"
-#include "hvcore/hv_engine.h"
-#include "hvcore/hv_vcpu_state.h"
 
 struct soft_vm;
 struct soft_lapic;

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "hvcore/hv_vcpu_state.h"
+#include "hvcore/cpu/hv_vcpu_state.h"
 
 struct soft_cpu;
 

@@ -8,8 +8,8 @@
 #ifndef SOFT_IOAPIC_H
 #define SOFT_IOAPIC_H
 
+#include "hvcore/cpu/hv_vcpu_state.h"
 #include "hvcore/engine_soft/soft_apic.h"
-#include "hvcore/hv_vcpu_state.h"
 
 /* Takes one message to its processors; true: at least one accepted it. */
 typedef bool (*soft_ioapic_send_fn)(void *opaque, const struct soft_irq_msg *msg);

@@ -9,8 +9,8 @@
 #ifndef SOFT_RUN_H
 #define SOFT_RUN_H
 
+#include "hvcore/cpu/hv_engine.h"
 #include "hvcore/engine_soft/soft_cpu.h"
-#include "hvcore/hv_engine.h"
 
 enum hv_run soft_run(struct soft_cpu *cpu); /* [vcpu] */
 

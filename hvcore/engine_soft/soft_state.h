@@ -5,7 +5,7 @@
 #ifndef SOFT_STATE_H
 #define SOFT_STATE_H
 
-#include "hvcore/hv_vcpu_state.h"
+#include "hvcore/cpu/hv_vcpu_state.h"
 
 struct cm_err;
 struct soft_cpu;

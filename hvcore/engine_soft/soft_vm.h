@@ -13,9 +13,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "hvcore/cpu/hv_engine.h"
 #include "hvcore/engine_soft/soft_cpu.h"
 #include "hvcore/engine_soft/soft_irqchip.h"
-#include "hvcore/hv_engine.h"
 
 #define SOFT_MAX_VCPUS HV_MAX_VCPUS
 #define SOFT_MAX_SLOTS 8u

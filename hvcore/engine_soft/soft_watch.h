@@ -14,9 +14,9 @@
 #ifndef SOFT_WATCH_H
 #define SOFT_WATCH_H
 
+#include "hvcore/cpu/hv_engine.h"
 #include "hvcore/engine_soft/soft_cpu.h"
 #include "hvcore/engine_soft/soft_mmu.h"
-#include "hvcore/hv_engine.h"
 
 struct soft_watch {
 	bool tracing, sampling;

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "common/cm_loop.h"
-#include "sharedstorage/stor_disk.h"
+#include "sharedstorage/volume/stor_disk.h"
 #include "tests/bench/blockload.h"
 
 struct slot {

@@ -22,7 +22,7 @@
 #include <string.h>
 
 #include "common/cm_clock.h"
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 #define BLOCK_AT    4096u
 #define MAX_VMS	    64u

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 
 #include "common/cm_err.h"
-#include "hvcore/hv_boot.h"
+#include "hvcore/boot/hv_boot.h"
 
 #define PTE_P 1ull
 #define PTE_W 2ull

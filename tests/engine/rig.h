@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hvcore/hv_engine.h"
+#include "hvcore/cpu/hv_engine.h"
 #include "tests/engine/rig_abi.h"
 
 struct rig {

@@ -12,10 +12,10 @@
 #include <zstd.h>
 
 #include "common/cm_buf.h"
-#include "hvcore/hv_boot.h"
-#include "hvcore/hv_machine.h"
-#include "hvcore/hv_mem.h"
-#include "hvcore/hv_unpack.h"
+#include "hvcore/boot/hv_boot.h"
+#include "hvcore/boot/hv_unpack.h"
+#include "hvcore/machine/hv_machine.h"
+#include "hvcore/machine/hv_mem.h"
 #include "tests/fuzz/fuzz.h"
 
 #define OUT_MAX (4u << 20)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/cm_log.h"
-#include "hvcore/hv_mem.h"
+#include "hvcore/machine/hv_mem.h"
 #include "migration/mig_compat.h"
 #include "migration/mig_dst_int.h"
 #include "tests/fuzz/fuzz.h"

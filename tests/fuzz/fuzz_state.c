@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hvcore/hv_devset.h"
-#include "hvcore/hv_tables.h"
+#include "hvcore/cpu/hv_tables.h"
+#include "hvcore/machine/hv_devset.h"
 #include "tests/fuzz/fuzz.h"
 
 #define KINDS 20u

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "common/cm_buf.h"
-#include "sharedstorage/stor_lease_disk.h"
-#include "sharedstorage/stor_pr.h"
-#include "sharedstorage/stor_scsi.h"
-#include "sharedstorage/stor_url.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/dev/stor_url.h"
+#include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/iscsi/stor_scsi.h"
+#include "sharedstorage/lease/stor_lease_disk.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 #include "tests/fuzz/fuzz.h"
 
 /* With a right checksum, so that what lies behind it is reached; what decodes must encode to the same. */

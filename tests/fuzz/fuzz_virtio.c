@@ -12,7 +12,7 @@
 
 #include "common/cm_log.h"
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "hvcore/hv_port.h"
+#include "hvcore/machine/hv_port.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/hv_devkit.h"
 

@@ -11,7 +11,7 @@
 #include "hvcore/devices/hv_blk_parse.h"
 #include "hvcore/devices/hv_net_header.h"
 #include "hvcore/devices/hv_virtq.h"
-#include "hvcore/hv_mem.h"
+#include "hvcore/machine/hv_mem.h"
 #include "tests/fuzz/fuzz.h"
 
 #define RAM (32ull << 20)

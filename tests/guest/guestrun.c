@@ -29,7 +29,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "hvcore/hv_machine.h"
+#include "hvcore/machine/hv_machine.h"
 
 #define RAM_BYTES (64u << 20)
 

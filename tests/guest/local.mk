@@ -2,7 +2,7 @@
 # Guests that the tests run. The bare-metal one is freestanding code for another machine, so it has its own
 # compiler flags (no PIE, no stack protector, no SSE) and its own rules instead of automake's.
 guest_bare_dir = $(top_srcdir)/tests/guest/bare
-guest_bare_headers = tests/guest/bare/guest.h tests/guest/bare/guest_abi.h tests/guest/record_proto.h hvcore/hv_machine.h
+guest_bare_headers = tests/guest/bare/guest.h tests/guest/bare/guest_abi.h tests/guest/record_proto.h hvcore/machine/hv_machine.h
 guest_bare_sources = \
 	tests/guest/bare/guest_beat.c \
 	tests/guest/bare/guest_blk.c \

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cluster/clu_corosync.h"
-#include "cluster/clu_pcmk.h"
+#include "cluster/node/clu_corosync.h"
+#include "cluster/pcmk/clu_pcmk.h"
 #include "common/cm_clock.h"
 
 struct probe {

@@ -12,7 +12,7 @@
 
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_permit_int.h"
+#include "sharedstorage/lease/stor_permit_int.h"
 
 enum san_kind kind = SAN_LABSAN;
 bool joined;

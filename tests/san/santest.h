@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 /* FILE: no target; the LUNs are files that devices open by themselves. */
 enum san_kind { SAN_LABSAN = 1, SAN_TGT = 2, SAN_FILE = 3 };

@@ -16,7 +16,7 @@
 
 #include "common/cm_log.h"
 #include "fencing/fen_mark.h"
-#include "sharedstorage/stor_volume.h"
+#include "sharedstorage/volume/stor_volume.h"
 #include "tests/san/santest.h"
 
 #define T_MS 300u

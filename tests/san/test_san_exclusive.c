@@ -18,8 +18,8 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_permit_int.h"
-#include "sharedstorage/stor_pr.h"
+#include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/lease/stor_permit_int.h"
 #include "tests/san/santest.h"
 
 #define T_MS 400u

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "common/cm_log.h"
-#include "sharedstorage/stor_pr.h"
-#include "sharedstorage/stor_probe.h"
+#include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/iscsi/stor_probe.h"
 #include "tests/san/santest.h"
 
 #define SCRATCH 2u

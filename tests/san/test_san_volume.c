@@ -22,7 +22,7 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 #include "tests/san/santest.h"
 
 #define HOSTS	4u

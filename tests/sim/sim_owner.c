@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sharedstorage/stor_lease_int.h"
+#include "sharedstorage/lease/stor_lease_int.h"
 
 enum bug {
 	BUG_NONE,

@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 #include "common/cm_loop.h"
-#include "hvcore/hv_char.h"
-#include "hvcore/hv_mem.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/machine/hv_char.h"
+#include "hvcore/machine/hv_mem.h"
+#include "hvcore/vm/hv_vm.h"
 
 #define CMDLINE                                                                                    \
 	"console=ttyS0 quiet cryptomgr.notests reboot=t panic=-1 tsc=reliable nowatchdog "         \

@@ -9,11 +9,11 @@
 #define HV_DEVKIT_H
 
 #include "common/cm_loop.h"
-#include "hvcore/hv_bus.h"
-#include "hvcore/hv_char.h"
-#include "hvcore/hv_dev.h"
-#include "hvcore/hv_devices.h"
-#include "hvcore/hv_mem.h"
+#include "hvcore/machine/hv_bus.h"
+#include "hvcore/machine/hv_char.h"
+#include "hvcore/machine/hv_dev.h"
+#include "hvcore/machine/hv_devices.h"
+#include "hvcore/machine/hv_mem.h"
 
 #define KIT_BASE 0xd0001000ull
 #define KIT_RAM  (32ull << 20)

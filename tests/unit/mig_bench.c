@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/cm_clock.h"
-#include "hvcore/hv_char.h"
+#include "hvcore/machine/hv_char.h"
 
 #define WAIT_NS (60 * CM_NS_PER_S)
 

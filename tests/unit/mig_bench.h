@@ -7,10 +7,10 @@
 #define MIG_BENCH_H
 
 #include "common/cm_loop.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/vm/hv_vm.h"
 #include "migration/mig_dst.h"
 #include "migration/mig_src.h"
-#include "sharedstorage/stor_lease.h"
+#include "sharedstorage/lease/stor_lease.h"
 
 #define BENCH_GUEST "tests/guest/bare.elf"
 

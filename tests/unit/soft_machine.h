@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "hvcore/hv_engine.h"
+#include "hvcore/cpu/hv_engine.h"
 
 #define RAM_BYTES (8u << 20)
 #define PML4	  0x1000u

@@ -18,8 +18,8 @@
 #include "common/cm_err.h"
 #include "common/cm_fault.h"
 #include "common/cm_fsm.h"
-#include "common/cm_loop.h"
 #include "common/cm_log.h"
+#include "common/cm_loop.h"
 #include "common/cm_timers.h"
 
 static void err_each(int code, void *arg)

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "hvcore/hv_dump_cpu.h"
-#include "hvcore/hv_tally.h"
+#include "hvcore/cpu/hv_dump_cpu.h"
+#include "hvcore/cpu/hv_tally.h"
 
 static struct hv_tally tally(uint64_t wall_ns, uint64_t cpu_ns, uint64_t insns, uint64_t hits)
 {

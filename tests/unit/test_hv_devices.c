@@ -15,7 +15,7 @@
 
 #include "common/cm_clock.h"
 #include "hvcore/devices/hv_uart.h"
-#include "hvcore/hv_machine.h"
+#include "hvcore/machine/hv_machine.h"
 #include "tests/unit/hv_devkit.h"
 
 static int setup(void **state)

@@ -19,9 +19,9 @@
 
 #include "hvcore/devices/hv_blk_parse.h"
 #include "hvcore/devices/hv_net_header.h"
-#include "hvcore/hv_port.h"
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "sharedstorage/stor_dev.h"
+#include "hvcore/machine/hv_port.h"
+#include "sharedstorage/dev/stor_dev.h"
 #include "tests/unit/hv_devkit.h"
 
 #define V1 HV_VIRTIO_F_VERSION_1

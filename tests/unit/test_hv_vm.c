@@ -24,9 +24,9 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_loop.h"
-#include "hvcore/hv_char.h"
-#include "hvcore/hv_mem.h"
-#include "hvcore/hv_vm.h"
+#include "hvcore/machine/hv_char.h"
+#include "hvcore/machine/hv_mem.h"
+#include "hvcore/vm/hv_vm.h"
 
 #define GUEST_GPA   0x1000000u
 #define COUNTER_GPA 0x1100000u

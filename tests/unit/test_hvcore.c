@@ -22,22 +22,22 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "hvcore/hv_acpi.h"
-#include "hvcore/hv_boot.h"
-#include "hvcore/hv_bus.h"
-#include "hvcore/hv_cpuid.h"
-#include "hvcore/hv_elf.h"
 #include "common/cm_loop.h"
-#include "hvcore/hv_json.h"
-#include "hvcore/hv_port.h"
+#include "hvcore/boot/hv_acpi.h"
+#include "hvcore/boot/hv_boot.h"
+#include "hvcore/boot/hv_elf.h"
+#include "hvcore/boot/hv_unpack.h"
+#include "hvcore/cpu/hv_cpuid.h"
+#include "hvcore/cpu/hv_tables.h"
 #include "hvcore/hv_qga.h"
 #include "hvcore/hv_qga_parse.h"
-#include "hvcore/hv_machine.h"
-#include "hvcore/hv_mem.h"
-#include "hvcore/hv_state.h"
-#include "hvcore/hv_tables.h"
-#include "hvcore/hv_unpack.h"
-#include "hvcore/hv_vm_int.h"
+#include "hvcore/machine/hv_bus.h"
+#include "hvcore/machine/hv_machine.h"
+#include "hvcore/machine/hv_mem.h"
+#include "hvcore/machine/hv_port.h"
+#include "hvcore/state/hv_json.h"
+#include "hvcore/state/hv_state.h"
+#include "hvcore/vm/hv_vm_int.h"
 
 /* --- memory ------------------------------------------------------------------- */
 

@@ -26,7 +26,7 @@
 #include "proto/px_client.h"
 #include "proto/px_req.h"
 #include "proto/px_tls.h"
-#include "sharedstorage/stor_lease_disk.h"
+#include "sharedstorage/lease/stor_lease_disk.h"
 
 #define GUEST  "tests/guest/bare.elf"
 #define HVCORE "programs/hvcore"

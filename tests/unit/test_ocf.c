@@ -22,9 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cluster/clu_ocf.h"
-#include "cluster/clu_ocf_int.h"
-#include "cluster/clu_vmconf.h"
+#include "cluster/ocf/clu_ocf.h"
+#include "cluster/ocf/clu_ocf_int.h"
+#include "cluster/vm/clu_vmconf.h"
 #include "proto/px_req.h"
 
 /* --- a server that says what it is told ---------------------------------------------------------------- */

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/clu_exec.h"
-#include "cluster/clu_pcmk.h"
-#include "cluster/clu_pcmk_xml.h"
+#include "cluster/pcmk/clu_exec.h"
+#include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/pcmk/clu_pcmk_xml.h"
 #include "common/cm_buf.h"
 
 static char *slurp(const char *name, size_t *len)

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "common/cm_log.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 
 struct fix {
 	struct stor_dev *dev, *disk;

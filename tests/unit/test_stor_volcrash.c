@@ -28,7 +28,7 @@
 
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 #ifdef CRASH_SAN
 #include "tests/san/santest.h"
 #endif

@@ -20,7 +20,7 @@
 #include "common/cm_buf.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 
 #define GOLDEN_BYTES (40u << 20)
 #define PLAIN_MAX    (4u << 20)

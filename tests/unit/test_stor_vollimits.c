@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/cm_log.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 
 /* --- limits -------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@
 
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 
 static void test_data(void **state)
 {

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "common/cm_log.h"
-#include "sharedstorage/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 
 static const struct stor_uuid vm_a = {{1, 2, 3}}, vm_b = {{4, 5, 6}};
 

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sharedstorage/stor_disk.h"
-#include "sharedstorage/stor_volume.h"
+#include "sharedstorage/volume/stor_disk.h"
+#include "sharedstorage/volume/stor_volume.h"
 
 #define VK_BYTES  (64u << 20)
 #define VK_EXTENT (1u << 20)

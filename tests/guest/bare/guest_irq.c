@@ -8,7 +8,7 @@
  * guest_entry.S run at CPL 0.
  */
 #include "guest.h"
-#include "hvcore/hv_machine.h"
+#include "hvcore/machine/hv_machine.h"
 
 #define IOAPIC_SELECT  0x00
 #define IOAPIC_WINDOW  0x10

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_iscsi_admit.c - administrative commands, what is asked of a target after a login, and the
+ * admission: REGISTER a new key, RESERVE type 7, abort what our own older sessions left, and prove
+ * it by READ KEYS.
+ *
+ * Order of design: log in -> look (gate) -> this -> gate -> I/O. Parses data of the target through
+ * stor_scsi and stor_pr.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/cm_fault.h"
+#include "common/cm_log.h"
+#include "sharedstorage/iscsi/stor_iscsi_int.h"
+#include "sharedstorage/lease/stor_timing.h"
+
+#define ADM_TRIES 40
+
+/* --- administrative commands ------------------------------------------------------------ */
+
+static void adm_done(struct stor_cmd *cmd)
+{
+	struct stor_adm *a = CM_CONTAINER(cmd, struct stor_adm, cmd);
+	struct stor_iscsi *d = a->dev;
+
+	stor__iscsi_cmd_ended(d);
+	/*
+	 * A pending unit attention answers any command instead of executing it: 29/00 after each
+	 * login. Whether we were shut out meanwhile is never guessed from it: steps read keys, and
+	 * data commands re-validate.
+	 */
+	if (((cmd->status == STOR_SCSI_CHECK && cmd->key == STOR_KEY_ATTENTION) ||
+	     cmd->status == STOR_SCSI_BUSY || cmd->status == STOR_SCSI_FULL) &&
+	    ++a->tries < ADM_TRIES && d->sess) {
+		d->ncmds++;
+		stor__sess_send(d->sess, cmd);
+		return;
+	}
+	a->next(d, a, a->arg);
+	free(a);
+}
+
+void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,
+		    uint32_t bytes, uint64_t timeout_ms, stor_adm_fn next, void *arg)
+{
+	struct stor_adm *a = calloc(1, sizeof *a);
+
+	CM_ASSERT(a && bytes <= sizeof a->buf);
+	a->dev = d;
+	a->next = next;
+	a->arg = arg;
+	if (out)
+		memcpy(a->buf, out, bytes);
+	a->iov = (struct iovec){a->buf, bytes};
+	a->cmd = (struct stor_cmd){.cdb = cdb,
+				   .lun = d->url.lun,
+				   .dir = dir,
+				   .length_bytes = bytes,
+				   .iov = &a->iov,
+				   .niov = dir ? 1 : 0,
+				   .timeout_ms = timeout_ms,
+				   .done = adm_done};
+	if (!d->sess) {
+		a->cmd.status = STOR_CMD_LOST;
+		next(d, a, arg);
+		free(a);
+		return;
+	}
+	d->ncmds++;
+	stor__sess_send(d->sess, &a->cmd);
+}
+
+void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_pr_type type,
+		      uint64_t sa_key, stor_adm_fn next, void *arg)
+{
+	uint8_t list[STOR_PR_OUT_BYTES];
+	bool reg = service == STOR_PR_REGISTER || service == STOR_PR_REGISTER_IGNORE;
+	/* PREEMPT AND ABORT ends when what it aborts has ended: that takes what it takes. */
+	uint64_t timeout_ms =
+		service == STOR_PR_PREEMPT_ABORT ? 30 * STOR_IO(d->dev.opts.io_timeout_ms) : 0;
+
+	stor_pr_encode_out(list, service == STOR_PR_REGISTER_IGNORE ? 0 : d->key, sa_key,
+			   reg && !d->no_aptpl);
+	stor__adm_send(d, stor__cdb_pr_out((uint8_t)service, (uint8_t)type, sizeof list),
+		       STOR_DIR_OUT, list, sizeof list, timeout_ms, next, arg);
+}
+
+void stor__adm_read_keys(struct stor_iscsi *d, stor_adm_fn next, void *arg)
+{
+	stor__adm_send(d, stor__cdb_pr_in(0, ISCSI_ADM_BYTES), STOR_DIR_IN, NULL, ISCSI_ADM_BYTES,
+		       0, next, arg);
+}
+
+bool stor__adm_is(const struct stor_adm *a, uint8_t key)
+{
+	return a->cmd.status == STOR_SCSI_CHECK && a->cmd.key == key;
+}
+
+void stor__adm_words(const struct stor_adm *a, char *out, size_t cap)
+{
+	stor__sense_print(a->cmd.status, a->cmd.key, a->cmd.asc, a->cmd.ascq, out, cap);
+}
+
+int stor__adm_keys(const struct stor_adm *a, uint64_t keys[ISCSI_KEYS])
+{
+	unsigned n;
+	uint32_t generation;
+
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor_pr_decode_keys(a->buf, a->cmd.actual_bytes, keys, ISCSI_KEYS, &n, &generation) ||
+	    n > ISCSI_KEYS)
+		return -1;
+	stor__flush_witness(a->dev, keys, n, generation);
+	return (int)n;
+}
+
+/* Says what went wrong and drops the session; a lost session says it itself. */
+static void adm_bad(struct stor_iscsi *d, const struct stor_adm *a, const char *what)
+{
+	char words[64];
+
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	stor__adm_words(a, words, sizeof words);
+	stor__iscsi_bad(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE,
+			"%s: %s: %s", d->label, what, words);
+}
+
+/* --- what the LUN is ------------------------------------------------------------------------- */
+
+static void probe_done(struct stor_iscsi *d)
+{
+	struct stor_dev_info *i = &d->dev.info;
+
+	if (d->url.no_unmap)
+		d->thin = d->unmap = d->ws_unmap = false;
+	i->can_discard = d->thin && (d->unmap || d->ws_unmap);
+	i->can_write_zeroes = d->thin && d->ws_unmap && i->discard_zeroes;
+	i->native_caw = !d->guarded && !d->no_caw;
+	i->readonly = d->dev.opts.readonly;
+	i->shared = true;
+	stor__iscsi_feed(d, IE_PROBED, "");
+}
+
+static void probe_keys(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	uint64_t keys[ISCSI_KEYS];
+	int n;
+
+	(void)arg;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	n = stor__adm_keys(a, keys);
+	if (n < 0)
+		cm_debug("%s: no READ KEYS here", d->label); /* needed only by who registers */
+	stor__exclusive_look(d, keys, n);
+	probe_done(d);
+}
+
+static void probe_provisioning(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor__decode_provisioning(a->buf, a->cmd.actual_bytes, &d->unmap, &d->ws_unmap))
+		d->unmap = d->ws_unmap = false; /* an optional page */
+	/* before anything is registered: whether the target is the one we left */
+	stor__adm_read_keys(d, probe_keys, NULL);
+}
+
+static void probe_limits(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	struct stor_dev_info *i = &d->dev.info;
+
+	(void)arg;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor__decode_limits(a->buf, a->cmd.actual_bytes, &d->limits))
+		d->limits = (struct stor_limits){0};
+	i->max_transfer_bytes = 1u << 20;
+	if (d->limits.max_transfer_blocks &&
+	    d->limits.max_transfer_blocks < i->max_transfer_bytes / i->sector_bytes)
+		i->max_transfer_bytes = d->limits.max_transfer_blocks * i->sector_bytes;
+	stor__adm_send(d, stor__cdb_inquiry(0xb2, 255), STOR_DIR_IN, NULL, 255, 0,
+		       probe_provisioning, NULL);
+}
+
+static void probe_serial(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	char serial[sizeof d->dev.info.serial];
+
+	(void)arg;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor__decode_serial(a->buf, a->cmd.actual_bytes, serial, sizeof serial))
+		serial[0] = 0;
+	if (d->dev.opened && strcmp(serial, d->dev.info.serial)) {
+		stor__iscsi_bad(d, CM_E_SAN_UNSAFE,
+				"%s: another disk answers now: serial '%s', was '%s'", d->label,
+				serial, d->dev.info.serial);
+		return;
+	}
+	memcpy(d->dev.info.serial, serial, sizeof serial);
+	stor__adm_send(d, stor__cdb_inquiry(0xb0, 255), STOR_DIR_IN, NULL, 255, 0, probe_limits,
+		       NULL);
+}
+
+static void probe_capacity(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	struct stor_dev_info *i = &d->dev.info;
+	struct stor_capacity c;
+	bool resized;
+
+	(void)arg;
+	if (a->cmd.status != STOR_SCSI_GOOD) {
+		adm_bad(d, a, "no capacity");
+		return;
+	}
+	if (stor__decode_capacity(a->buf, a->cmd.actual_bytes, &c) ||
+	    (d->dev.opened && c.block_bytes != i->sector_bytes)) {
+		stor__iscsi_bad(d, CM_E_SAN_SENSE, "%s: the capacity makes no sense", d->label);
+		return;
+	}
+	resized = d->dev.opened && i->capacity_bytes != c.blocks * c.block_bytes;
+	i->sector_bytes = c.block_bytes;
+	i->capacity_bytes = c.blocks * c.block_bytes;
+	d->thin = c.thin;
+	i->discard_zeroes = c.thin && c.zeroes;
+	if (resized)
+		stor__dev_event(&d->dev, STOR_EVENT_RESIZED, NULL);
+	stor__adm_send(d, stor__cdb_inquiry(0x80, 255), STOR_DIR_IN, NULL, 255, 0, probe_serial,
+		       NULL);
+}
+
+static void probe_ready(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT) {
+		adm_bad(d, a, "not ready");
+		return;
+	}
+	stor__adm_send(d, stor__cdb_read_capacity(32), STOR_DIR_IN, NULL, 32, 0, probe_capacity,
+		       NULL);
+}
+
+void stor__iscsi_probe(struct stor_iscsi *d)
+{
+	stor__adm_send(d, stor__cdb_tur(), STOR_DIR_NONE, NULL, 0, 0, probe_ready, NULL);
+}
+
+/* --- admission
+ * ------------------------------------------------------------------------------------ */
+
+static bool is_older(const struct stor_iscsi *d, uint64_t key)
+{
+	for (unsigned i = 0; i < d->nolder; i++)
+		if (d->older[i] == key)
+			return true;
+	return false;
+}
+
+static void add_older(struct stor_iscsi *d, uint64_t key)
+{
+	if (is_older(d, key))
+		return;
+	if (d->nolder == ISCSI_OLDER_KEYS) /* the oldest was aborted long ago or never got in */
+		memmove(d->older, d->older + 1, --d->nolder * sizeof d->older[0]);
+	d->older[d->nolder++] = key;
+}
+
+static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg);
+
+static void enter_reset_done(int rc, void *arg)
+{
+	struct stor_iscsi *d = arg;
+
+	if (d->fsm.state != IS_ENTER)
+		return;
+	if (rc && rc != CM_E_SAN_LOST)
+		stor__iscsi_bad(d, rc, "%s: the target refused a LUN RESET", d->label);
+	if (rc)
+		return;
+	d->nolder = 0;
+	if (d->key) {
+		stor__adm_read_keys(d, enter_check, d);
+		return;
+	}
+	stor__iscsi_feed(d, IE_ENTERED, "older sessions are reset");
+}
+
+static void enter_preempted(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (d->fsm.state != IS_ENTER)
+		return;
+	if (!d->no_pa && stor__adm_is(a, STOR_KEY_ILLEGAL)) {
+		cm_info("%s: no PREEMPT AND ABORT here: PREEMPT and LUN RESET instead", d->label);
+		d->no_pa = true;
+	} else if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT) {
+		adm_bad(d, a, "an older key of ours cannot be aborted");
+		return;
+	}
+	stor__adm_read_keys(d, enter_check, d); /* a conflict: it went by itself, or we did */
+}
+
+/* After READ KEYS: our key must be there; of the older ones none, else abort the first. */
+static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	uint64_t keys[ISCSI_KEYS], old = 0;
+	int n = stor__adm_keys(a, keys);
+	bool mine = false;
+
+	(void)arg;
+	if (d->fsm.state != IS_ENTER)
+		return;
+	if (n < 0) {
+		adm_bad(d, a, "READ KEYS failed");
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		mine |= keys[i] == d->key;
+		if (is_older(d, keys[i]))
+			old = keys[i];
+	}
+	if (!mine) {
+		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key was removed", d->label);
+		return;
+	}
+	if (old) {
+		stor__adm_pr_out(d, d->no_pa ? STOR_PR_PREEMPT : STOR_PR_PREEMPT_ABORT,
+				 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, old, enter_preempted, d);
+		return;
+	}
+	if (d->no_pa && d->nolder) { /* PREEMPT is no barrier */
+		stor__iscsi_lun_reset(d, enter_reset_done, d);
+		return;
+	}
+	d->nolder = 0;
+	if (d->dev.opts.exclusive_to)
+		return stor__exclusive_check(d, keys, n);
+	stor__iscsi_feed(d, IE_ENTERED, "registered");
+}
+
+static void enter_reserved(struct stor_iscsi *d, struct stor_adm *a, void *arg);
+
+/* RESERVE met a conflict: whose reservation is it? */
+static void enter_reservation_words(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	uint64_t holder = 0;
+	unsigned type = 0;
+
+	(void)arg;
+	if (d->fsm.state != IS_ENTER)
+		return;
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor_pr_decode_reservation(a->buf, a->cmd.actual_bytes, &holder, &type))
+		holder = type = 0;
+	if (!type && holder == d->key && !d->mended) {
+		/* Stock tgt: a PREEMPT removed the registration of the holder, its memory is ours
+		 * now, and the reservation has no type. Who preempts himself becomes the holder. */
+		d->mended = true;
+		stor__adm_pr_out(d, STOR_PR_PREEMPT, STOR_PR_WEAR, d->key, enter_reserved, NULL);
+		return;
+	}
+	if (type)
+		stor__iscsi_bad(d, CM_E_SAN_CONFLICT,
+				"%s: key %016llx holds a reservation of type %u on it", d->label,
+				(unsigned long long)holder, type);
+	else
+		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: the reservation was refused", d->label);
+}
+
+static void enter_reserved(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (d->fsm.state != IS_ENTER)
+		return;
+	if (a->cmd.status == STOR_SCSI_CONFLICT) {
+		stor__adm_send(d, stor__cdb_pr_in(1, 64), STOR_DIR_IN, NULL, 64, 0,
+			       enter_reservation_words, NULL);
+		return;
+	}
+	if (a->cmd.status != STOR_SCSI_GOOD) {
+		adm_bad(d, a, "no reservation");
+		return;
+	}
+	stor__adm_read_keys(d, enter_check, d);
+}
+
+static void enter_register(struct stor_iscsi *d);
+
+static void enter_registered(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (d->fsm.state != IS_ENTER)
+		return;
+	if (!d->no_aptpl && stor__adm_is(a, STOR_KEY_ILLEGAL)) {
+		cm_info("%s: no APTPL here: a restart of the target drops its reservations",
+			d->label);
+		d->no_aptpl = true;
+		enter_register(d);
+		return;
+	}
+	if (a->cmd.status != STOR_SCSI_GOOD) {
+		adm_bad(d, a, "registration refused");
+		return;
+	}
+	if (cm_fault("iscsi_registered"))
+		return stor__iscsi_bad(d, CM_E_SAN_LOST, "fault point");
+	if (d->guarded)
+		stor__adm_read_keys(d, enter_check, d);
+	else
+		stor__adm_pr_out(d, STOR_PR_RESERVE, STOR_PR_WEAR, 0, enter_reserved, d);
+}
+
+static void enter_register(struct stor_iscsi *d)
+{
+	d->flushed.entered_key = 0; /* it was looked for in the probe; now we may replace it */
+	stor__adm_pr_out(d, STOR_PR_REGISTER_IGNORE, STOR_PR_NONE, d->key, enter_registered, NULL);
+}
+
+static void enter_plain(void *arg)
+{
+	struct stor_iscsi *d = arg;
+
+	if (d->fsm.state == IS_ENTER)
+		stor__iscsi_feed(d, IE_ENTERED, "no reservations asked for");
+}
+
+void stor__iscsi_enter(struct stor_iscsi *d)
+{
+	uint32_t incarnation = 0;
+
+	if (!d->dev.opts.host_slot) {
+		/* No reservations: what an older session left can be ended only for everybody. */
+		if (d->dev.incarnation > 1 && !d->dev.opts.readonly)
+			stor__iscsi_lun_reset(d, enter_reset_done, d);
+		else
+			cm_loop_defer(d->dev.loop, enter_plain, d);
+		return;
+	}
+	while (!incarnation)
+		CM_ASSERT(getrandom(&incarnation, sizeof incarnation, 0) == sizeof incarnation);
+	d->key = stor_pr_key(d->dev.opts.host_slot, incarnation);
+	d->mended = false;
+	enter_register(d);
+}
+
+/* The session of now may be alive at the target still: the next one must abort it. */
+void stor__iscsi_key_is_old(struct stor_iscsi *d)
+{
+	if (d->key)
+		add_older(d, d->key);
+	d->key = 0;
+}
+
+void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next)
+{
+	d->flushed.entered_key = 0;
+	stor__adm_pr_out(d, STOR_PR_REGISTER, STOR_PR_NONE, 0, next, NULL);
+}

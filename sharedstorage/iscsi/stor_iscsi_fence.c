@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_iscsi_fence.c - shutting other hosts' keys out, and reading keys.
+ *
+ * READ KEYS -> PREEMPT AND ABORT of each victim's key that is there -> (without PREEMPT AND ABORT:
+ * PREEMPT, then a LUN RESET that is awaited) -> READ KEYS shows none. PREEMPT alone is no barrier.
+ * Parses keys through stor_pr.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cm_fault.h"
+#include "common/cm_log.h"
+#include "sharedstorage/iscsi/stor_iscsi_int.h"
+
+static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg);
+
+static void fence_end(struct stor_iscsi *d, int rc, const char *words)
+{
+	struct stor_fence_job *j = d->fence;
+	struct cm_err err = CM_ERR_INIT;
+
+	d->fence = j->after;
+	if (rc)
+		cm_err_set(&err, rc, "%s: %s", d->label, words);
+	j->done(rc, &err, j->arg);
+	free(j);
+	if (d->fence)
+		stor__adm_read_keys(d, fence_keys_read, NULL);
+}
+
+static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, const char *what)
+{
+	char words[64];
+
+	(void)what;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return fence_end(d, CM_E_SAN_LOST, "the session broke while keys were shut out");
+	stor__adm_words(a, words, sizeof words);
+	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE,
+		  words);
+}
+
+static void fence_reset_done(int rc, void *arg)
+{
+	struct stor_iscsi *d = arg;
+
+	if (rc)
+		return fence_end(d, rc, "the LUN RESET that must follow PREEMPT failed");
+	d->fence->reset_needed = false;
+	stor__adm_read_keys(d, fence_keys_read, NULL);
+}
+
+static void fence_released(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT)
+		return fence_adm_failed(d, a, "RELEASE");
+	stor__adm_read_keys(d, fence_keys_read, NULL);
+}
+
+static void fence_preempted(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (!d->no_pa && stor__adm_is(a, STOR_KEY_ILLEGAL)) {
+		cm_info("%s: no PREEMPT AND ABORT here: PREEMPT and LUN RESET instead", d->label);
+		d->no_pa = true;
+	} else if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT) {
+		return fence_adm_failed(d, a, "PREEMPT");
+	}
+	d->fence->reset_needed |= d->no_pa;
+	/* On a lock LUN the victim may have been the holder: then we are it now. */
+	if (d->guarded)
+		stor__adm_pr_out(d, STOR_PR_RELEASE, STOR_PR_WE, 0, fence_released, NULL);
+	else
+		stor__adm_read_keys(d, fence_keys_read, NULL);
+}
+
+static uint64_t fence_victim(const struct stor_fence_job *j, const uint64_t *keys, int n)
+{
+	for (int i = 0; i < n; i++)
+		for (unsigned k = 0; k < j->nkeys; k++)
+			if (keys[i] == j->keys[k])
+				return keys[i];
+	return 0;
+}
+
+static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	struct stor_fence_job *j = d->fence;
+	uint64_t keys[ISCSI_KEYS], victim;
+	int n = stor__adm_keys(a, keys);
+	bool mine = false;
+
+	(void)arg;
+	if (n < 0)
+		return fence_adm_failed(d, a, "READ KEYS");
+	for (int i = 0; i < n; i++)
+		mine |= keys[i] == d->key;
+	if (!mine)
+		return fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
+	victim = fence_victim(j, keys, n);
+	if (victim && ++j->next > 4 * CM_ARRAY_LEN(j->keys))
+		return fence_end(d, CM_E_SAN_UNSAFE,
+				 "keys come back however often they are preempted");
+	if (victim) {
+		if (cm_fault("iscsi_preempt"))
+			return fence_end(d, CM_E_SAN_LOST, "fault point");
+		stor__adm_pr_out(d, d->no_pa ? STOR_PR_PREEMPT : STOR_PR_PREEMPT_ABORT,
+				 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, victim, fence_preempted,
+				 NULL);
+		return;
+	}
+	if (j->reset_needed)
+		return stor__iscsi_lun_reset(d, fence_reset_done, d);
+	fence_end(d, 0, "");
+}
+
+struct fence_refusal {
+	stor_fence_fn done;
+	void *arg;
+	int rc;
+};
+
+static void fence_refuse(void *arg)
+{
+	struct fence_refusal *r = arg;
+	struct cm_err err = CM_ERR_INIT;
+
+	cm_err_set(&err, r->rc, "keys cannot be shut out now");
+	r->done(r->rc, &err, r->arg);
+	free(r);
+}
+
+void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+		       stor_fence_fn done, void *arg)
+{
+	struct stor_iscsi *d = stor__iscsi_of(dev);
+	struct stor_fence_job *j = calloc(1, sizeof *j);
+
+	CM_ASSERT(j && nkeys <= CM_ARRAY_LEN(j->keys));
+	if (!stor__dev_usable(dev) || !d->key) {
+		struct fence_refusal *r = calloc(1, sizeof *r);
+
+		CM_ASSERT(r);
+		*r = (struct fence_refusal){done, arg, CM_E_SAN_LOST};
+		free(j);
+		cm_loop_defer(dev->loop, fence_refuse, r);
+		return;
+	}
+	for (unsigned i = 0; i < nkeys; i++)
+		if (keys[i])
+			j->keys[j->nkeys++] = keys[i];
+	j->done = done;
+	j->arg = arg;
+	/* Without PREEMPT AND ABORT a key that is gone already proves nothing about what is in
+	 * flight. */
+	j->reset_needed = d->no_pa;
+	if (d->fence) { /* one after the other */
+		struct stor_fence_job *last = d->fence;
+
+		while (last->after)
+			last = last->after;
+		last->after = j;
+		return;
+	}
+	d->fence = j;
+	stor__adm_read_keys(d, fence_keys_read, NULL);
+}
+
+struct keys_job {
+	stor_keys_fn done;
+	void *arg;
+};
+
+static void keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	struct keys_job *j = arg;
+	uint64_t keys[ISCSI_KEYS];
+	int n = stor__adm_keys(a, keys);
+
+	(void)d;
+	j->done(n < 0 ? (a->cmd.status == STOR_CMD_LOST ? CM_E_SAN_LOST : CM_E_SAN_SENSE) : 0, keys,
+		n < 0 ? 0 : (unsigned)n, j->arg);
+	free(j);
+}
+
+void stor__iscsi_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)
+{
+	struct keys_job *j = malloc(sizeof *j);
+
+	CM_ASSERT(j);
+	*j = (struct keys_job){done, arg};
+	stor__adm_read_keys(stor__iscsi_of(dev), keys_read, j);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_iscsi_int.h - inside of an iSCSI device. stor_iscsi.c has its life (sessions, gate),
+ * stor_iscsi_admit.c what is asked and registered at each login, stor_iscsi_io.c the requests,
+ * stor_iscsi_exclusive.c whether others have the LUN, stor_iscsi_fence.c shutting others out,
+ * stor_iscsi_guard.c COMPARE AND WRITE without the command.
+ * Inside sharedstorage/ only. Thread: [loop].
+ */
+#ifndef STOR_ISCSI_INT_H
+#define STOR_ISCSI_INT_H
+
+#include "common/cm_fsm.h"
+#include "sharedstorage/dev/stor_dev_int.h"
+#include "sharedstorage/dev/stor_url.h"
+#include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/iscsi/stor_sess.h"
+
+#define ISCSI_DEPTH	 96  /* commands under way; the usual CmdSN window is 128 */
+#define ISCSI_IOVS	 512 /* per command */
+#define ISCSI_ADM_BYTES	 32768 /* asked for at most; each VM of a volume has a key or two on its LUN */
+#define ISCSI_ADM_BUF	 ISCSI_ADM_BYTES /* two sectors fit too: a COMPARE AND WRITE of the self-test */
+#define ISCSI_OLDER_KEYS 32
+#define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
+
+#define ISCSI_STATES(XX)                                                                           \
+	XX(NONE)                                                                                   \
+	XX(LOGIN) XX(PROBE) XX(LOOK) XX(ENTER) XX(UP) XX(DROP) XX(PAUSE) XX(CLOSING) XX(OFF)
+#define ISCSI_EVENTS(XX)                                                                           \
+	XX(NONE)                                                                                   \
+	XX(SESS_UP) XX(SESS_DOWN) XX(PROBED) XX(ENTER) XX(ENTERED) XX(BAD) XX(TIMER) XX(CLOSE)
+#define XX(n) IS_##n,
+enum stor_iscsi_state { ISCSI_STATES(XX) IS_COUNT };
+#undef XX
+#define XX(n) IE_##n,
+enum stor_iscsi_event { ISCSI_EVENTS(XX) IE_COUNT };
+#undef XX
+
+/* One request under way. */
+struct stor_io {
+	TAILQ_ENTRY(stor_io) link; /* in sendq, delayed or held */
+	struct stor_cmd cmd;
+	struct stor_req *req;
+	struct stor_iscsi *dev;
+	uint64_t done_bytes; /* of req, before this command */
+	uint64_t covers;     /* FLUSH: writes that were done when it was sent */
+	unsigned tries;
+	bool sent;
+	struct iovec own[2]; /* CAW halves, or a buffer */
+	struct iovec *slice; /* a long request's part, or NULL */
+	uint8_t *buf;	     /* zero block or unmap list, or NULL */
+	uint8_t small[STOR_UNMAP_BYTES];
+};
+TAILQ_HEAD(stor_ios, stor_io);
+
+struct stor_fence_job {
+	uint64_t keys[64];
+	unsigned nkeys, next;
+	bool reset_needed, verifying;
+	stor_fence_fn done;
+	void *arg;
+	struct stor_fence_job *after; /* waits for this one */
+};
+
+struct stor_guard_job;
+
+/* What a flush would promise, and what the target showed of itself: see stor_iscsi_flush.c. */
+struct stor_flushed {
+	uint64_t writes;     /* done, without FUA */
+	uint64_t safe;	     /* of them: done before a flush that succeeded was sent */
+	bool failing;	     /* the next flush has to fail */
+	uint64_t lost_ns;    /* when the loss was seen; older flushes fail as well */
+	bool looked;	     /* the three below are valid */
+	uint32_t generation; /* of the last READ KEYS */
+	unsigned nkeys;
+	uint64_t keys_sum;
+	uint64_t entered_key; /* of ours, 0 none: nobody but a fencer or a power cut removes it */
+};
+
+/* opts.exclusive_to: see stor_iscsi_exclusive.c. */
+struct stor_exclusive {
+	uint64_t key;	   /* of ours, there without a gap since nobody else was; 0 none */
+	bool kept;	   /* it was there still when this session looked */
+	bool said;	   /* STOR_EVENT_EXCLUSIVE */
+	uint64_t since_ns; /* others have been seen since then; 0: they are not */
+	uint64_t foreign[32];
+	unsigned nforeign;
+};
+
+struct stor_iscsi {
+	struct stor_dev dev; /* first */
+	struct cm_fsm fsm;
+	struct stor_url url;
+	char secret[64], target_secret[64], label[96];
+	struct stor_sess *sess;
+	unsigned portal; /* in use */
+	struct cm_timer timer, delay;
+	uint64_t backoff_ms, opened_ns;
+	struct cm_err why; /* of BAD */
+	/* of the target */
+	struct stor_limits limits;
+	bool unmap, ws_unmap, thin, no_pa, no_aptpl, no_caw;
+	/* of this process */
+	bool guarded;
+	uint64_t key; /* of the session of now, 0 none */
+	uint64_t older[ISCSI_OLDER_KEYS];
+	unsigned nolder;
+	bool mended; /* this session has mended a reservation without a type */
+	bool entered_once; /* some session of ours may have writes in flight at the target */
+	bool isid_toggle;
+	/* commands */
+	struct stor_ios sendq, held, delayed;
+	struct stor_ios spare; /* memory for the next requests */
+	unsigned ncmds, nspare;
+	bool holding, revalidating;
+	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
+	stor_reset_fn reset_done;
+	void *reset_arg;
+	struct stor_fence_job *fence;
+	struct stor_reqs cawq;
+	struct stor_guard_job *guard;
+	struct stor_flushed flushed;
+	struct stor_exclusive exclusive;
+};
+
+static inline struct stor_iscsi *stor__iscsi_of(struct stor_dev *dev)
+{
+	return CM_CONTAINER(dev, struct stor_iscsi, dev);
+}
+
+/* --- stor_iscsi.c ---- */
+void stor__iscsi_feed(struct stor_iscsi *d, enum stor_iscsi_event event, const char *reason);
+/* The session is of no use any more: drops it and begins anew. */
+void stor__iscsi_bad(struct stor_iscsi *d, int code, const char *fmt, ...) cm_printf(3, 4);
+/* LUN RESET when all commands have ended; new ones are held back until it is done. */
+void stor__iscsi_lun_reset(struct stor_iscsi *d, stor_reset_fn done, void *arg);
+void stor__iscsi_cmd_ended(struct stor_iscsi *d);
+
+/* --- administrative commands: one buffer, unit attentions and busy retried ---- */
+struct stor_adm;
+typedef void (*stor_adm_fn)(struct stor_iscsi *d, struct stor_adm *adm, void *arg);
+struct stor_adm {
+	struct stor_cmd cmd;
+	struct stor_iscsi *dev;
+	struct iovec iov;
+	unsigned tries;
+	stor_adm_fn next;
+	void *arg;
+	uint8_t buf[ISCSI_ADM_BUF];
+};
+/* next is always called; cmd.status tells (STOR_CMD_LOST too). The memory goes after it. */
+void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,
+		    uint32_t bytes, uint64_t timeout_ms, stor_adm_fn next, void *arg);
+void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_pr_type type,
+		      uint64_t sa_key, stor_adm_fn next, void *arg);
+void stor__adm_read_keys(struct stor_iscsi *d, stor_adm_fn next, void *arg);
+bool stor__adm_is(const struct stor_adm *adm, uint8_t key);
+void stor__adm_words(const struct stor_adm *adm, char *out, size_t cap);
+/* All keys of a READ KEYS answer; -1: no good answer. */
+int stor__adm_keys(const struct stor_adm *adm, uint64_t keys[ISCSI_KEYS]);
+
+/* --- stor_iscsi_admit.c ---- */
+void stor__iscsi_probe(struct stor_iscsi *d);
+void stor__iscsi_enter(struct stor_iscsi *d);
+void stor__iscsi_key_is_old(struct stor_iscsi *d);
+void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
+
+/* --- stor_iscsi_exclusive.c ---- */
+/* All keys, before this session registers its own. */
+void stor__exclusive_look(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
+/* The last step of an admission: all keys, ours among them; ends with IE_ENTERED, or drops the
+ * session. */
+void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
+
+/* --- stor_iscsi_io.c ---- */
+void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req);
+void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req);
+void stor__iscsi_pump(struct stor_iscsi *d);
+/* The session is dead: whatever was not sent goes back. */
+void stor__iscsi_io_down(struct stor_iscsi *d);
+void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg);
+/* Gives the memory of requests back; none is left. */
+void stor__iscsi_io_fini(struct stor_iscsi *d);
+
+/* --- stor_iscsi_flush.c ---- */
+void stor__flush_write_done(struct stor_iscsi *d, const struct stor_req *req);
+void stor__flush_sent(struct stor_io *io);
+/* After SYNCHRONIZE CACHE succeeded: 0 or CM_E_IO. */
+int stor__flush_done(struct stor_io *io);
+/* Every answer to READ KEYS passes here. */
+void stor__flush_witness(struct stor_iscsi *d, const uint64_t *keys, unsigned nkeys,
+			 uint32_t generation);
+
+/* --- stor_iscsi_fence.c ---- */
+void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+		       stor_fence_fn done, void *arg);
+void stor__iscsi_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg);
+
+/* --- stor_iscsi_guard.c ---- */
+void stor__iscsi_guard_submit(struct stor_iscsi *d, struct stor_req *req);
+bool stor__iscsi_guard_cancel(struct stor_iscsi *d, struct stor_req *req);
+void stor__iscsi_guard_down(struct stor_iscsi *d);
+
+#endif

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_iscsi_io.c - requests as SCSI commands: split, sent within the target's window, answered,
+ * tried again where that is safe.
+ *
+ * Never tried again: a COMPARE AND WRITE that may have happened. A unit attention that may mean
+ * "shut out" or "reset" holds its request back until READ KEYS shows our key; a reservation
+ * conflict costs the session, so that the gate looks at the ownership block before anything goes
+ * out again.
+ *
+ * Parses no data of the target beyond status and sense.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cm_clock.h"
+#include "common/cm_fault.h"
+#include "common/cm_log.h"
+#include "sharedstorage/iscsi/stor_iscsi_int.h"
+#include "sharedstorage/lease/stor_timing.h"
+
+#define IO_TRIES     8
+#define IO_CONFLICTS 3 /* in a row, for one request: then it is no stale session but a refusal */
+#define IO_DELAY_MS	  5
+#define IO_DELAY_STUCK_MS 50
+
+/* Spare ones are kept: one malloc less per request. (Not where a sanitizer shall see who uses one
+ * that has ended.) */
+#ifdef HV_SANITIZED
+#define IO_SPARE 0
+#else
+#define IO_SPARE ISCSI_DEPTH
+#endif
+
+static struct stor_io *io_new(struct stor_iscsi *d)
+{
+	struct stor_io *io = TAILQ_FIRST(&d->spare);
+
+	if (!io)
+		return calloc(1, sizeof *io);
+	TAILQ_REMOVE(&d->spare, io, link);
+	d->nspare--;
+	*io = (struct stor_io){0};
+	return io;
+}
+
+static void io_free(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+
+	free(io->slice);
+	free(io->buf);
+	if (d->nspare + 1 > IO_SPARE) {
+		free(io);
+		return;
+	}
+	d->nspare++;
+	TAILQ_INSERT_HEAD(&d->spare, io, link);
+}
+
+void stor__iscsi_io_fini(struct stor_iscsi *d)
+{
+	struct stor_io *io;
+
+	while ((io = TAILQ_FIRST(&d->spare))) {
+		TAILQ_REMOVE(&d->spare, io, link);
+		free(io);
+	}
+}
+
+static void io_end(struct stor_io *io, int rc)
+{
+	struct stor_iscsi *d = io->dev;
+	struct stor_req *req = io->req;
+
+	req->priv = NULL;
+	io_free(io);
+	stor__dev_end(&d->dev, req, rc);
+}
+
+static bool io_is_admin(const struct stor_io *io)
+{
+	return io->req->flags & STOR_REQ_ADMIN || io->req->op == STOR_OP_CAW;
+}
+
+/* Its session died (or will). sent: it may have been executed. */
+static void io_lost(struct stor_io *io, bool sent)
+{
+	struct stor_iscsi *d = io->dev;
+	struct stor_req *req = io->req;
+
+	if (req->op == STOR_OP_CAW)
+		return io_end(io, sent ? CM_E_LEASE_UNKNOWN : CM_E_SAN_LOST);
+	if (io_is_admin(io))
+		return io_end(io, CM_E_SAN_LOST);
+	req->priv = NULL;
+	io_free(io);
+	stor__dev_requeue(&d->dev, req);
+}
+
+/* --- building commands --------------------------------------------------------------------- */
+
+/* The part of the request's memory that [at, at + n) is, as an array of its own. */
+static int io_slice(struct stor_io *io, uint64_t at, uint64_t n)
+{
+	const struct stor_req *r = io->req;
+	int i = 0, k = 0;
+
+	if (!io->slice)
+		io->slice = calloc(ISCSI_IOVS, sizeof *io->slice);
+	if (!io->slice)
+		return -ENOMEM;
+	while (i < r->niov && at >= r->iov[i].iov_len)
+		at -= r->iov[i++].iov_len;
+	for (; n && i < r->niov && k < ISCSI_IOVS; i++) {
+		size_t step = CM_MIN(n, (uint64_t)r->iov[i].iov_len - at);
+
+		io->slice[k++] = (struct iovec){(uint8_t *)r->iov[i].iov_base + at, step};
+		n -= step;
+		at = 0;
+	}
+	io->cmd.iov = io->slice;
+	io->cmd.niov = k;
+	return n ? -E2BIG : 0; /* more pieces than fit: the caller asks for less */
+}
+
+static int io_build_rw(struct stor_io *io)
+{
+	struct stor_req *r = io->req;
+	const struct stor_dev_info *i = &io->dev->dev.info;
+	uint64_t left = r->length_bytes - io->done_bytes;
+	uint64_t n = CM_MIN(left, (uint64_t)i->max_transfer_bytes);
+	bool write = r->op == STOR_OP_WRITE;
+
+	if (n == r->length_bytes && r->niov <= ISCSI_IOVS) {
+		io->cmd.iov = r->iov;
+		io->cmd.niov = r->niov;
+	} else {
+		int rc;
+
+		while ((rc = io_slice(io, io->done_bytes, n)) == -E2BIG && n > i->sector_bytes)
+			n = n / 2 / i->sector_bytes * i->sector_bytes;
+		if (rc)
+			return rc;
+	}
+	io->cmd.dir = write ? STOR_DIR_OUT : STOR_DIR_IN;
+	io->cmd.length_bytes = (uint32_t)n;
+	io->cmd.cdb = stor__cdb_rw(write, (r->offset_bytes + io->done_bytes) / i->sector_bytes,
+				   (uint32_t)(n / i->sector_bytes), r->flags & STOR_REQ_FUA);
+	return 0;
+}
+
+static void io_build_caw(struct stor_io *io)
+{
+	struct stor_req *r = io->req;
+	uint32_t s = io->dev->dev.info.sector_bytes;
+
+	io->own[0] = (struct iovec){(void *)(uintptr_t)r->compare, s};
+	io->own[1] = (struct iovec){(void *)(uintptr_t)r->swap, s};
+	io->cmd.iov = io->own;
+	io->cmd.niov = 2;
+	io->cmd.dir = STOR_DIR_OUT;
+	io->cmd.length_bytes = 2 * s;
+	io->cmd.cdb = stor__cdb_caw(r->offset_bytes / s, 1);
+}
+
+/* Zeroes as plain writes, for targets where WRITE SAME leaks past a reservation. */
+#define IO_ZEROES 65536u
+static int io_build_plain_zeroes(struct stor_io *io)
+{
+	struct stor_req *r = io->req;
+	uint32_t s = io->dev->dev.info.sector_bytes;
+	uint64_t n = CM_MIN(r->length_bytes - io->done_bytes, (uint64_t)IO_ZEROES);
+
+	if (!io->buf)
+		io->buf = calloc(1, IO_ZEROES);
+	if (!io->buf)
+		return -ENOMEM;
+	io->own[0] = (struct iovec){io->buf, n};
+	io->cmd.iov = io->own;
+	io->cmd.niov = 1;
+	io->cmd.dir = STOR_DIR_OUT;
+	io->cmd.length_bytes = (uint32_t)n;
+	io->cmd.cdb = stor__cdb_rw(true, (r->offset_bytes + io->done_bytes) / s, (uint32_t)(n / s),
+				   false);
+	io->own[1].iov_len = n;
+	return 0;
+}
+
+/* Zeroes as WRITE SAME(16) of one block of zeroes; with UNMAP where asked and possible. */
+static int io_build_zeroes(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	struct stor_req *r = io->req;
+	uint32_t s = d->dev.info.sector_bytes;
+	bool unmap = r->flags & STOR_REQ_UNMAP && d->dev.info.can_write_zeroes;
+	uint64_t limit = d->limits.max_write_same_blocks ? d->limits.max_write_same_blocks : 32768;
+	uint64_t n = CM_MIN((r->length_bytes - io->done_bytes) / s, CM_MIN(limit, 262144ull));
+
+	if (!io->buf)
+		io->buf = calloc(1, s);
+	if (!io->buf)
+		return -ENOMEM;
+	io->own[0] = (struct iovec){io->buf, s};
+	io->cmd.iov = io->own;
+	io->cmd.niov = 1;
+	io->cmd.dir = STOR_DIR_OUT;
+	io->cmd.length_bytes = s;
+	io->cmd.cdb =
+		stor__cdb_write_same((r->offset_bytes + io->done_bytes) / s, (uint32_t)n, unmap);
+	io->own[1].iov_len = n * s; /* remembered: what this command covers */
+	return 0;
+}
+
+static int io_build_discard(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	struct stor_req *r = io->req;
+	uint32_t s = d->dev.info.sector_bytes;
+	uint64_t limit = d->limits.max_unmap_blocks ? d->limits.max_unmap_blocks : 262144;
+	uint64_t n = CM_MIN((r->length_bytes - io->done_bytes) / s, CM_MIN(limit, 0x400000ull));
+
+	stor__unmap_list(io->small, (r->offset_bytes + io->done_bytes) / s, (uint32_t)n);
+	io->own[0] = (struct iovec){io->small, sizeof io->small};
+	io->cmd.iov = io->own;
+	io->cmd.niov = 1;
+	io->cmd.dir = STOR_DIR_OUT;
+	io->cmd.length_bytes = sizeof io->small;
+	io->cmd.cdb = stor__cdb_unmap(sizeof io->small);
+	io->own[1].iov_len = n * s;
+	return 0;
+}
+
+static int io_build(struct stor_io *io)
+{
+	io->cmd.lun = io->dev->url.lun;
+	io->cmd.niov = 0;
+	io->cmd.dir = STOR_DIR_NONE;
+	io->cmd.length_bytes = 0;
+	switch (io->req->op) {
+	case STOR_OP_READ:
+	case STOR_OP_WRITE:
+		return io_build_rw(io);
+	case STOR_OP_FLUSH:
+		io->cmd.cdb = stor__cdb_sync();
+		io->cmd.timeout_ms = 10 * (uint64_t)io->dev->dev.opts.io_timeout_ms;
+		return 0;
+	case STOR_OP_CAW:
+		io_build_caw(io);
+		return 0;
+	case STOR_OP_WRITE_ZEROES:
+		io->cmd.timeout_ms = 10 * (uint64_t)io->dev->dev.opts.io_timeout_ms;
+		return io->dev->url.no_unmap ? io_build_plain_zeroes(io) : io_build_zeroes(io);
+	case STOR_OP_DISCARD:
+		return io_build_discard(io);
+	case STOR_OP_NONE:
+		break;
+	}
+	return -EINVAL;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void io_again(struct stor_io *io)
+{
+	TAILQ_INSERT_HEAD(&io->dev->sendq, io, link);
+}
+
+/* It was refused, for now: asked again soon, and less often when that lasts. */
+static void io_delay(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	uint64_t now = cm_now_ns();
+	struct cm_err err = CM_ERR_INIT;
+	char words[64];
+	bool stuck;
+
+	if (!d->refused_ns)
+		d->refused_ns = now;
+	stuck = now - d->refused_ns > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS;
+	TAILQ_INSERT_TAIL(&d->delayed, io, link);
+	if (!d->delay.armed)
+		cm_timer_arm_ms(&d->delay, stuck ? IO_DELAY_STUCK_MS : IO_DELAY_MS);
+	if (!stuck)
+		return;
+	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words,
+			  sizeof words);
+	cm_err_set(&err, CM_E_SAN_SENSE, "%s: refused again and again: %s", d->label, words);
+	stor__dev_stuck(&d->dev, &err);
+}
+
+static void io_not_refused(struct stor_iscsi *d)
+{
+	if (d->refused_ns)
+		stor__dev_unstuck(&d->dev);
+	d->refused_ns = 0;
+}
+
+void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
+{
+	struct stor_iscsi *d = arg;
+	uint64_t limit = d->dev.opts.fail_after_ms * CM_NS_PER_MS, now = cm_now_ns();
+	struct stor_ios old = TAILQ_HEAD_INITIALIZER(old);
+	struct stor_io *io;
+
+	(void)timer;
+	TAILQ_CONCAT(&old, &d->delayed, link);
+	while ((io = TAILQ_FIRST(&old))) {
+		TAILQ_REMOVE(&old, io, link);
+		if (limit && !io_is_admin(io) && now - io->req->submitted_ns > limit)
+			io_end(io, CM_E_SAN_TIMEOUT);
+		else
+			TAILQ_INSERT_TAIL(&d->sendq, io, link);
+	}
+	stor__iscsi_pump(d);
+}
+
+static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	uint64_t keys[ISCSI_KEYS];
+	int n = stor__adm_keys(a, keys);
+	bool mine = false;
+
+	(void)arg;
+	d->revalidating = false;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	for (int i = 0; i < n; i++)
+		mine |= keys[i] == d->key;
+	if (!mine) {
+		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key is not registered any more",
+				d->label);
+		return;
+	}
+	TAILQ_CONCAT(&d->sendq, &d->held, link);
+	stor__iscsi_pump(d);
+}
+
+/* Reset, or reservations changed: go on only if our key is there still. */
+static void io_revalidate(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+
+	if (!d->key)
+		return io_again(io);
+	TAILQ_INSERT_TAIL(&d->held, io, link);
+	if (d->revalidating)
+		return;
+	d->revalidating = true;
+	stor__adm_read_keys(d, revalidated, NULL);
+}
+
+static void io_conflict(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	struct stor_req *r = io->req;
+
+	if (d->guarded && d->key && d->fsm.state == IS_UP) {
+		/* somebody's short COMPARE AND WRITE; if it is more than that, reading the keys
+		 * tells */
+		if (++io->tries % 16 == 0)
+			return io_revalidate(io);
+		return io_delay(io);
+	}
+	if (d->key && !io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
+		/* registered, and still: that is not for the guest to know */
+		if (++io->tries % 16 == 0)
+			return io_revalidate(io);
+		return io_delay(io);
+	}
+	if (!d->key || io_is_admin(io)) {
+		if (d->key)
+			stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: reservation conflict", d->label);
+		return io_end(io, CM_E_SAN_CONFLICT);
+	}
+	stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: reservation conflict", d->label);
+	TAILQ_INSERT_TAIL(&d->held, io, link);
+}
+
+static void io_check(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	const struct stor_cmd *c = &io->cmd;
+	char words[64];
+
+	if (c->key == STOR_KEY_RECOVERED || c->key == STOR_KEY_NONE)
+		return io_end(io, io->req->op == STOR_OP_CAW ? CM_E_LEASE_UNKNOWN : 0);
+	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !io_is_admin(io))) {
+		if (io->tries % IO_TRIES == 0)
+			return io_delay(io);
+		if (c->asc == 0x29 || (c->asc == 0x2a && c->ascq >= 3 && c->ascq <= 5))
+			return io_revalidate(io);
+		return io_again(io);
+	}
+	if (c->key == STOR_KEY_MISCOMPARE)
+		return io_end(io, CM_E_LEASE_MISCOMPARE);
+	stor__sense_print(c->status, c->key, c->asc, c->ascq, words, sizeof words);
+	cm_debug("%s: %s", d->label, words);
+	if (c->key == STOR_KEY_ABORTED && io->req->op == STOR_OP_CAW) {
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE was aborted", d->label);
+		return io_end(io, CM_E_LEASE_UNKNOWN);
+	}
+	if ((c->key == STOR_KEY_ABORTED || c->key == STOR_KEY_NOT_READY) &&
+	    (++io->tries < 64 || !io_is_admin(io)))
+		return io_delay(io);
+	if (c->key == STOR_KEY_ILLEGAL && c->asc == 0x20 && io->req->op == STOR_OP_CAW) {
+		d->no_caw = true;
+		d->dev.info.native_caw = false;
+		return io_end(io, CM_E_SAN_UNSAFE);
+	}
+	if (c->key == STOR_KEY_PROTECT)
+		return io_end(io, c->asc == 0x27 && c->ascq == 7 ? CM_E_VOL_FULL : -EROFS);
+	cm_warning("%s: %s at byte %llu", d->label, words,
+		   (unsigned long long)io->req->offset_bytes);
+	io_end(io, c->key == STOR_KEY_ILLEGAL ? CM_E_SAN_SENSE : CM_E_IO);
+}
+
+static void io_good(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	struct stor_req *r = io->req;
+
+	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
+		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
+	io_not_refused(d);
+	if (r->op == STOR_OP_READ || r->op == STOR_OP_WRITE)
+		io->done_bytes += io->cmd.length_bytes;
+	else if (r->op == STOR_OP_WRITE_ZEROES || r->op == STOR_OP_DISCARD)
+		io->done_bytes += io->own[1].iov_len;
+	else
+		io->done_bytes = r->length_bytes;
+	if (io->done_bytes < r->length_bytes)
+		return io_again(io);
+	if (r->op == STOR_OP_FLUSH) {
+		/* a reset is being looked into: what was flushed is known only afterwards */
+		if (d->revalidating)
+			return io_revalidate(io);
+		return io_end(io, stor__flush_done(io));
+	}
+	stor__flush_write_done(d, r);
+	io_end(io, 0);
+}
+
+static void io_cmd_done(struct stor_cmd *cmd)
+{
+	struct stor_io *io = CM_CONTAINER(cmd, struct stor_io, cmd);
+	struct stor_iscsi *d = io->dev;
+
+	stor__iscsi_cmd_ended(d);
+	switch (cmd->status) {
+	case STOR_CMD_LOST:
+		io_lost(io, true);
+		return;
+	case STOR_SCSI_GOOD:
+		io_good(io);
+		break;
+	case STOR_SCSI_CHECK:
+		io_check(io);
+		break;
+	case STOR_SCSI_CONFLICT:
+		io_conflict(io);
+		break;
+	case STOR_SCSI_BUSY:
+	case STOR_SCSI_FULL:
+		io_delay(io);
+		break;
+	default: /* TASK ABORTED and what else there is: nobody knows what happened to it */
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: status %02x", d->label,
+				(unsigned)cmd->status);
+		TAILQ_INSERT_TAIL(&d->held, io, link);
+		break;
+	}
+	stor__iscsi_pump(d);
+}
+
+/* --- the queue
+ * ------------------------------------------------------------------------------------ */
+
+void stor__iscsi_pump(struct stor_iscsi *d)
+{
+	struct stor_io *io;
+
+	while (d->sess && !d->holding && !d->why.code && d->ncmds < ISCSI_DEPTH &&
+	       (io = TAILQ_FIRST(&d->sendq))) {
+		int rc;
+
+		TAILQ_REMOVE(&d->sendq, io, link);
+		rc = io_build(io);
+		if (rc) {
+			io->req->priv = NULL;
+			stor__dev_end_later(&d->dev, io->req, rc);
+			io_free(io);
+			continue;
+		}
+		d->ncmds++;
+		stor__flush_sent(io);
+		stor__sess_send(d->sess, &io->cmd);
+	}
+}
+
+void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
+{
+	struct stor_iscsi *d = stor__iscsi_of(dev);
+	struct stor_io *io;
+
+	if (req->op == STOR_OP_CAW && d->guarded)
+		return stor__iscsi_guard_submit(d, req);
+	if (req->op == STOR_OP_CAW && d->no_caw)
+		return stor__dev_end_later(dev, req, CM_E_SAN_UNSAFE);
+	if (req->op == STOR_OP_DISCARD && !dev->info.can_discard)
+		return stor__dev_end_later(dev, req, 0); /* a hint, not a promise */
+	io = io_new(d);
+	if (!io)
+		return stor__dev_end_later(dev, req, -ENOMEM);
+	io->dev = d;
+	io->req = req;
+	io->cmd.done = io_cmd_done;
+	req->priv = io;
+	TAILQ_INSERT_TAIL(&d->sendq, io, link);
+	stor__iscsi_pump(d);
+}
+
+static bool io_unqueue(struct stor_ios *q, struct stor_io *io)
+{
+	struct stor_io *x;
+
+	TAILQ_FOREACH (x, q, link)
+		if (x == io) {
+			TAILQ_REMOVE(q, io, link);
+			return true;
+		}
+	return false;
+}
+
+void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
+{
+	struct stor_iscsi *d = stor__iscsi_of(dev);
+	struct stor_io *io = req->priv;
+
+	if (req->op == STOR_OP_CAW && d->guarded) {
+		stor__iscsi_guard_cancel(d, req);
+		return;
+	}
+	/* What was sent stays: its memory is in use until the target answers or the session dies.
+	 */
+	if (!io || (!io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
+		    !io_unqueue(&d->delayed, io)))
+		return;
+	req->priv = NULL;
+	io_free(io);
+	stor__dev_end_later(dev, req, -ECANCELED);
+}
+
+void stor__iscsi_io_down(struct stor_iscsi *d)
+{
+	struct stor_io *io;
+
+	TAILQ_CONCAT(&d->held, &d->delayed, link);
+	TAILQ_CONCAT(&d->held, &d->sendq, link);
+	cm_timer_disarm(&d->delay);
+	d->refused_ns = 0;
+	/* Held ones were refused, the others never sent: none of them happened. */
+	while ((io = TAILQ_FIRST(&d->held))) {
+		TAILQ_REMOVE(&d->held, io, link);
+		io_lost(io, false);
+	}
+	stor__iscsi_guard_down(d);
+}

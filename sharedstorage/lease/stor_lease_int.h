@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_lease_int.h - inside of a lease: its memory, and the pure decisions. Inside sharedstorage/ only.
+ *
+ * Pure functions look at a picture (what the block says, what we wrote, what is wanted) and answer what to
+ * do; tests and the exhaustive model call them without any I/O.
+ */
+#ifndef STOR_LEASE_INT_H
+#define STOR_LEASE_INT_H
+
+#include <stdatomic.h>
+
+#include "common/cm_fsm.h"
+#include "sharedstorage/dev/stor_dev_int.h"
+#include "sharedstorage/lease/stor_lease.h"
+#include "sharedstorage/lease/stor_permit_int.h"
+
+enum stor_lease_op {
+	STOR_LEASE_NONE = 0,
+	STOR_LEASE_RENEW,
+	STOR_LEASE_ACQUIRE,
+	STOR_LEASE_TAKE_OVER,
+	STOR_LEASE_ACCEPT,
+	STOR_LEASE_DECLINE,
+	STOR_LEASE_INTENT,
+	STOR_LEASE_RESUME,
+	STOR_LEASE_COMMIT,
+	STOR_LEASE_RELEASE,
+};
+const char *stor__lease_op_name(enum stor_lease_op op);
+
+/* What a block means to somebody who does not own yet and wants op. */
+enum stor_seek {
+	STOR_SEEK_NONE = 0,
+	STOR_SEEK_TAKE,	  /* write `next` by COMPARE AND WRITE from the bytes that were read */
+	STOR_SEEK_OWN,	  /* it is ours: win a renewal */
+	STOR_SEEK_FENCE,  /* it is ours, but former owners are not shut out yet */
+	STOR_SEEK_DONE,	  /* nothing to do: success */
+	STOR_SEEK_REFUSE, /* fails with the code */
+};
+struct stor_lease_picture {
+	struct stor_uuid vm;
+	struct stor_owner self;
+	uint32_t io_timeout_ms;
+	enum stor_lease_op op;
+	const struct stor_permit *permit;
+	bool only_with_intent;
+	struct stor_uuid nonce; /* for the next write */
+};
+/* read_rc: of stor_block_decode; b its result. Fills next for TAKE, err for REFUSE. */
+enum stor_seek stor__lease_seek(const struct stor_lease_picture *p, int read_rc,
+				const struct stor_block *b, struct stor_block *next,
+				struct cm_err *err);
+
+/* What a block that was read back means to its owner. */
+enum stor_judge {
+	STOR_JUDGE_NONE = 0,
+	STOR_JUDGE_MINE, /* still ours; go on from the bytes that were read */
+	STOR_JUDGE_DONE, /* our commit or release had happened */
+	STOR_JUDGE_LOST,
+};
+/* last: what we know to have written or adopted; tried: a write of ours whose outcome is unknown, or NULL. */
+enum stor_judge stor__lease_judge(const struct stor_owner *self, enum stor_lease_op tried_op,
+				  const struct stor_block *last, const struct stor_block *tried,
+				  int read_rc, const struct stor_block *b);
+
+/* The owner's next write for op. Keys of self are those of now. CM_E_LEASE_MISCOMPARE: no intent to commit. */
+int stor__lease_next(const struct stor_block *last, const struct stor_owner *self,
+		     enum stor_lease_op op, const struct stor_owner *peer, uint32_t io_timeout_ms,
+		     const struct stor_uuid *nonce, struct stor_block *next) cm_must_check;
+
+/*
+ * What a fencer writes who holds a permit: FREE, and the victim's keys for the next taker to shut
+ * out once more. CM_E_LEASE_NO_PROOF: the permit is not about what the block says now.
+ */
+int stor__lease_vacate(const struct stor_permit *permit, const struct stor_block *b,
+		       const struct stor_uuid *nonce, struct stor_block *next) cm_must_check;
+
+/* --- the machine ------------------------------------------------------------------ */
+
+/*
+ * IDLE    nothing owned, nothing wanted         READ    nothing owned, the block is being read
+ * WAIT    wanted, the device is away            TAKE    nothing owned, COMPARE AND WRITE under way
+ * FENCE   ours, former owners being shut out
+ * HELD    ours, until the next renewal          WRITE   ours, COMPARE AND WRITE under way
+ * UNSURE  ours as far as we know; the device is away or the last write is in doubt
+ * CHECK   the same, the block is being read     GONE    was ours; final
+ */
+#define LEASE_STATES(XX) \
+	XX(NONE) XX(IDLE) XX(WAIT) XX(READ) XX(TAKE) XX(FENCE) XX(HELD) XX(WRITE) XX(UNSURE) XX(CHECK) \
+	XX(GONE)
+/* The second group comes from actions only. */
+#define LEASE_EVENTS(XX) \
+	XX(NONE) XX(OP) XX(CANCEL) XX(UP) XX(TICK) XX(EXPIRE) XX(READ_OK) XX(READ_FAIL) XX(CAW_OK) \
+	XX(CAW_MISS) XX(CAW_UNSURE) XX(FENCED) XX(FENCE_FAIL) XX(LOOKED) \
+	XX(DO_TAKE) XX(DO_FENCE) XX(DO_WRITE) XX(ENDED) XX(AGAIN) XX(LOST)
+
+#define XX(n) S_##n,
+enum stor_lease_state { LEASE_STATES(XX) S_COUNT };
+#undef XX
+#define XX(n) E_##n,
+enum stor_lease_event { LEASE_EVENTS(XX) E_COUNT };
+#undef XX
+
+#define STOR_LEASE_DEVS STOR_OWNER_KEYS
+
+struct stor_lease_dev {
+	struct stor_lease *lease;
+	struct stor_dev *dev;
+	uint32_t written;     /* incarnation whose key is in the write under way */
+	uint32_t looking;     /* a guarded device that waits to be let in; 0: none */
+	bool reading;	      /* the block, for the keys that an exclusive device allows */
+};
+
+struct stor_lease {
+	struct cm_fsm fsm;
+	struct cm_loop *loop;
+	struct stor_lease_dev devs[STOR_LEASE_DEVS]; /* [0] has the block */
+	unsigned ndevs;
+	uint64_t offset_bytes;
+	struct stor_uuid vm;
+	struct stor_owner self;
+	uint32_t io_timeout_ms, sector_bytes;
+	char label[64];
+	const struct stor_lease_ops *ops;
+	void *arg;
+
+	enum stor_lease_op op; /* wanted by the caller; NONE: nothing */
+	stor_lease_done_fn done;
+	void *done_arg;
+	struct stor_owner peer; /* of INTENT */
+	struct stor_permit *permit;
+	bool only_with_intent;
+
+	enum stor_lease_op writing; /* COMPARE AND WRITE under way or in doubt */
+	bool in_doubt;
+	uint64_t write_start_ns;
+	struct stor_block last, next, seen;
+	uint8_t *last_raw, *next_raw, *seen_raw, *look_raw; /* sector_bytes each, aligned */
+	struct stor_req req, look;
+	struct iovec req_iov, look_iov;
+	bool req_busy, look_busy, fence_busy;
+	uint32_t look_incarnation;
+	uint64_t fence_keys[STOR_OWNER_KEYS + STOR_SHUT_KEYS];
+	unsigned fence_nkeys, fence_dev;
+	struct cm_timer tick, expire, guard_again;
+	_Atomic uint64_t valid_until_ns;
+	_Atomic uint64_t write_ns; /* what a COMPARE AND WRITE takes lately */
+	bool kick, cancelled, closing, closed;
+	cm_close_fn close_fn;
+	void *close_arg;
+};
+
+void stor__lease_feed(struct stor_lease *l, enum stor_lease_event event, const char *reason);
+/* Answers the caller's operation, if there is one. */
+void stor__lease_answer(struct stor_lease *l, int rc, const struct cm_err *why);
+/* Ownership ended: no vCPU, no I/O any more. */
+void stor__lease_no_more(struct stor_lease *l, const char *why);
+/* Lets guarded devices in that wait for it. */
+void stor__lease_guards(struct stor_lease *l);
+void stor__lease_fill_keys(struct stor_lease *l);
+void stor__lease_closed_check(struct stor_lease *l);
+
+#endif
