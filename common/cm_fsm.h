@@ -67,4 +67,41 @@ void cm_fsm_dot(const struct cm_fsm_def *def, FILE *to);
 #define CM_FSM_ENUM_ROW(n) n,
 #define CM_FSM_NAME_ROW(n) #n,
 
+/*
+ * The definition of a machine: names and sizes come from the lists, so they cannot drift from the enums.
+ * States and events have an invalid 0 (X_NONE) and end with X_COUNT. All machines are written alike:
+ *
+ *	#define LAMP_STATES(XX) XX(OFF) XX(LIT)
+ *	#define LAMP_EVENTS(XX) XX(PUSH) XX(BREAK)
+ *	enum { S_NONE,
+ *	#define XX(n) S_##n,
+ *	       LAMP_STATES(XX)
+ *	#undef XX
+ *	       S_COUNT };                           (the same for E_)
+ *	#define A(next, fn) CM_ACT(S_##next, fn)
+ *	#define ON(s, e)    [S_##s * E_COUNT + E_##e]
+ *	static const struct cm_fsm_cell lamp_cells[S_COUNT * E_COUNT] = {
+ *		ON(OFF, PUSH) = A(LIT, act_light),
+ *		ON(OFF, BREAK) = CM_IGN,
+ *		...
+ *	};
+ *	CM_FSM_DEFINE(lamp_def, "lamp", LAMP_STATES, LAMP_EVENTS, lamp_cells);
+ *
+ * The first state of the list is the one that a machine begins in; tests/unit/test_cm_fsm.c walks every machine.
+ */
+#define CM_FSM_DEFINE(def, text, STATES, EVENTS, table)                                            \
+	static const char *const def##_states[] = {"NONE", STATES(CM_FSM_NAME_ROW)};               \
+	static const char *const def##_events[] = {"NONE", EVENTS(CM_FSM_NAME_ROW)};               \
+	_Static_assert(CM_ARRAY_LEN(def##_states) * CM_ARRAY_LEN(def##_events) ==                  \
+			       sizeof table / sizeof(struct cm_fsm_cell),                          \
+		       "a row or a column of the table is missing");                               \
+	static const struct cm_fsm_def def = {                                                     \
+		.name = text,                                                                      \
+		.states = CM_ARRAY_LEN(def##_states),                                              \
+		.events = CM_ARRAY_LEN(def##_events),                                              \
+		.state_names = def##_states,                                                       \
+		.event_names = def##_events,                                                       \
+		.cells = table,                                                                    \
+	}
+
 #endif

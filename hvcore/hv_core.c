@@ -22,12 +22,7 @@
 #include "common/cm_log.h"
 #include "hvcore/hv_core_int.h"
 #include "hvcore/machine/hv_char.h"
-
-static const char *const state_words[] = {"none",
-#define XX(n, word) word,
-					  HV_CORE_STATES(XX)
-#undef XX
-};
+#include "proto/px_words.h"
 
 /* --- what others ask for --------------------------------------------------------- */
 
@@ -68,7 +63,7 @@ enum hv_core_state hv_core_state(const struct hv_core *core)
 
 const char *hv_core_state_word(enum hv_core_state state)
 {
-	return (unsigned)state < CM_ARRAY_LEN(state_words) ? state_words[state] : "?";
+	return px_vm_state_word((Hv__VmState)state);
 }
 
 void hv_core_event(struct hv_core *core, const char *kind, const char *severity, const char *doc,
@@ -130,6 +125,8 @@ void hv_core_started(struct hv_core *core, enum hv_core_state state, const char 
 	hv_json_bool(&j, "restored", core->restore);
 	hv_json_close(&j, '}');
 	r.doc = (char *)(uintptr_t)(doc ? doc : hv_json_text(&j));
+	r.state = (Hv__VmState)state;
+	r.epoch = core->owner ? stor_lease_epoch(hv_owner_lease(core->owner)) : 0;
 	send_answer(core, &r);
 	hv_json_fini(&j);
 }
@@ -150,6 +147,7 @@ void hv_core_start_failed(struct hv_core *core, int code, const char *doc, const
 	r.code = code;
 	r.error = text;
 	r.doc = (char *)(uintptr_t)(doc ? doc : "");
+	r.state = HV__VM_STATE__VM_FAILED;
 	send_answer(core, &r);
 	hv_core_end(core, 1, core->owned);
 }

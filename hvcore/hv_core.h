@@ -26,23 +26,19 @@ struct hv_core;
 struct hv_disks;
 struct hv_owner;
 
-/* X-macro: what status says. */
-#define HV_CORE_STATES(XX)                                                                         \
-	XX(STARTING, "starting")                                                                   \
-	XX(RUNNING, "running")                                                                     \
-	XX(PAUSED, "paused")                                                                       \
-	XX(INCOMING, "incoming")                                                                   \
-	XX(HANDING_OVER, "handing-over")                                                           \
-	XX(SAVING, "saving")                                                                       \
-	XX(SAVED, "saved") /* the image is complete: the process only waits for its end */         \
-	XX(STOPPING, "stopping")                                                                   \
-	XX(STOPPED, "stopped")                                                                     \
-	XX(FAILED, "failed")
+/* What status says; on the wire as proto's VmState. */
 enum hv_core_state {
-	HV_CORE_NONE = 0,
-#define XX(n, word) HV_CORE_##n,
-	HV_CORE_STATES(XX)
-#undef XX
+	HV_CORE_NONE = HV__VM_STATE__VM_STATE_NONE,
+	HV_CORE_STARTING = HV__VM_STATE__VM_STARTING,
+	HV_CORE_RUNNING = HV__VM_STATE__VM_RUNNING,
+	HV_CORE_PAUSED = HV__VM_STATE__VM_PAUSED,
+	HV_CORE_INCOMING = HV__VM_STATE__VM_INCOMING,
+	HV_CORE_HANDING_OVER = HV__VM_STATE__VM_HANDING_OVER,
+	HV_CORE_SAVING = HV__VM_STATE__VM_SAVING,
+	HV_CORE_SAVED = HV__VM_STATE__VM_SAVED, /* the image is complete: the process only waits for its end */
+	HV_CORE_STOPPING = HV__VM_STATE__VM_STOPPING,
+	HV_CORE_STOPPED = HV__VM_STATE__VM_STOPPED,
+	HV_CORE_FAILED = HV__VM_STATE__VM_FAILED,
 };
 
 struct hv_core_hooks {

@@ -81,7 +81,7 @@ static int save_hello(struct mig_image *im, struct cm_err *err)
 
 	*h = (struct mig_hello){
 		.magic = MIG_MAGIC, .format = MIG_FORMAT, .format_min = MIG_FORMAT_MIN, .machine = HV_MACHINE_NAME,
-		.memory_bytes = vc->memory_bytes, .vcpus = vc->cpus, .mode = MIG_MODE_QUICK,
+		.memory_bytes = vc->memory_bytes, .vcpus = vc->cpus, .mode = HV__MIGRATION_MODE__MODE_QUICK,
 	};
 	memcpy(h->uuid, vc->uuid, sizeof h->uuid);
 	h->epoch = im->cfg.epoch;

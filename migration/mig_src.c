@@ -67,7 +67,7 @@ static unsigned act_copy(void *ctx, void *arg)
 	struct mig_src *m = ctx;
 
 	(void)arg;
-	if (m->cfg.mode == MIG_MODE_QUICK || !m->was_running)
+	if (m->cfg.mode == HV__MIGRATION_MODE__MODE_QUICK || !m->was_running)
 		return SRC_EV_FITS;
 	src_command(m, SRC_CMD_COPY);
 	return SRC_EV_NONE;
@@ -420,15 +420,12 @@ static void src_on_note(void *arg)
 	struct src_note *n = arg;
 	struct mig_src *m = n->m;
 	struct mig_progress p;
-	bool ready = false;
 
 	if (n->event)
 		src_feed(m, n->event, n->err.code ? n->err.text : "worker", n->err.code ? &n->err : NULL);
-	if (m->fsm.state == SRC_HELD && !m->told_ready)
-		ready = m->told_ready = true;
 	if (m->cfg.progress && m->fsm.state < SRC_QUIT) {
 		mig_src_get_progress(m, &p);
-		m->cfg.progress(m->cfg.arg, &p, ready);
+		m->cfg.progress(m->cfg.arg, &p);
 	}
 	free(n);
 }
@@ -472,12 +469,26 @@ int mig_src_cancel(struct mig_src *m, struct cm_err *err)
 	return 0;
 }
 
+static Hv__MigrationStage src_stage(unsigned state)
+{
+	switch (state) {
+	case SRC_CONNECT:
+	case SRC_COPY:
+		return HV__MIGRATION_STAGE__STAGE_COPYING;
+	case SRC_HELD:
+		return HV__MIGRATION_STAGE__STAGE_READY;
+	default:
+		return HV__MIGRATION_STAGE__STAGE_HANDOVER;
+	}
+}
+
 void mig_src_get_progress(struct mig_src *m, struct mig_progress *out)
 {
 	pthread_mutex_lock(&m->lock);
 	*out = m->progress;
 	pthread_mutex_unlock(&m->lock);
 	out->state = cm_fsm_state_name(&m->fsm);
+	out->stage = src_stage(m->fsm.state);
 	out->elapsed_ns = cm_now_ns() - m->start_ns;
 }
 
@@ -489,7 +500,7 @@ static int src_refuse(const struct mig_src_config *cfg, struct cm_err *err)
 		return cm_err_set(err, CM_E_UNSUPPORTED, "a VM without an ownership block cannot be handed over");
 	if (s != HV_VM_RUNNING && s != HV_VM_PAUSED)
 		return cm_err_set(err, CM_E_VM_STATE, "the VM is %s", hv_vm_state_name(s));
-	if (cfg->mode != MIG_MODE_LIVE && cfg->mode != MIG_MODE_QUICK)
+	if (cfg->mode != HV__MIGRATION_MODE__MODE_LIVE && cfg->mode != HV__MIGRATION_MODE__MODE_QUICK)
 		return cm_err_set(err, CM_E_BAD_VALUE, "migration mode must be live or quick");
 	if (cfg->address && strlen(cfg->address) >= sizeof((struct mig_src *)0)->address)
 		return cm_err_set(err, CM_E_BAD_VALUE, "address is too long");

@@ -29,14 +29,14 @@ struct mig_src_config {
 	int fd;                   /* connected stream socket (taken) if address is NULL */
 	const struct px_psk *psk; /* of the ticket (copied); NULL: no TLS, only for tests on socketpairs */
 	uint64_t epoch;           /* of the ticket */
-	enum mig_mode mode;
+	Hv__MigrationMode mode;
 	uint32_t max_blackout_ms; /* live: hand over when the forecast is below; 0: MIG_BLACKOUT_DEFAULT_MS */
 	bool hold;                /* when the forecast fits, wait for mig_src_commit */
 	bool verify_ram;          /* both ends compare a checksum of all memory before the commit (tests; adds to the blackout) */
 	uint32_t io_timeout_ms;   /* longest silence of the peer; 0: 10 s */
 	uint32_t handover_timeout_ms; /* from the pause to "verified"; 0: 30 s */
-	/* [loop] Now and then; ready: the forecast fits and hold waits. May be NULL. */
-	void (*progress)(void *arg, const struct mig_progress *p, bool ready);
+	/* [loop] Now and then, and when the stage changes. May be NULL. */
+	void (*progress)(void *arg, const struct mig_progress *p);
 	/* [loop] Exactly once. The VM is gone from here (code 0: paused for ever, to be freed without touching its disks),
 	 * or runs here again (vm_runs_here), or is stopped because ownership is lost or not known. */
 	void (*done)(void *arg, const struct mig_result *r);

@@ -48,7 +48,7 @@ struct mig_src {
 	struct cm_loop *loop;
 	struct cm_fsm fsm;
 	char label[96];
-	bool was_running, told_ready;
+	bool was_running;
 	struct cm_timer timer;
 	uint64_t start_ns, stop_ns, mark_ns; /* begin; pause began; last phase boundary */
 	uint64_t committed_ns;

@@ -309,7 +309,7 @@ static int src_trailer(struct mig_src *m, struct cm_err *err)
 		f.ram_hash = mig_ram_hash(hv_vm_mem(m->cfg.vm));
 	snprintf(f.describe, sizeof f.describe,
 		 "{\"vm\":\"%s\",\"machine\":\"%s\",\"memory\":%" PRIu64 ",\"vcpus\":%u,\"mode\":\"%s\",\"pages\":%" PRIu64 "}",
-		 vc->name, HV_MACHINE_NAME, vc->memory_bytes, vc->cpus, mig_mode_name(m->cfg.mode), f.pages);
+		 vc->name, HV_MACHINE_NAME, vc->memory_bytes, vc->cpus, px_mig_mode_word(m->cfg.mode), f.pages);
 	mig_io_begin(&m->io);
 	mig_final_encode(&m->io.buf, &f);
 	return mig_io_send(&m->io, MIG_FRAME_FINAL, err);

@@ -11,10 +11,7 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
-
-enum mig_mode { MIG_MODE_NONE = 0, MIG_MODE_LIVE, MIG_MODE_QUICK };
-const char *mig_mode_name(enum mig_mode mode);
-enum mig_mode mig_mode_find(const char *word); /* MIG_MODE_NONE: unknown */
+#include "proto/px_words.h"
 
 #define MIG_BLACKOUT_DEFAULT_MS 300u
 
@@ -37,7 +34,8 @@ enum mig_phase {
 const char *mig_phase_name(enum mig_phase phase); /* "pause" */
 
 struct mig_progress {
-	const char *state;             /* name of the state machine's state */
+	const char *state;             /* name of the state machine's state: for people */
+	Hv__MigrationStage stage;      /* of a source; READY: held, and the forecast fits */
 	uint32_t round;
 	uint64_t sent_bytes;           /* on the wire, before encryption */
 	uint64_t remaining_bytes;      /* dirty memory still to send */

@@ -7,7 +7,8 @@ libproto_a_SOURCES = \
 	proto/px_frame.c proto/px_frame.h \
 	proto/px_req.c proto/px_req.h \
 	proto/px_server.c \
-	proto/px_tls.c proto/px_tls.h
+	proto/px_tls.c proto/px_tls.h \
+	proto/px_words.c proto/px_words.h
 nodist_libproto_a_SOURCES = proto/ctl.pb-c.c proto/ctl.pb-c.h
 libproto_a_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(OPENSSL_CFLAGS)
 EXTRA_DIST += proto/ctl.proto

@@ -245,13 +245,18 @@ void px_req_failf(struct px_req *q, int code, const char *fmt, ...)
 	px_req_fail(q, &err);
 }
 
+void px_req_tell(struct px_req *q, Hv__Reply *r)
+{
+	r->more = true;
+	req_send(q, r);
+}
+
 void px_req_progress(struct px_req *q, const char *json_doc)
 {
 	Hv__Reply r = HV__REPLY__INIT;
 
-	r.more = true;
 	r.doc = (char *)(uintptr_t)json_doc;
-	req_send(q, &r);
+	px_req_tell(q, &r);
 }
 
 void px_ask_init(struct px_ask *a, const char *verb, const char *vm)

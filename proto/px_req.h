@@ -64,6 +64,7 @@ void px_req_failf(struct px_req *q, int code, const char *fmt, ...) cm_printf(3,
 void px_req_reply(struct px_req *q, Hv__Reply *r); /* fills id; the message stays the caller's */
 /* Progress. */
 void px_req_progress(struct px_req *q, const char *json_doc);
+void px_req_tell(struct px_req *q, Hv__Reply *r); /* fills id and more; the message stays the caller's */
 
 /* For the asking side: allocation-free building of requests on the stack. */
 struct px_ask {

@@ -15,11 +15,16 @@ TYPES = {"Hello": 1, "Request": 2, "Reply": 3, "Event": 4, "Data": 5, "CoreStart
 NAMES = {number: name for name, number in TYPES.items()}
 
 
+ENUMS = {}  # {enum: {value's name: number}}
+
+
 def load_schema(path=os.path.join(ROOT, "proto", "ctl.proto")):
     """{message: {field: (number, type, repeated)}}"""
     schema = {}
     with open(path, encoding="utf-8") as f:
         text = re.sub(r"//[^\n]*", "", f.read())
+    for name, body in re.findall(r"enum (\w+) \{([^}]*)\}", text):
+        ENUMS[name] = {word: int(number) for word, number in re.findall(r"(\w+) = (\d+);", body)}
     for name, body in re.findall(r"message (\w+) \{([^}]*)\}", text):
         schema[name] = {field: (int(number), kind, bool(repeated))
                         for repeated, kind, field, number in re.findall(r"(repeated )?(\w+) (\w+) = (\d+);", body)}
@@ -45,6 +50,8 @@ def encode_one(number, kind, value):
         return varint(number << 3 | 2) + varint(len(data)) + data
     if kind.startswith("sint"):
         value = value << 1 if value >= 0 else (-value << 1) - 1
+    if kind in ENUMS and isinstance(value, str):
+        value = ENUMS[kind][value]
     return varint(number << 3) + varint(int(value))
 
 

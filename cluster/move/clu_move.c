@@ -19,6 +19,7 @@
 
 #include "cluster/move/clu_move_int.h"
 #include "common/cm_log.h"
+#include "proto/px_words.h"
 
 #define MOVE_TICKET_S     3600u
 #define MOVE_INCOMING_MS  30000u
@@ -329,7 +330,7 @@ static void core_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 		if (!m)
 			return;
 		move_progress(m, r->doc);
-		if (strstr(r->doc, "\"ready\"") && m->fsm.state == MOVE_COPYING)
+		if (r->stage == HV__MIGRATION_STAGE__STAGE_READY && m->fsm.state == MOVE_COPYING)
 			clu__move_feed(m, MOVE_EV_READY, "forecast fits");
 		return;
 	}
@@ -373,7 +374,7 @@ static unsigned act_copy(void *ctx, void *arg)
 	px_ask_init(&ask, "migrate", m->vm);
 	px_ask_arg(&ask, "address", m->address);
 	px_ask_arg(&ask, "port", m->port);
-	px_ask_arg(&ask, "mode", m->mode);
+	ask.req.mode = px_mig_mode_find(m->mode);
 	snprintf(ms, sizeof ms, "%llu", (unsigned long long)m->max_blackout_ms);
 	if (m->max_blackout_ms)
 		px_ask_arg(&ask, "max_blackout_ms", ms);

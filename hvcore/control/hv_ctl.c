@@ -131,6 +131,7 @@ void hv_ctl_event(struct hv_ctl *ctl, const char *kind, const char *severity, co
 	e.severity = (char *)(uintptr_t)severity;
 	e.text = (char *)(uintptr_t)text;
 	e.doc = (char *)(uintptr_t)(doc ? doc : "");
+	e.state = (Hv__VmState)ctl->core->state;
 	for (struct ctl_conn *k = ctl->conns; k; k = k->next)
 		if (k->watch && k->chan)
 			(void)px_chan_send(k->chan, PX_EVENT, &e);

@@ -27,11 +27,16 @@ static bool need_vm(struct px_req *q, struct hv_core *core)
 
 static void verb_status(struct px_req *q, void *ctx)
 {
+	Hv__Reply r = HV__REPLY__INIT;
+	struct hv_core *core = ctx;
 	struct hv_json j;
 
 	hv_json_init(&j);
-	hv_core_status(ctx, &j);
-	px_req_ok(q, hv_json_text(&j));
+	hv_core_status(core, &j);
+	r.state = (Hv__VmState)core->state;
+	r.epoch = core->owner ? stor_lease_epoch(hv_owner_lease(core->owner)) : 0;
+	r.doc = (char *)(uintptr_t)hv_json_text(&j);
+	px_req_reply(q, &r);
 	hv_json_fini(&j);
 }
 

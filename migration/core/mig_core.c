@@ -79,8 +79,10 @@ static void put_result(struct hv_json *j, const struct mig_result *r)
 	hv_json_close(j, '}');
 }
 
-static void put_progress(struct hv_json *j, const struct mig_progress *p, bool ready)
+static void put_progress(struct hv_json *j, const struct mig_progress *p)
 {
+	bool ready = p->stage == HV__MIGRATION_STAGE__STAGE_READY;
+
 	hv_json_str(j, "phase", ready ? "ready" : p->state);
 	hv_json_u64(j, "round", p->round);
 	hv_json_u64(j, "sent_bytes", p->sent_bytes);
@@ -105,7 +107,7 @@ void mig_core_status(struct hv_core *core, struct hv_json *j)
 			mig_src_get_progress(g->src, &p);
 		else
 			mig_dst_get_progress(g->dst, &p);
-		put_progress(j, &p, false);
+		put_progress(j, &p);
 	} else {
 		put_result(j, &g->last);
 	}
@@ -149,21 +151,23 @@ void mig_core_answer(struct mig_core *g, const struct mig_result *r)
 
 /* --- source ----------------------------------------------------------------------------------------------- */
 
-static void src_progress(void *arg, const struct mig_progress *p, bool ready)
+static void src_progress(void *arg, const struct mig_progress *p)
 {
 	struct mig_core *g = arg;
+	Hv__Reply r = HV__REPLY__INIT;
 	struct hv_json j;
 
-	if (strcmp(p->state, "COPY") != 0 && strcmp(p->state, "HELD") != 0 && strcmp(p->state, "CONNECT") != 0 &&
-	    !hv_core_is_ending(g->core))
+	if (p->stage == HV__MIGRATION_STAGE__STAGE_HANDOVER && !hv_core_is_ending(g->core))
 		hv_core_set_state(g->core, HV_CORE_HANDING_OVER);
 	if (!g->q)
 		return;
 	hv_json_init(&j);
 	hv_json_open(&j, NULL, '{');
-	put_progress(&j, p, ready);
+	put_progress(&j, p);
 	hv_json_close(&j, '}');
-	px_req_progress(g->q, hv_json_text(&j));
+	r.stage = p->stage;
+	r.doc = (char *)(uintptr_t)hv_json_text(&j);
+	px_req_tell(g->q, &r);
 	hv_json_fini(&j);
 }
 
@@ -207,14 +211,13 @@ static void src_done(void *arg, const struct mig_result *r)
 static int src_config(struct px_req *q, struct mig_core *g, struct mig_src_config *c, struct px_psk *psk,
 		      struct cm_err *err)
 {
-	const char *mode = px_req_arg(q, "mode");
 	uint64_t port = 0, blackout = 0;
 	int rc = psk_of(q->msg->ticket, psk, err);
 
 	c->address = px_req_arg(q, "address");
-	c->mode = mode ? mig_mode_find(mode) : MIG_MODE_LIVE;
-	if (rc == 0 && (!c->address || c->mode == MIG_MODE_NONE))
-		rc = cm_err_set(err, CM_E_BAD_VALUE, "migrate needs an address, and the mode live or quick");
+	c->mode = q->msg->mode ? q->msg->mode : HV__MIGRATION_MODE__MODE_LIVE;
+	if (rc == 0 && !c->address)
+		rc = cm_err_set(err, CM_E_BAD_VALUE, "migrate needs an address");
 	if (rc == 0)
 		rc = px_req_u64(q, "port", 0, 1, 65535, &port, err);
 	if (rc == 0 && !port)
@@ -410,7 +413,7 @@ bool mig_core_end(struct hv_core *core)
 }
 
 const struct px_verb mig_core_verbs[MIG_CORE_VERBS] = {
-	{"migrate", "address port mode max_blackout_ms hold verify", verb_migrate, true},
+	{"migrate", "address port max_blackout_ms hold verify", verb_migrate, true},
 	{"migrate-commit", "", verb_commit, true},
 	{"migrate-cancel", "", verb_cancel, true},
 	{"save", "image hold", mig_core_image_verb_save, true},

@@ -134,6 +134,7 @@ static bool is_over(struct mig_core_image *p)
 static void send_progress(struct mig_core_image *p)
 {
 	struct mig_core *g = hvcore__image_of(p);
+	Hv__Reply r = HV__REPLY__INIT;
 	struct hv_json j;
 
 	if (!g->q)
@@ -142,7 +143,9 @@ static void send_progress(struct mig_core_image *p)
 	hv_json_open(&j, NULL, '{');
 	(void)mig_core_image_status(g, &j);
 	hv_json_close(&j, '}');
-	px_req_progress(g->q, hv_json_text(&j));
+	r.state = (Hv__VmState)hv_core_state(g->core);
+	r.doc = (char *)(uintptr_t)hv_json_text(&j);
+	px_req_tell(g->q, &r);
 	hv_json_fini(&j);
 }
 

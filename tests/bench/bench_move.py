@@ -127,8 +127,8 @@ def our_move(env, observer, number, fill_mib, live):
         channel = hvwire.Channel.connect(controls[0], TIMEOUT_S)
         moved = len(observer.events)
         begun = time.monotonic_ns()
-        channel.request("migrate", {"address": "127.0.0.1", "port": replies[1]["port"], "mode": "live" if live else "quick",
-                                    "max_blackout_ms": MAX_BLACKOUT_MS}, ticket=ticket)
+        channel.request("migrate", {"address": "127.0.0.1", "port": replies[1]["port"],
+                                    "max_blackout_ms": MAX_BLACKOUT_MS}, ticket=ticket, mode="MODE_LIVE" if live else "MODE_QUICK")
         ended = time.monotonic_ns()
         channel.close()
         return finish(observer, moved, begun, ended)

@@ -141,7 +141,7 @@ def test_move(make_host, mode):
         target, reply = host.start(there, incoming=True, incoming_address="127.0.0.1", ticket=ticket)
         assert reply["code"] == 0 and host.ask(there, "status")["state"] == "incoming"
         port = json.loads(reply["doc"])["port"]
-        result = host.ask(here, "migrate", {"address": "127.0.0.1", "port": str(port), "mode": mode}, ticket=ticket)
+        result = host.ask(here, "migrate", {"address": "127.0.0.1", "port": str(port)}, ticket=ticket, mode=f"MODE_{mode.upper()}")
         assert result["blackout_ms"] > 0
         assert source.wait(20) == 0
         assert host.ask(there, "status")["epoch"] == ticket["epoch"] + 1

@@ -268,7 +268,7 @@ def test_a_move_during_dumps(make_host, mode):  # noqa: F811
         assert test_core.refused(host, "b", verb, args)  # its state has not come yet
     with Storm(os.path.join(host.dir, "a"), 2), Storm(os.path.join(host.dir, "b"), 1):
         port = json.loads(reply["doc"])["port"]
-        host.ask("a", "migrate", {"address": "127.0.0.1", "port": str(port), "mode": mode}, ticket=ticket)
+        host.ask("a", "migrate", {"address": "127.0.0.1", "port": str(port)}, ticket=ticket, mode=f"MODE_{mode.upper()}")
         assert source.wait(20) == 0
         while not host.ask("b", "dump")["state"] == "RUNNING":
             time.sleep(0.01)

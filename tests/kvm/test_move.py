@@ -49,7 +49,8 @@ class Fleet:
         there = self.start(incoming=True, incoming_address="127.0.0.1", ticket=ticket)
         port = json.loads(there.reply["doc"])["port"]
         try:
-            reply = source.request("migrate", {"address": "127.0.0.1", "port": port, "mode": mode, **args}, ticket=ticket)
+            reply = source.request("migrate", {"address": "127.0.0.1", "port": port, **args}, ticket=ticket,
+                                   mode=f"MODE_{mode.upper()}")
         except BaseException:
             there.close()
             self.hops -= 1

@@ -239,13 +239,12 @@ bool bench_runs(struct bench *b, unsigned i)
 
 /* --- moves ---------------------------------------------------------------------------------------- */
 
-static void src_progress(void *arg, const struct mig_progress *p, bool ready)
+static void src_progress(void *arg, const struct mig_progress *p)
 {
 	struct bench *b = arg;
 
-	(void)p;
 	b->progresses++;
-	b->ready_told |= ready;
+	b->ready_told |= p->stage == HV__MIGRATION_STAGE__STAGE_READY;
 }
 
 static void src_done(void *arg, const struct mig_result *r)
@@ -266,7 +265,7 @@ static void dst_done(void *arg, const struct mig_result *r)
 	b->dst = NULL;
 }
 
-void bench_move(struct bench *b, unsigned from, unsigned to, enum mig_mode mode, const struct mig_src_config *cfg)
+void bench_move(struct bench *b, unsigned from, unsigned to, Hv__MigrationMode mode, const struct mig_src_config *cfg)
 {
 	struct mig_src_config s = cfg ? *cfg : (struct mig_src_config){.max_blackout_ms = 2000};
 	struct mig_dst_config d = {0};

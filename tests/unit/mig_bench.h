@@ -58,7 +58,7 @@ void bench_boot(struct bench *b, unsigned i);
 bool bench_until(struct bench *b, const bool *flag);
 void bench_for_ms(struct bench *b, unsigned ms);
 /* Starts both ends over a socket pair with a fresh key. cfg: what matters of it is used, may be NULL. */
-void bench_move(struct bench *b, unsigned from, unsigned to, enum mig_mode mode, const struct mig_src_config *cfg);
+void bench_move(struct bench *b, unsigned from, unsigned to, Hv__MigrationMode mode, const struct mig_src_config *cfg);
 /* ... and waits for both ends. */
 void bench_wait(struct bench *b);
 /* Beats of the guest on host i so far. */

@@ -104,7 +104,7 @@ static void live_there_and_back(void **state)
 
 		bench_drop(b, to);
 		bench_host(b, to);
-		bench_move(b, from, to, MIG_MODE_LIVE, &cfg);
+		bench_move(b, from, to, HV__MIGRATION_MODE__MODE_LIVE, &cfg);
 		bench_wait(b);
 		moved(b, from, to);
 		phases_add_up(&b->src_result);
@@ -123,7 +123,7 @@ static void quick_there_and_back(void **state)
 
 		bench_drop(b, to);
 		bench_host(b, to);
-		bench_move(b, from, to, MIG_MODE_QUICK, &cfg);
+		bench_move(b, from, to, HV__MIGRATION_MODE__MODE_QUICK, &cfg);
 		bench_wait(b);
 		moved(b, from, to);
 		assert_int_equal(b->src_result.rounds, 0);
@@ -137,7 +137,7 @@ static void held_until_released(void **state)
 
 	need(state);
 	bench_host(b, 1);
-	bench_move(b, 0, 1, MIG_MODE_LIVE, &cfg);
+	bench_move(b, 0, 1, HV__MIGRATION_MODE__MODE_LIVE, &cfg);
 	assert_true(bench_until(b, &b->ready_told));
 	bench_for_ms(b, 200);
 	assert_false(b->src_done);
@@ -155,7 +155,7 @@ static void cancelled(void **state)
 
 	need(state);
 	bench_host(b, 1);
-	bench_move(b, 0, 1, MIG_MODE_LIVE, &cfg);
+	bench_move(b, 0, 1, HV__MIGRATION_MODE__MODE_LIVE, &cfg);
 	assert_true(bench_until(b, &b->ready_told));
 	assert_int_equal(mig_src_cancel(b->src, &err), 0);
 	bench_wait(b);
@@ -167,7 +167,7 @@ static void cancelled(void **state)
 	/* And it can be moved afterwards. */
 	bench_drop(b, 1);
 	bench_host(b, 1);
-	bench_move(b, 0, 1, MIG_MODE_LIVE, NULL);
+	bench_move(b, 0, 1, HV__MIGRATION_MODE__MODE_LIVE, NULL);
 	bench_wait(b);
 	moved(b, 0, 1);
 }
@@ -179,7 +179,7 @@ static void no_convergence(void **state)
 
 	need(state);
 	bench_host(b, 1);
-	bench_move(b, 0, 1, MIG_MODE_LIVE, &cfg);
+	bench_move(b, 0, 1, HV__MIGRATION_MODE__MODE_LIVE, &cfg);
 	bench_wait(b);
 	assert_int_equal(b->src_result.code, CM_E_MIG_NO_CONVERGE);
 	assert_true(b->src_result.vm_runs_here);
@@ -215,7 +215,7 @@ static void error_at_every_phase(void **state)
 		bench_host(b, 1 - at);
 		snprintf(spec, sizeof spec, "%s=error:5@1", phase[i].point);
 		assert_int_equal(cm_fault_arm(spec, &err), 0);
-		bench_move(b, at, 1 - at, i % 2 ? MIG_MODE_QUICK : MIG_MODE_LIVE, NULL);
+		bench_move(b, at, 1 - at, i % 2 ? HV__MIGRATION_MODE__MODE_QUICK : HV__MIGRATION_MODE__MODE_LIVE, NULL);
 		bench_wait(b);
 		(void)cm_fault_arm("", &err);
 		if (bench_runs(b, 0) + bench_runs(b, 1) != 1)
@@ -241,7 +241,7 @@ static void silent_after_verified(void **state)
 	need(state);
 	bench_host(b, 1);
 	assert_int_equal(cm_fault_arm("mig.dst.P12=error:5@1", &err), 0);
-	bench_move(b, 0, 1, MIG_MODE_QUICK, NULL);
+	bench_move(b, 0, 1, HV__MIGRATION_MODE__MODE_QUICK, NULL);
 	bench_wait(b);
 	/* The source heard "verified" and committed: the VM is there. */
 	moved(b, 0, 1);
@@ -254,7 +254,7 @@ static void wrong_key(void **state)
 	need(state);
 	bench_host(b, 1);
 	b->wrong_key = true;
-	bench_move(b, 0, 1, MIG_MODE_LIVE, NULL);
+	bench_move(b, 0, 1, HV__MIGRATION_MODE__MODE_LIVE, NULL);
 	bench_wait(b);
 	assert_true(b->src_result.code < 0);
 	assert_true(b->dst_result.code < 0);

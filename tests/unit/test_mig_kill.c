@@ -26,6 +26,7 @@
 #include "proto/px_client.h"
 #include "proto/px_req.h"
 #include "proto/px_tls.h"
+#include "proto/px_words.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
 
 #define GUEST  "tests/guest/bare.elf"
@@ -304,7 +305,7 @@ static void migrate(const char *mode)
 	px_ask_init(&a, "migrate", "guest");
 	px_ask_arg(&a, "address", "127.0.0.1");
 	px_ask_arg(&a, "port", port);
-	px_ask_arg(&a, "mode", mode);
+	a.req.mode = px_mig_mode_find(mode);
 	px_ask_arg(&a, "max_blackout_ms", "5000");
 	t.vm_uuid = uuid_text;
 	t.source = cores[0].node;
