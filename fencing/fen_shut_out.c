@@ -17,7 +17,7 @@
 #include "common/cm_clock.h"
 #include "common/cm_loop.h"
 #include "fencing/fen_proof_int.h"
-#include "sharedstorage/lease/stor_timing.h"
+#include "sharedstorage/dev/stor_timing.h"
 
 struct fen_shut_out {
 	struct stor_dev *dev;

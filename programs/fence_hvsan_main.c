@@ -16,7 +16,7 @@
 #include "common/cm_log.h"
 #include "fencing/fen_agent.h"
 #include "fencing/fen_mark.h"
-#include "sharedstorage/lease/stor_timing.h"
+#include "sharedstorage/dev/stor_timing.h"
 
 struct options {
 	char action[16], node[64], url[1024], initiator[224], mark_dir[128];

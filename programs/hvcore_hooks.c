@@ -21,7 +21,7 @@
 #include "migration/core/mig_core_image.h"
 #include "programs/hvcore_hooks.h"
 #include "programs/hvcore_seccomp.h"
-#include "sharedstorage/lease/stor_timing.h"
+#include "sharedstorage/dev/stor_timing.h"
 
 /* Where hvwatchdogd listens unless the start message says otherwise (option "watchdog"). */
 #define HV_WATCHDOG_SOCKET "/run/hvcluster/watchdog.sock"

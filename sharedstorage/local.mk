@@ -2,31 +2,28 @@
 noinst_LIBRARIES += libsharedstorage.a
 libsharedstorage_a_SOURCES = \
 	sharedstorage/dev/stor_dev.c sharedstorage/dev/stor_dev.h sharedstorage/dev/stor_dev_int.h \
+	sharedstorage/dev/stor_file.c sharedstorage/dev/stor_timing.h sharedstorage/dev/stor_uring.c \
+	sharedstorage/dev/stor_uring.h sharedstorage/dev/stor_url.c sharedstorage/dev/stor_url.h \
+	sharedstorage/iscsi/stor_iscsi.c sharedstorage/iscsi/stor_iscsi_admit.c \
+	sharedstorage/iscsi/stor_iscsi_exclusive.c sharedstorage/iscsi/stor_iscsi_fence.c \
+	sharedstorage/iscsi/stor_iscsi_flush.c sharedstorage/iscsi/stor_iscsi_guard.c \
+	sharedstorage/iscsi/stor_iscsi_int.h sharedstorage/iscsi/stor_iscsi_io.c \
+	sharedstorage/iscsi/stor_locked.c sharedstorage/iscsi/stor_pr.c sharedstorage/iscsi/stor_pr.h \
+	sharedstorage/iscsi/stor_probe.c sharedstorage/iscsi/stor_probe.h sharedstorage/iscsi/stor_probe_judge.c \
+	sharedstorage/iscsi/stor_scsi.c sharedstorage/iscsi/stor_scsi.h sharedstorage/iscsi/stor_sess.c \
+	sharedstorage/iscsi/stor_sess.h \
+	sharedstorage/lease/stor_lease.c sharedstorage/lease/stor_lease.h sharedstorage/lease/stor_lease_api.c \
+	sharedstorage/lease/stor_lease_disk.c sharedstorage/lease/stor_lease_disk.h \
+	sharedstorage/lease/stor_lease_int.h sharedstorage/lease/stor_lease_judge.c \
+	sharedstorage/lease/stor_lease_vacate.c sharedstorage/lease/stor_permit.c \
+	sharedstorage/lease/stor_permit.h sharedstorage/lease/stor_permit_int.h \
 	sharedstorage/volume/stor_disk.c sharedstorage/volume/stor_disk.h sharedstorage/volume/stor_disk_int.h \
 	sharedstorage/volume/stor_diskmap.c sharedstorage/volume/stor_disktake.c \
 	sharedstorage/volume/stor_volcheck.c sharedstorage/volume/stor_volconf.c \
-	sharedstorage/volume/stor_voldisk.c sharedstorage/volume/stor_voldump.c sharedstorage/volume/stor_volimage.c sharedstorage/volume/stor_volio.c \
-	sharedstorage/volume/stor_volslot.c sharedstorage/volume/stor_voltable.c sharedstorage/volume/stor_volvm.c \
+	sharedstorage/volume/stor_voldisk.c sharedstorage/volume/stor_voldump.c \
 	sharedstorage/volume/stor_volfmt.c sharedstorage/volume/stor_volfmt.h \
-	sharedstorage/volume/stor_volume.c sharedstorage/volume/stor_volume_int.h \
-	sharedstorage/dev/stor_file.c \
-	sharedstorage/iscsi/stor_iscsi.c sharedstorage/iscsi/stor_iscsi_int.h \
-	sharedstorage/iscsi/stor_iscsi_admit.c sharedstorage/iscsi/stor_iscsi_exclusive.c \
-	sharedstorage/iscsi/stor_iscsi_fence.c sharedstorage/iscsi/stor_iscsi_flush.c \
-	sharedstorage/iscsi/stor_iscsi_guard.c sharedstorage/iscsi/stor_iscsi_io.c \
-	sharedstorage/iscsi/stor_scsi.c sharedstorage/iscsi/stor_scsi.h \
-	sharedstorage/iscsi/stor_sess.c sharedstorage/iscsi/stor_sess.h \
-	sharedstorage/lease/stor_lease.c sharedstorage/lease/stor_lease.h sharedstorage/lease/stor_lease_int.h \
-	sharedstorage/lease/stor_lease_api.c \
-	sharedstorage/lease/stor_lease_disk.c sharedstorage/lease/stor_lease_disk.h \
-	sharedstorage/lease/stor_lease_judge.c \
-	sharedstorage/lease/stor_lease_vacate.c \
-	sharedstorage/iscsi/stor_locked.c \
-	sharedstorage/lease/stor_permit.c sharedstorage/lease/stor_permit.h sharedstorage/lease/stor_permit_int.h \
-	sharedstorage/iscsi/stor_pr.c sharedstorage/iscsi/stor_pr.h \
-	sharedstorage/iscsi/stor_probe.c sharedstorage/iscsi/stor_probe.h sharedstorage/iscsi/stor_probe_judge.c \
-	sharedstorage/lease/stor_timing.h \
-	sharedstorage/dev/stor_uring.c sharedstorage/dev/stor_uring.h \
-	sharedstorage/dev/stor_url.c sharedstorage/dev/stor_url.h \
-	sharedstorage/volume/stor_volume.h
+	sharedstorage/volume/stor_volimage.c sharedstorage/volume/stor_volio.c \
+	sharedstorage/volume/stor_volslot.c sharedstorage/volume/stor_voltable.c \
+	sharedstorage/volume/stor_volume.c sharedstorage/volume/stor_volume.h \
+	sharedstorage/volume/stor_volume_int.h sharedstorage/volume/stor_volvm.c
 libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(ZLIB_CFLAGS)

@@ -18,7 +18,7 @@
 #include "common/cm_log.h"
 #include "common/cm_trace.h"
 #include "sharedstorage/dev/stor_dev_int.h"
-#include "sharedstorage/lease/stor_timing.h"
+#include "sharedstorage/dev/stor_timing.h"
 
 enum { REQ_NONE, REQ_WAITING, REQ_BACKEND, REQ_ENDING };
 

@@ -25,8 +25,8 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 void stor__iscsi_feed(struct stor_iscsi *d, enum stor_iscsi_event event, const char *reason)
 {

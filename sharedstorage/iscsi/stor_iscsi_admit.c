@@ -17,8 +17,8 @@
 
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 #define ADM_TRIES 40
 

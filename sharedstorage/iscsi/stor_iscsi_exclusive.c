@@ -21,8 +21,8 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 #define ISID_MASK 0x7fffffffffull /* without the bit that tells two sessions of one device apart   \
 				   */

@@ -19,8 +19,8 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 struct stor_guard_job {
 	struct stor_iscsi *dev;

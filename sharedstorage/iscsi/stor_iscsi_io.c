@@ -19,8 +19,8 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 #define IO_TRIES     8
 #define IO_CONFLICTS 3 /* in a row, for one request: then it is no stale session but a refusal */

@@ -28,7 +28,7 @@
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "common/cm_trace.h"
-#include "sharedstorage/lease/stor_timing.h"
+#include "sharedstorage/dev/stor_timing.h"
 
 TAILQ_HEAD(stor_cmds, stor_cmd);
 

@@ -19,8 +19,8 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/lease/stor_lease_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 const char *stor_lost_name(enum stor_lost lost)
 {

@@ -15,8 +15,8 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/lease/stor_lease_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 static bool lease_is_owner(const struct stor_lease *l)
 {

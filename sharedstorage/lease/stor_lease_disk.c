@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "common/cm_buf.h"
-#include "sharedstorage/lease/stor_timing.h"
+#include "sharedstorage/dev/stor_timing.h"
 
 /* Offsets; all part of format. */
 enum {

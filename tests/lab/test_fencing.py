@@ -11,7 +11,7 @@ import vmkit
 from labkit import wait_for
 
 IO_MS = 500  # of the VMs: short, for a short test
-DEAD_MS = 6 * IO_MS + IO_MS // 2  # STOR_DEAD of sharedstorage/lease/stor_timing.h
+DEAD_MS = 6 * IO_MS + IO_MS // 2  # STOR_DEAD of sharedstorage/dev/stor_timing.h
 
 DEVICE = """<primitive id="fence-hvsan" class="stonith" type="fence_hvsan">
 <instance_attributes id="fence-hvsan-attrs">

@@ -20,8 +20,8 @@
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "fencing/fen_proof.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/lease/stor_permit_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 #include "tests/san/sanparty.h"
 
 /* A file has no wire and no target that could go away. */

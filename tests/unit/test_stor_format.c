@@ -14,10 +14,10 @@
 #include <cmocka.h>
 
 #include "common/cm_buf.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/iscsi/stor_pr.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 static void test_url_good(void **state)
 {

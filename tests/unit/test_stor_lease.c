@@ -19,9 +19,9 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/lease/stor_lease.h"
 #include "sharedstorage/lease/stor_lease_int.h"
-#include "sharedstorage/lease/stor_timing.h"
 
 #define T_MS 100u
 
