@@ -16,6 +16,7 @@
 
 #include "fencing/fen_proof.h"
 #include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/stor_open.h"
 #include "sharedstorage/volume/stor_volume.h"
 
 #define AGENT_VMS   1024u /* no volume has more */

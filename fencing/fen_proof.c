@@ -150,7 +150,7 @@ struct stor_permit *fen_permit(struct fen_proof *proof)
 	/* Kind (d) is about the very bytes that did not change; the others are about a dead
 	 * process, whose last renewals may still have landed after the block was read. */
 	struct stor_permit *permit =
-		stor__permit_new(&proof->block, proof->kind == FEN_PROOF_SHUT_OUT, proof->words);
+		stor_permit_new(&proof->block, proof->kind == FEN_PROOF_SHUT_OUT, proof->words);
 
 	CM_ASSERT(permit);
 	fen_proof_free(proof);

@@ -20,6 +20,7 @@
 #include "common/cm_loop.h"
 #include "common/cm_work.h"
 #include "sharedstorage/dev/stor_url.h"
+#include "sharedstorage/stor_open.h"
 #include "sharedstorage/volume/stor_disk.h"
 #include "sharedstorage/volume/stor_volume.h"
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "sharedstorage/stor_open.h"
 #include "sharedstorage/volume/stor_disk.h"
 #include "sharedstorage/volume/stor_volume.h"
 

@@ -11,6 +11,7 @@
 #include "cluster/node/clu_agent_int.h"
 #include "common/cm_work.h"
 #include "sharedstorage/dev/stor_url.h"
+#include "sharedstorage/stor_open.h"
 #include "sharedstorage/volume/stor_volume.h"
 
 #define VOLWORK_FAIL_MS 10000u

@@ -44,7 +44,6 @@
 #include "common/cm_err.h"
 #include "common/cm_loop.h"
 
-struct cm_fsm_def;
 struct stor_dev;
 struct stor_req;
 
@@ -86,6 +85,8 @@ struct stor_req {
 	int rc;
 	unsigned state;
 };
+
+#define STOR_SECTOR_MAX 4096
 
 struct stor_dev_info {
 	uint32_t sector_bytes; /* 512 or 4096 */
@@ -170,20 +171,21 @@ struct stor_dev_opts {
 	void *event_arg;
 };
 
-/*
- * Opens by URL (not VOLUME/DISK: see stor_disk.h). Returns at once; event READY or FAILED follows.
- * NULL only for a bad URL or no memory.
- */
-struct stor_dev *stor_dev_open(struct cm_loop *loop, const char *url,
-			       const struct stor_dev_opts *opts, struct cm_err *err);
 /* Ends all requests (-ECANCELED or their true end), then calls fn(arg); the device is gone then. */
 void stor_dev_close(struct stor_dev *dev, cm_close_fn fn, void *arg);
 /* Valid from READY on. */
 const struct stor_dev_info *stor_dev_info(const struct stor_dev *dev);
 void stor_dev_get_status(struct stor_dev *dev, struct stor_dev_status *status);
 struct cm_loop *stor_dev_loop(const struct stor_dev *dev);
+/* Of the session of now or, if it has none, of the last one; 0: there was none yet. */
+uint32_t stor_dev_incarnation(const struct stor_dev *dev);
 /* Key of the session of now; 0: none (yet). */
 uint64_t stor_dev_pr_key(const struct stor_dev *dev);
+/* The same on its lock LUN; 0: none, or it has no such LUN. */
+uint64_t stor_dev_lock_key(const struct stor_dev *dev);
+bool stor_dev_is_exclusive(const struct stor_dev *dev);
+/* Entered: ADMIN requests may go out, changing ones too. */
+bool stor_dev_usable(const struct stor_dev *dev);
 
 void stor_dev_submit(struct stor_dev *dev, struct stor_req *req);
 /* Asks that req ends soon with -ECANCELED; done still comes, when its memory is not in use any
@@ -235,8 +237,5 @@ void stor_req_write_zeroes(struct stor_req *r, uint64_t offset_bytes, uint64_t l
  */
 void stor_req_caw(struct stor_req *r, uint64_t offset_bytes, const void *compare, const void *swap,
 		  uint32_t sector_bytes, stor_done_fn done, void *arg);
-
-/* The session machine of the iSCSI backend, for tests and `hvctl fsm`. */
-const struct cm_fsm_def *stor_iscsi_fsm(void);
 
 #endif

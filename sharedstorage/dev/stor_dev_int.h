@@ -1,102 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_dev_int.h - what a backend of stor_dev sees. Inside sharedstorage/ only.
- *
- * The common part (stor_dev.c) checks ranges, holds ordinary requests back while the device is not
- * READY, counts, and times stalls. A backend gets only requests that may go out now. When its
- * session dies it ends ADMIN requests and COMPARE AND WRITEs with an error and hands the others
- * back by stor__dev_requeue, oldest first.
- *
+ * stor_dev_int.h - what the parts of stor_dev (stor_dev.c over stor_dev_queue.c) have of each other.
  * Thread: [loop].
  */
 #ifndef STOR_DEV_INT_H
 #define STOR_DEV_INT_H
 
-#include "sharedstorage/dev/stor_dev.h"
-#include "sharedstorage/dev/stor_url.h"
+#include "sharedstorage/dev/stor_dev_back.h"
 
-TAILQ_HEAD(stor_reqs, stor_req);
-
-struct stor_dev_ops {
-	const char *name;
-	bool stacked; /* it sends its requests on to another stor_dev */
-	void (*submit)(struct stor_dev *dev, struct stor_req *req);
-	void (*cancel)(struct stor_dev *dev, struct stor_req *req); /* req was submitted */
-	/* End everything, then call stor__dev_closed. */
-	void (*close)(struct stor_dev *dev);
-	void (*free)(struct stor_dev *dev); /* the backend's memory, dev included */
-	void (*fence)(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
-		      stor_fence_fn done, void *arg);
-	void (*read_keys)(struct stor_dev *dev, stor_keys_fn done, void *arg);
-	/* Register, abort what older sessions left, then stor__dev_entered. NULL: nothing to do. */
-	void (*enter)(struct stor_dev *dev);
-	/* Ordinary I/O of this incarnation may go. May be NULL. */
-	void (*admitted)(struct stor_dev *dev);
-	/* Ownership is gone: unregister, so that the key is not seen any more. May be NULL. */
-	void (*shut)(struct stor_dev *dev);
-	void (*status)(struct stor_dev *dev, struct stor_dev_status *status); /* may be NULL */
-};
-
-/* First member of every backend's struct. */
-struct stor_dev {
-	const struct stor_dev_ops *ops;
-	struct cm_loop *loop;
-	struct stor_dev_opts opts; /* initiator points to a copy */
-	char *initiator;
-	struct stor_dev_info info;
-	enum stor_dev_state state;
-	char why[192];
-	uint64_t since_ns;
-	bool opened; /* READY or FAILED was said */
-	bool stalled_said;
-	bool shut;
-	/* of this incarnation: */
-	enum stor_gate told; /* last stage that the gate was told */
-	bool entered, entering, admitted;
-	uint32_t incarnation;
-	uint64_t pr_key, pr_key2; /* the second one: of a lock LUN */
-	uint64_t allowed[STOR_DEV_ALLOWED];
-	unsigned nallowed;
-	struct stor_reqs waiting;
-	struct cm_timer stall_timer;
-	stor_gate_fn gate;
-	void *gate_arg;
-	unsigned inflight;
-	uint64_t reads, writes, flushes, others, read_bytes, write_bytes, errors, reconnects;
-	uint64_t lost_flushes;
-	cm_close_fn close_fn;
-	void *close_arg;
-};
-
-void stor__dev_init(struct stor_dev *dev, const struct stor_dev_ops *ops, struct cm_loop *loop,
-		    const struct stor_dev_opts *opts);
-/* Ends a request that the backend has. */
-void stor__dev_end(struct stor_dev *dev, struct stor_req *req, int rc);
-/* The same at the end of this turn (for failures inside submit). */
-void stor__dev_end_later(struct stor_dev *dev, struct stor_req *req, int rc);
-/* Hands an ordinary request back; it goes out again after the next admission. */
-void stor__dev_requeue(struct stor_dev *dev, struct stor_req *req);
-/* A usable session: info is filled. Says READY once, then asks the gate or enters by itself. */
-void stor__dev_up(struct stor_dev *dev);
-/* Registered, and nothing of an older session is left. */
-void stor__dev_entered(struct stor_dev *dev, uint64_t pr_key);
-/* ADMIN requests may go out, changing ones too. */
-bool stor__dev_usable(const struct stor_dev *dev);
-/* No session; requests wait. */
-void stor__dev_down(struct stor_dev *dev, enum stor_dev_state state, const struct cm_err *err);
-/* A session, but what is asked is refused for now (busy, not ready): also STALLED and RESUMED. */
-void stor__dev_stuck(struct stor_dev *dev, const struct cm_err *err);
-void stor__dev_unstuck(struct stor_dev *dev);
-void stor__dev_open_failed(struct stor_dev *dev, const struct cm_err *err);
-void stor__dev_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err);
-/* From ops->close, when nothing of the backend runs any more. */
-void stor__dev_closed(struct stor_dev *dev);
-
-struct stor_dev *stor__file_open(struct cm_loop *loop, const struct stor_url *url,
-				 const struct stor_dev_opts *opts, struct cm_err *err);
-struct stor_dev *stor__locked_open(struct cm_loop *loop, const struct stor_url *url,
-				   const struct stor_dev_opts *opts, struct cm_err *err);
-struct stor_dev *stor__iscsi_open(struct cm_loop *loop, const struct stor_url *url,
-				  const struct stor_dev_opts *opts, struct cm_err *err);
+void stor__dev_queue_init(struct stor_dev *dev);
+/* The device is READY: what waits goes out, oldest first. */
+void stor__dev_queue_drain(struct stor_dev *dev);
+/* Everything that waits ends with rc. */
+void stor__dev_queue_fail(struct stor_dev *dev, int rc);
 
 #endif

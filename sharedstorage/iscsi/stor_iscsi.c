@@ -12,6 +12,8 @@
  */
 #include "config.h"
 
+#include "sharedstorage/iscsi/stor_iscsi.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -51,7 +53,7 @@ void stor__iscsi_bad(struct stor_iscsi *d, int code, const char *fmt, ...)
 	cm_err_vset(&d->why, code, fmt, ap);
 	va_end(ap);
 	if (code == CM_E_SAN_CONFLICT && d->fsm.state == IS_UP)
-		stor__dev_event(&d->dev, STOR_EVENT_CONFLICT, &d->why);
+		stor_dev_tell(&d->dev, STOR_EVENT_CONFLICT, &d->why);
 	cm_loop_defer(d->dev.loop, iscsi_bad_later, d);
 }
 
@@ -120,7 +122,7 @@ static void iscsi_sess_dying(struct stor_sess *sess, const struct cm_err *err, v
 		d->why = *err;
 	if (d->dev.entered)
 		d->entered_once = true;
-	stor__dev_down(&d->dev, STOR_DEV_STALLED, &d->why);
+	stor_dev_down(&d->dev, STOR_DEV_STALLED, &d->why);
 	stor__iscsi_io_down(d);
 }
 
@@ -139,7 +141,7 @@ static void iscsi_sess_down(struct stor_sess *sess, bool final, const struct cm_
 	d->holding = d->revalidating = false;
 	stor__iscsi_key_is_old(d);
 	if (final && !d->dev.opened)
-		stor__dev_open_failed(&d->dev, err);
+		stor_dev_open_failed(&d->dev, err);
 	stor__iscsi_feed(d, IE_SESS_DOWN, d->why.text);
 }
 
@@ -188,7 +190,7 @@ static unsigned act_look(void *ctx, void *arg)
 	struct stor_iscsi *d = ctx;
 
 	(void)arg;
-	stor__dev_up(&d->dev);
+	stor_dev_up(&d->dev);
 	return 0;
 }
 
@@ -205,7 +207,7 @@ static unsigned act_up(void *ctx, void *arg)
 
 	(void)arg;
 	d->backoff_ms = 0;
-	stor__dev_entered(&d->dev, d->key);
+	stor_dev_entered(&d->dev, d->key);
 	return 0;
 }
 
@@ -230,7 +232,7 @@ static unsigned act_pause(void *ctx, void *arg)
 		d->backoff_ms = CM_MIN(CM_MAX(2 * d->backoff_ms, STOR_RECONNECT_MIN(t)),
 				       STOR_RECONNECT_MAX(t));
 	if (!d->dev.opened && cm_now_ns() - d->opened_ns > 3 * STOR_IO(t) * CM_NS_PER_MS)
-		stor__dev_open_failed(&d->dev, &d->why);
+		stor_dev_open_failed(&d->dev, &d->why);
 	if (d->dev.state == STOR_DEV_FAILED)
 		return 0;
 	cm_info("%s: %s; again in %llu ms", d->label, d->why.text,
@@ -266,7 +268,7 @@ static unsigned act_closed(void *ctx, void *arg)
 	(void)arg;
 	cm_timer_fini(&d->timer);
 	cm_timer_fini(&d->delay);
-	stor__dev_closed(&d->dev);
+	stor_dev_closed(&d->dev);
 	return 0;
 }
 
@@ -500,7 +502,7 @@ static void iscsi_identity(struct stor_iscsi *d)
 		CM_ASSERT(getrandom(&d->dev.opts.isid, sizeof d->dev.opts.isid, 0) > 0);
 }
 
-struct stor_dev *stor__iscsi_open(struct cm_loop *loop, const struct stor_url *url,
+struct stor_dev *stor_iscsi_open(struct cm_loop *loop, const struct stor_url *url,
 				  const struct stor_dev_opts *opts, struct cm_err *err)
 {
 	struct stor_iscsi *d = calloc(1, sizeof *d);
@@ -511,7 +513,7 @@ struct stor_dev *stor__iscsi_open(struct cm_loop *loop, const struct stor_url *u
 	}
 	/* libiscsi writes with writev: a broken connection must be an error, not a death. */
 	signal(SIGPIPE, SIG_IGN);
-	stor__dev_init(&d->dev, &iscsi_ops, loop, opts);
+	stor_dev_init(&d->dev, &iscsi_ops, loop, opts);
 	d->url = *url;
 	d->guarded = opts->guarded;
 	d->opened_ns = cm_now_ns();
@@ -522,8 +524,7 @@ struct stor_dev *stor__iscsi_open(struct cm_loop *loop, const struct stor_url *u
 	TAILQ_INIT(&d->cawq);
 	snprintf(d->label, sizeof d->label, "%.70s/%u", url->target, url->lun);
 	if (iscsi_secrets(d, err)) {
-		cm_timer_fini(&d->dev.stall_timer);
-		free(d->dev.initiator);
+		stor_dev_fini(&d->dev);
 		iscsi_free(&d->dev);
 		return NULL;
 	}

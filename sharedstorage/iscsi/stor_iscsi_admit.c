@@ -236,7 +236,7 @@ static void probe_capacity(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	d->thin = c.thin;
 	i->discard_zeroes = c.thin && c.zeroes;
 	if (resized)
-		stor__dev_event(&d->dev, STOR_EVENT_RESIZED, NULL);
+		stor_dev_tell(&d->dev, STOR_EVENT_RESIZED, NULL);
 	stor__adm_send(d, stor__cdb_inquiry(0x80, 255), STOR_DIR_IN, NULL, 255, 0, probe_serial,
 		       NULL);
 }

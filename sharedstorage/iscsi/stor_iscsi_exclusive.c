@@ -44,7 +44,7 @@ static void exclusive_ok(struct stor_iscsi *d)
 	x->since_ns = 0;
 	if (!x->said) {
 		x->said = true;
-		stor__dev_event(&d->dev, STOR_EVENT_EXCLUSIVE, NULL);
+		stor_dev_tell(&d->dev, STOR_EVENT_EXCLUSIVE, NULL);
 	}
 	stor__iscsi_feed(d, IE_ENTERED, "nobody else is registered");
 }
@@ -71,7 +71,7 @@ static void exclusive_left(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 				d->label, (unsigned long long)key);
 	/* A move's other end may have logged in anew, a VM that stops may be about to go. */
 	if (now - x->since_ns >= STOR_RENEW(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS)
-		stor__dev_event(&d->dev, STOR_EVENT_BUSY, &d->why);
+		stor_dev_tell(&d->dev, STOR_EVENT_BUSY, &d->why);
 }
 
 /* Takes foreign keys away whose sessions are of this VM, whatever process it was. */

@@ -142,7 +142,7 @@ void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkey
 	struct stor_fence_job *j = calloc(1, sizeof *j);
 
 	CM_ASSERT(j && nkeys <= CM_ARRAY_LEN(j->keys));
-	if (!stor__dev_usable(dev) || !d->key) {
+	if (!stor_dev_usable(dev) || !d->key) {
 		struct fence_refusal *r = calloc(1, sizeof *r);
 
 		CM_ASSERT(r);

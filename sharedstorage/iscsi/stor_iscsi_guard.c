@@ -42,7 +42,7 @@ static void guard_end(struct stor_guard_job *j, int rc)
 	d->guard = NULL;
 	cm_timer_fini(&j->wait);
 	free(j);
-	stor__dev_end(&d->dev, req, rc);
+	stor_dev_end(&d->dev, req, rc);
 	guard_begin(d);
 }
 
@@ -223,7 +223,7 @@ static void guard_begin(struct stor_iscsi *d)
 	struct stor_req *req;
 	struct stor_guard_job *j;
 
-	if (d->guard || !stor__dev_usable(&d->dev) || d->why.code || !(req = TAILQ_FIRST(&d->cawq)))
+	if (d->guard || !stor_dev_usable(&d->dev) || d->why.code || !(req = TAILQ_FIRST(&d->cawq)))
 		return;
 	j = calloc(1, sizeof *j);
 	CM_ASSERT(j);
@@ -248,7 +248,7 @@ bool stor__iscsi_guard_cancel(struct stor_iscsi *d, struct stor_req *req)
 	TAILQ_FOREACH (r, &d->cawq, link)
 		if (r == req) {
 			TAILQ_REMOVE(&d->cawq, r, link);
-			stor__dev_end_later(&d->dev, r, -ECANCELED);
+			stor_dev_end_later(&d->dev, r, -ECANCELED);
 			return true;
 		}
 	return false;
@@ -263,6 +263,6 @@ void stor__iscsi_guard_down(struct stor_iscsi *d)
 		guard_end(d->guard, CM_E_SAN_LOST);
 	while ((r = TAILQ_FIRST(&d->cawq))) {
 		TAILQ_REMOVE(&d->cawq, r, link);
-		stor__dev_end(&d->dev, r, CM_E_SAN_LOST);
+		stor_dev_end(&d->dev, r, CM_E_SAN_LOST);
 	}
 }

@@ -10,7 +10,7 @@
 #define STOR_ISCSI_INT_H
 
 #include "common/cm_fsm.h"
-#include "sharedstorage/dev/stor_dev_int.h"
+#include "sharedstorage/dev/stor_dev_back.h"
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/iscsi/stor_pr.h"
 #include "sharedstorage/iscsi/stor_sess.h"

@@ -78,7 +78,7 @@ static void io_end(struct stor_io *io, int rc)
 
 	req->priv = NULL;
 	io_free(io);
-	stor__dev_end(&d->dev, req, rc);
+	stor_dev_end(&d->dev, req, rc);
 }
 
 static bool io_is_admin(const struct stor_io *io)
@@ -98,7 +98,7 @@ static void io_lost(struct stor_io *io, bool sent)
 		return io_end(io, CM_E_SAN_LOST);
 	req->priv = NULL;
 	io_free(io);
-	stor__dev_requeue(&d->dev, req);
+	stor_dev_requeue(&d->dev, req);
 }
 
 /* --- building commands --------------------------------------------------------------------- */
@@ -289,13 +289,13 @@ static void io_delay(struct stor_io *io)
 	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words,
 			  sizeof words);
 	cm_err_set(&err, CM_E_SAN_SENSE, "%s: refused again and again: %s", d->label, words);
-	stor__dev_stuck(&d->dev, &err);
+	stor_dev_stuck(&d->dev, &err);
 }
 
 static void io_not_refused(struct stor_iscsi *d)
 {
 	if (d->refused_ns)
-		stor__dev_unstuck(&d->dev);
+		stor_dev_unstuck(&d->dev);
 	d->refused_ns = 0;
 }
 
@@ -491,7 +491,7 @@ void stor__iscsi_pump(struct stor_iscsi *d)
 		rc = io_build(io);
 		if (rc) {
 			io->req->priv = NULL;
-			stor__dev_end_later(&d->dev, io->req, rc);
+			stor_dev_end_later(&d->dev, io->req, rc);
 			io_free(io);
 			continue;
 		}
@@ -509,12 +509,12 @@ void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
 	if (req->op == STOR_OP_CAW && d->guarded)
 		return stor__iscsi_guard_submit(d, req);
 	if (req->op == STOR_OP_CAW && d->no_caw)
-		return stor__dev_end_later(dev, req, CM_E_SAN_UNSAFE);
+		return stor_dev_end_later(dev, req, CM_E_SAN_UNSAFE);
 	if (req->op == STOR_OP_DISCARD && !dev->info.can_discard)
-		return stor__dev_end_later(dev, req, 0); /* a hint, not a promise */
+		return stor_dev_end_later(dev, req, 0); /* a hint, not a promise */
 	io = io_new(d);
 	if (!io)
-		return stor__dev_end_later(dev, req, -ENOMEM);
+		return stor_dev_end_later(dev, req, -ENOMEM);
 	io->dev = d;
 	io->req = req;
 	io->cmd.done = io_cmd_done;
@@ -551,7 +551,7 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 		return;
 	req->priv = NULL;
 	io_free(io);
-	stor__dev_end_later(dev, req, -ECANCELED);
+	stor_dev_end_later(dev, req, -ECANCELED);
 }
 
 void stor__iscsi_io_down(struct stor_iscsi *d)

@@ -13,13 +13,16 @@
  */
 #include "config.h"
 
+#include "sharedstorage/iscsi/stor_locked.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cm_log.h"
-#include "sharedstorage/dev/stor_dev_int.h"
+#include "sharedstorage/dev/stor_dev_back.h"
+#include "sharedstorage/iscsi/stor_iscsi.h"
 
 enum { DATA, META, CHILDREN };
 
@@ -54,7 +57,7 @@ static void sub_done(struct stor_req *req, int rc)
 
 	free(s);
 	parent->priv = NULL;
-	stor__dev_end(&l->dev, parent, rc);
+	stor_dev_end(&l->dev, parent, rc);
 }
 
 static void locked_submit(struct stor_dev *dev, struct stor_req *r)
@@ -65,10 +68,10 @@ static void locked_submit(struct stor_dev *dev, struct stor_req *r)
 
 	/* The areas of a volume do not cross the border; whoever else does must cut. */
 	if (meta && r->offset_bytes + r->length_bytes > l->limit)
-		return stor__dev_end_later(dev, r, -EINVAL);
+		return stor_dev_end_later(dev, r, -EINVAL);
 	s = calloc(1, sizeof *s);
 	if (!s)
-		return stor__dev_end_later(dev, r, -ENOMEM);
+		return stor_dev_end_later(dev, r, -ENOMEM);
 	s->parent = r;
 	s->dev = l;
 	s->req = *r;
@@ -103,7 +106,7 @@ static void locked_look(struct stor_locked *l)
 	if (l->up || !l->ready[DATA] || !l->ready[META])
 		return;
 	l->up = true;
-	stor__dev_up(&l->dev);
+	stor_dev_up(&l->dev);
 }
 
 static void locked_check_entered(struct stor_locked *l)
@@ -111,7 +114,7 @@ static void locked_check_entered(struct stor_locked *l)
 	if (!l->entered[DATA] || !l->entered[META] || !l->dev.entering)
 		return;
 	l->dev.pr_key2 = stor_dev_pr_key(l->child[META]);
-	stor__dev_entered(&l->dev, stor_dev_pr_key(l->child[DATA]));
+	stor_dev_entered(&l->dev, stor_dev_pr_key(l->child[DATA]));
 }
 
 static void locked_gate(struct stor_dev *child, enum stor_gate stage, uint32_t incarnation,
@@ -194,26 +197,26 @@ static void locked_event(struct stor_dev *child, enum stor_dev_event event,
 	case STOR_EVENT_READY:
 		l->ready[i] = true;
 		if (l->ready[DATA] && l->ready[META] && locked_info(l, &bad))
-			stor__dev_open_failed(&l->dev, &bad);
+			stor_dev_open_failed(&l->dev, &bad);
 		break;
 	case STOR_EVENT_FAILED:
-		stor__dev_open_failed(&l->dev, err);
+		stor_dev_open_failed(&l->dev, err);
 		break;
 	case STOR_EVENT_STALLED:
 		if (child->state == STOR_DEV_GATED) /* only shut off, by us: it can be read still */
 			break;
 		l->looking[i] = l->entered[i] = l->up = false;
-		stor__dev_down(&l->dev, STOR_DEV_STALLED, err);
+		stor_dev_down(&l->dev, STOR_DEV_STALLED, err);
 		break;
 	case STOR_EVENT_CONFLICT:
 	case STOR_EVENT_EXCLUSIVE: /* of the data LUN only: locks are everybody's */
 	case STOR_EVENT_BUSY:
-		stor__dev_event(&l->dev, event, err);
+		stor_dev_tell(&l->dev, event, err);
 		break;
 	case STOR_EVENT_RESIZED:
 		if (i == DATA) {
 			l->dev.info.capacity_bytes = stor_dev_info(child)->capacity_bytes;
-			stor__dev_event(&l->dev, event, err);
+			stor_dev_tell(&l->dev, event, err);
 		}
 		break;
 	case STOR_EVENT_RESUMED:
@@ -277,7 +280,7 @@ static void child_closed(void *arg)
 	struct stor_locked *l = arg;
 
 	if (--l->open_children == 0)
-		stor__dev_closed(&l->dev);
+		stor_dev_closed(&l->dev);
 }
 
 static void locked_close(struct stor_dev *dev)
@@ -318,7 +321,7 @@ static const struct stor_dev_ops locked_ops = {
 	.status = locked_status,
 };
 
-struct stor_dev *stor__locked_open(struct cm_loop *loop, const struct stor_url *url,
+struct stor_dev *stor_locked_open(struct cm_loop *loop, const struct stor_url *url,
 				   const struct stor_dev_opts *opts, struct cm_err *err)
 {
 	struct stor_locked *l = calloc(1, sizeof *l);
@@ -329,24 +332,23 @@ struct stor_dev *stor__locked_open(struct cm_loop *loop, const struct stor_url *
 		cm_err_set(err, -ENOMEM, "no memory for a device");
 		return NULL;
 	}
-	stor__dev_init(&l->dev, &locked_ops, loop, opts);
+	stor_dev_init(&l->dev, &locked_ops, loop, opts);
 	o.gated = true;
 	o.fail_after_ms = 0;
 	o.event = locked_event;
 	o.event_arg = l;
 	u.lock_lun = -1;
-	l->child[DATA] = stor__iscsi_open(loop, &u, &o, err);
+	l->child[DATA] = stor_iscsi_open(loop, &u, &o, err);
 	u.lun = (unsigned)url->lock_lun;
 	o.guarded = true;
 	o.exclusive_to = 0;
 	o.isid = opts->isid ? opts->isid ^ 0x4000000000ull : 0;
 	if (l->child[DATA])
-		l->child[META] = stor__iscsi_open(loop, &u, &o, err);
+		l->child[META] = stor_iscsi_open(loop, &u, &o, err);
 	if (!l->child[META]) {
 		if (l->child[DATA])
 			stor_dev_close(l->child[DATA], NULL, NULL);
-		cm_timer_fini(&l->dev.stall_timer);
-		free(l->dev.initiator);
+		stor_dev_fini(&l->dev);
 		free(l);
 		return NULL;
 	}

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sharedstorage/dev/stor_file.h"
+#include "sharedstorage/iscsi/stor_iscsi.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
 #include "sharedstorage/volume/stor_volfmt.h"
@@ -302,8 +304,8 @@ static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err 
 					.event = probe_event,
 					.event_arg = p};
 
-	return p->report.iscsi ? stor__iscsi_open(p->loop, &p->url, &o, err)
-			       : stor__file_open(p->loop, &p->url, &o, err);
+	return p->report.iscsi ? stor_iscsi_open(p->loop, &p->url, &o, err)
+			       : stor_file_open(p->loop, &p->url, &o, err);
 }
 
 int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator, unsigned flags,

@@ -39,7 +39,7 @@ void stor__lease_feed(struct stor_lease *l, enum stor_lease_event event, const c
 
 static bool lease_may_talk(const struct stor_lease *l)
 {
-	return stor__dev_usable(l->devs[0].dev);
+	return stor_dev_usable(l->devs[0].dev);
 }
 
 static void lease_read_done(struct stor_req *req, int rc)

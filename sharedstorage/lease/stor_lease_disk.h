@@ -12,19 +12,7 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
-
-struct stor_uuid {
-	uint8_t b[16];
-};
-#define STOR_UUID_TEXT 37
-bool stor_uuid_equal(const struct stor_uuid *a, const struct stor_uuid *b);
-bool stor_uuid_is_zero(const struct stor_uuid *a);
-/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" */
-int stor_uuid_parse(const char *text, struct stor_uuid *out) cm_must_check;
-void stor_uuid_format(const struct stor_uuid *id, char out[STOR_UUID_TEXT]);
-void stor_uuid_random(struct stor_uuid *out);
-/* Boot id of this host (/proc/sys/kernel/random/boot_id). */
-int stor_boot_id(struct stor_uuid *out) cm_must_check;
+#include "sharedstorage/dev/stor_uuid.h"
 
 #define STOR_NODE_NAME	64 /* with its NUL */
 #define STOR_OWNER_KEYS 4
@@ -62,7 +50,6 @@ struct stor_block {
 };
 
 #define STOR_BLOCK_BYTES 512
-#define STOR_SECTOR_MAX	 4096
 
 /* Writes sector_bytes bytes. */
 void stor_block_encode(const struct stor_block *b, uint8_t *out, uint32_t sector_bytes);

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 #include "common/cm_fsm.h"
-#include "sharedstorage/dev/stor_dev_int.h"
+#include "sharedstorage/dev/stor_dev_back.h"
 #include "sharedstorage/lease/stor_lease.h"
 #include "sharedstorage/lease/stor_permit_int.h"
 

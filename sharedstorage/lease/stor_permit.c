@@ -10,7 +10,7 @@
 
 #include "sharedstorage/lease/stor_permit_int.h"
 
-struct stor_permit *stor__permit_new(const struct stor_block *seen, bool exact, const char *why)
+struct stor_permit *stor_permit_new(const struct stor_block *seen, bool exact, const char *why)
 {
 	struct stor_permit *p = calloc(1, sizeof *p);
 

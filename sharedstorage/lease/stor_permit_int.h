@@ -25,6 +25,6 @@ struct stor_permit {
 };
 
 /* seen: the block for which the proof holds. NULL if there is no memory. */
-struct stor_permit *stor__permit_new(const struct stor_block *seen, bool exact, const char *why);
+struct stor_permit *stor_permit_new(const struct stor_block *seen, bool exact, const char *why);
 
 #endif

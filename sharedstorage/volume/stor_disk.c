@@ -29,7 +29,7 @@ void stor__disk_maybe_closed(struct disk *d)
 	if (!d->closing || d->closed || d->out || d->dev.inflight)
 		return;
 	d->closed = true; /* a request's done may have closed us: once is enough */
-	stor__dev_closed(&d->dev);
+	stor_dev_closed(&d->dev);
 }
 
 uint8_t *stor__sectors_alloc(uint64_t bytes)
@@ -75,7 +75,7 @@ void stor__part_end(struct part *p, int rc)
 		free(w);
 	part_free(p);
 	if (last)
-		stor__dev_end(&d->dev, req, rc);
+		stor_dev_end(&d->dev, req, rc);
 	stor__disk_maybe_closed(d);
 }
 
@@ -466,7 +466,7 @@ static void disk_found(struct disk *d)
 	d->dev.info.can_discard = true; /* whole extents, at least */
 	stor_dev_get_status(d->vol->dev, &st);
 	d->lost_seen = st.lost_flushes;
-	stor__dev_up(&d->dev);
+	stor_dev_up(&d->dev);
 }
 
 static bool slot_find(struct disk *d)
@@ -500,7 +500,7 @@ static void open_done(struct stor_req *req, int rc)
 	cm_err_set(&err, rc ? rc : CM_E_NO_DISK,
 		   rc ? "volume %s: disk '%s' cannot be opened" : "volume %s has no disk '%s'",
 		   d->vol->super.name, d->name);
-	stor__dev_open_failed(&d->dev, &err);
+	stor_dev_open_failed(&d->dev, &err);
 }
 
 static struct stor_dev *disk_open(struct stor_volume *vol, enum stor_diskslot_kind kind,
@@ -511,7 +511,7 @@ static struct stor_dev *disk_open(struct stor_volume *vol, enum stor_diskslot_ki
 
 	CM_ASSERT(d);
 	own.gated = false; /* the volume's device is the gate */
-	stor__dev_init(&d->dev, &disk_ops, stor_dev_loop(vol->dev), &own);
+	stor_dev_init(&d->dev, &disk_ops, stor_dev_loop(vol->dev), &own);
 	d->vol = vol;
 	d->kind = kind;
 	TAILQ_INIT(&d->waiting);
@@ -560,7 +560,7 @@ static int reload_apply(struct disk *d)
 			return rc;
 		d->desc = now;
 		d->dev.info.capacity_bytes = now.size_bytes;
-		stor__dev_event(&d->dev, STOR_EVENT_RESIZED, NULL);
+		stor_dev_tell(&d->dev, STOR_EVENT_RESIZED, NULL);
 	}
 	d->desc = now;
 	return 0;

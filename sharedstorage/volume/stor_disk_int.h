@@ -9,7 +9,7 @@
 #ifndef STOR_DISK_INT_H
 #define STOR_DISK_INT_H
 
-#include "sharedstorage/dev/stor_dev_int.h"
+#include "sharedstorage/dev/stor_dev_back.h"
 #include "sharedstorage/volume/stor_disk.h"
 #include "sharedstorage/volume/stor_volume_int.h"
 

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "common/cm_loop.h"
+#include "sharedstorage/stor_open.h"
 #include "sharedstorage/volume/stor_disk.h"
 #include "tests/bench/blockload.h"
 

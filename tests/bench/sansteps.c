@@ -23,6 +23,7 @@
 
 #include "common/cm_clock.h"
 #include "sharedstorage/lease/stor_lease.h"
+#include "sharedstorage/stor_open.h"
 
 #define BLOCK_AT    4096u
 #define MAX_VMS	    64u

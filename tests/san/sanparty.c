@@ -166,5 +166,5 @@ struct stor_permit *permit_now(struct fix *f, struct party *p)
 {
 	struct stor_block b = block_now(f, p);
 
-	return stor__permit_new(&b, false, "test");
+	return stor_permit_new(&b, false, "test");
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/cm_clock.h"
+#include "sharedstorage/stor_open.h"
 
 static int free_port(void)
 {

@@ -290,7 +290,7 @@ static void test_zombies(void **state)
 	stor_block_read(f->a.own.dev, 4096, on_seen, &s);
 	SAN_UNTIL(f->loop, s.done);
 	assert_int_equal(
-		SAN_LEASE(&f->a.own, take_over, stor__permit_new(&s.b, false, "killed"), false), 0);
+		SAN_LEASE(&f->a.own, take_over, stor_permit_new(&s.b, false, "killed"), false), 0);
 	assert_int_equal(write_byte(&f->a, 'n'), 0);
 	assert_int_equal(keys_of(&f->a, 1), 0);
 	assert_int_equal(SAN_LEASE(&f->a.own, release), 0);

@@ -16,6 +16,7 @@
 
 #include "common/cm_clock.h"
 #include "hvcore/machine/hv_char.h"
+#include "sharedstorage/stor_open.h"
 
 #define WAIT_NS (60 * CM_NS_PER_S)
 

@@ -14,6 +14,7 @@
 
 #include "common/cm_log.h"
 #include "fencing/fen_proof.h"
+#include "sharedstorage/stor_open.h"
 
 static struct stor_block block(void)
 {

@@ -22,6 +22,7 @@
 #include "common/cm_fsm.h"
 #include "common/cm_log.h"
 #include "migration/mig_image.h"
+#include "sharedstorage/stor_open.h"
 #include "tests/unit/mig_bench.h"
 
 #define STEPPER "mode=step,beat pages=1024 rate=200"

@@ -19,6 +19,7 @@
 #include "common/cm_log.h"
 #include "common/cm_loop.h"
 #include "sharedstorage/dev/stor_dev.h"
+#include "sharedstorage/stor_open.h"
 
 #define REQUESTS 300u /* more than the ring takes at once */
 #define BYTES	 4096u

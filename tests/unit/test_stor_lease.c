@@ -22,6 +22,7 @@
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/lease/stor_lease.h"
 #include "sharedstorage/lease/stor_lease_int.h"
+#include "sharedstorage/stor_open.h"
 
 #define T_MS 100u
 
@@ -273,7 +274,7 @@ static struct stor_permit *permit_now(struct world *w, bool exact)
 {
 	struct stor_block b = block_now(w);
 
-	return stor__permit_new(&b, exact, "test");
+	return stor_permit_new(&b, exact, "test");
 }
 
 static void test_take_over(void **state)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/cm_fault.h"
+#include "sharedstorage/stor_open.h"
 
 char vk_path[64], vk_url[256];
 uint16_t vk_host_slot;
