@@ -8,14 +8,16 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/dev/stor_req.c sharedstorage/dev/stor_timing.h sharedstorage/dev/stor_uring.c \
 	sharedstorage/dev/stor_uring.h sharedstorage/dev/stor_url.c sharedstorage/dev/stor_url.h \
 	sharedstorage/dev/stor_uuid.c sharedstorage/dev/stor_uuid.h \
-	sharedstorage/iscsi/stor_iscsi.c sharedstorage/iscsi/stor_iscsi.h sharedstorage/iscsi/stor_iscsi_admit.c \
+	sharedstorage/iscsi/stor_iscsi.c sharedstorage/iscsi/stor_iscsi.h sharedstorage/iscsi/stor_iscsi_adm.c \
+	sharedstorage/iscsi/stor_iscsi_admit.c sharedstorage/iscsi/stor_iscsi_base.c \
 	sharedstorage/iscsi/stor_iscsi_exclusive.c sharedstorage/iscsi/stor_iscsi_fence.c \
 	sharedstorage/iscsi/stor_iscsi_flush.c sharedstorage/iscsi/stor_iscsi_guard.c \
 	sharedstorage/iscsi/stor_iscsi_int.h sharedstorage/iscsi/stor_iscsi_io.c \
-	sharedstorage/iscsi/stor_locked.c sharedstorage/iscsi/stor_locked.h sharedstorage/iscsi/stor_pr.c \
-	sharedstorage/iscsi/stor_pr.h sharedstorage/iscsi/stor_probe.c sharedstorage/iscsi/stor_probe.h \
-	sharedstorage/iscsi/stor_probe_judge.c sharedstorage/iscsi/stor_scsi.c sharedstorage/iscsi/stor_scsi.h \
-	sharedstorage/iscsi/stor_sess.c sharedstorage/iscsi/stor_sess.h \
+	sharedstorage/iscsi/stor_iscsi_send.c sharedstorage/iscsi/stor_locked.c \
+	sharedstorage/iscsi/stor_locked.h sharedstorage/iscsi/stor_pr.c sharedstorage/iscsi/stor_pr.h \
+	sharedstorage/iscsi/stor_probe.c sharedstorage/iscsi/stor_probe.h sharedstorage/iscsi/stor_probe_judge.c \
+	sharedstorage/iscsi/stor_scsi.c sharedstorage/iscsi/stor_scsi.h sharedstorage/iscsi/stor_sess.c \
+	sharedstorage/iscsi/stor_sess.h \
 	sharedstorage/lease/stor_lease.c sharedstorage/lease/stor_lease.h sharedstorage/lease/stor_lease_api.c \
 	sharedstorage/lease/stor_lease_disk.c sharedstorage/lease/stor_lease_disk.h \
 	sharedstorage/lease/stor_lease_int.h sharedstorage/lease/stor_lease_judge.c \

@@ -99,14 +99,20 @@ void clu__probe_url(struct clu_agent *a, const char *url, unsigned flags, clu__p
 		    void *arg)
 {
 	struct probe_one *p = calloc(1, sizeof *p);
+	const struct stor_probe_cfg cfg = {.loop = a->loop,
+					   .url = url,
+					   .flags = flags,
+					   .head_sectors = STOR_VOL_SUPERS,
+					   .is_volume = stor_super_any,
+					   .scratch_sector = STOR_VOL_SCRATCH_SECTOR,
+					   .io_timeout_ms = a->conf->io_timeout_ms};
 
 	CM_ASSERT(p);
 	p->agent = a;
 	p->done = done;
 	p->arg = arg;
 	snprintf(p->url, sizeof p->url, "%s", url);
-	if (stor_probe_run(a->loop, url, NULL, flags, STOR_VOL_SCRATCH_SECTOR,
-			   a->conf->io_timeout_ms, one_done, p, &p->err))
+	if (stor_probe_run(&cfg, one_done, p, &p->err))
 		cm_loop_defer(a->loop, one_not_begun, p);
 }
 

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,79 +28,6 @@
 #include "common/cm_log.h"
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
-
-void stor__iscsi_feed(struct stor_iscsi *d, enum stor_iscsi_event event, const char *reason)
-{
-	cm_fsm_feed(&d->fsm, event, reason, NULL);
-}
-
-static void iscsi_bad_later(void *arg)
-{
-	struct stor_iscsi *d = arg;
-
-	if (d->why.code)
-		stor__iscsi_feed(d, IE_BAD, d->why.text);
-}
-
-void stor__iscsi_bad(struct stor_iscsi *d, int code, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (d->why.code)
-		return;
-	va_start(ap, fmt);
-	cm_err_vset(&d->why, code, fmt, ap);
-	va_end(ap);
-	if (code == CM_E_SAN_CONFLICT && d->fsm.state == IS_UP)
-		stor_dev_tell(&d->dev, STOR_EVENT_CONFLICT, &d->why);
-	cm_loop_defer(d->dev.loop, iscsi_bad_later, d);
-}
-
-/* --- LUN RESET with nothing else under way ------------------------------------------ */
-
-static void iscsi_reset_done(int rc, void *arg)
-{
-	struct stor_iscsi *d = arg;
-	stor_reset_fn done = d->reset_done;
-
-	d->holding = false;
-	d->reset_done = NULL;
-	done(rc, d->reset_arg);
-	stor__iscsi_pump(d);
-}
-
-static void iscsi_reset_try(struct stor_iscsi *d)
-{
-	if (d->holding && d->reset_done && !d->ncmds && d->sess)
-		stor__sess_lun_reset(d->sess, d->url.lun, iscsi_reset_done, d);
-}
-
-static void iscsi_reset_begin(void *arg)
-{
-	iscsi_reset_try(arg);
-}
-
-void stor__iscsi_cmd_ended(struct stor_iscsi *d)
-{
-	CM_ASSERT(d->ncmds > 0);
-	d->ncmds--;
-	/* deferred: this runs inside of a libiscsi callback */
-	if (d->holding && !d->ncmds)
-		cm_loop_defer(d->dev.loop, iscsi_reset_begin, d);
-}
-
-void stor__iscsi_lun_reset(struct stor_iscsi *d, stor_reset_fn done, void *arg)
-{
-	if (d->holding || !d->sess) {
-		done(-EBUSY, arg);
-		return;
-	}
-	d->holding = true;
-	d->reset_done = done;
-	d->reset_arg = arg;
-	if (!d->ncmds)
-		cm_loop_defer(d->dev.loop, iscsi_reset_begin, d);
-}
 
 /* --- sessions --------------------------------------------------------------------------- */
 
@@ -352,18 +278,7 @@ static const struct cm_fsm_cell iscsi_cells[IS_COUNT * IE_COUNT] = {
 	ON(OFF, TIMER) = CM_IGN,
 	ON(OFF, CLOSE) = CM_BAD,
 };
-#define XX(n) #n,
-static const char *const iscsi_state_names[] = {ISCSI_STATES(XX)};
-static const char *const iscsi_event_names[] = {ISCSI_EVENTS(XX)};
-#undef XX
-static const struct cm_fsm_def iscsi_def = {
-	.name = "iscsi",
-	.states = IS_COUNT,
-	.events = IE_COUNT,
-	.state_names = iscsi_state_names,
-	.event_names = iscsi_event_names,
-	.cells = iscsi_cells,
-};
+CM_FSM_DEFINE(iscsi_def, "iscsi", ISCSI_STATES, ISCSI_EVENTS, iscsi_cells);
 
 const struct cm_fsm_def *stor_iscsi_fsm(void)
 {

@@ -1,127 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_admit.c - administrative commands, what is asked of a target after a login, and the
- * admission: REGISTER a new key, RESERVE type 7, abort what our own older sessions left, and prove
- * it by READ KEYS.
+ * stor_iscsi_admit.c - what is asked of a target after a login, and the admission: REGISTER a new
+ * key, RESERVE type 7, abort what our own older sessions left, and prove it by READ KEYS.
  *
  * Order of design: log in -> look (gate) -> this -> gate -> I/O. Parses data of the target through
  * stor_scsi and stor_pr.
  */
 #include "config.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
 
-#define ADM_TRIES 40
-
-/* --- administrative commands ------------------------------------------------------------ */
-
-static void adm_done(struct stor_cmd *cmd)
-{
-	struct stor_adm *a = CM_CONTAINER(cmd, struct stor_adm, cmd);
-	struct stor_iscsi *d = a->dev;
-
-	stor__iscsi_cmd_ended(d);
-	/*
-	 * A pending unit attention answers any command instead of executing it: 29/00 after each
-	 * login. Whether we were shut out meanwhile is never guessed from it: steps read keys, and
-	 * data commands re-validate.
-	 */
-	if (((cmd->status == STOR_SCSI_CHECK && cmd->key == STOR_KEY_ATTENTION) ||
-	     cmd->status == STOR_SCSI_BUSY || cmd->status == STOR_SCSI_FULL) &&
-	    ++a->tries < ADM_TRIES && d->sess) {
-		d->ncmds++;
-		stor__sess_send(d->sess, cmd);
-		return;
-	}
-	a->next(d, a, a->arg);
-	free(a);
-}
-
-void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,
-		    uint32_t bytes, uint64_t timeout_ms, stor_adm_fn next, void *arg)
-{
-	struct stor_adm *a = calloc(1, sizeof *a);
-
-	CM_ASSERT(a && bytes <= sizeof a->buf);
-	a->dev = d;
-	a->next = next;
-	a->arg = arg;
-	if (out)
-		memcpy(a->buf, out, bytes);
-	a->iov = (struct iovec){a->buf, bytes};
-	a->cmd = (struct stor_cmd){.cdb = cdb,
-				   .lun = d->url.lun,
-				   .dir = dir,
-				   .length_bytes = bytes,
-				   .iov = &a->iov,
-				   .niov = dir ? 1 : 0,
-				   .timeout_ms = timeout_ms,
-				   .done = adm_done};
-	if (!d->sess) {
-		a->cmd.status = STOR_CMD_LOST;
-		next(d, a, arg);
-		free(a);
-		return;
-	}
-	d->ncmds++;
-	stor__sess_send(d->sess, &a->cmd);
-}
-
-void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_pr_type type,
-		      uint64_t sa_key, stor_adm_fn next, void *arg)
-{
-	uint8_t list[STOR_PR_OUT_BYTES];
-	bool reg = service == STOR_PR_REGISTER || service == STOR_PR_REGISTER_IGNORE;
-	/* PREEMPT AND ABORT ends when what it aborts has ended: that takes what it takes. */
-	uint64_t timeout_ms =
-		service == STOR_PR_PREEMPT_ABORT ? 30 * STOR_IO(d->dev.opts.io_timeout_ms) : 0;
-
-	stor_pr_encode_out(list, service == STOR_PR_REGISTER_IGNORE ? 0 : d->key, sa_key,
-			   reg && !d->no_aptpl);
-	stor__adm_send(d, stor__cdb_pr_out((uint8_t)service, (uint8_t)type, sizeof list),
-		       STOR_DIR_OUT, list, sizeof list, timeout_ms, next, arg);
-}
-
-void stor__adm_read_keys(struct stor_iscsi *d, stor_adm_fn next, void *arg)
-{
-	stor__adm_send(d, stor__cdb_pr_in(0, ISCSI_ADM_BYTES), STOR_DIR_IN, NULL, ISCSI_ADM_BYTES,
-		       0, next, arg);
-}
-
-bool stor__adm_is(const struct stor_adm *a, uint8_t key)
-{
-	return a->cmd.status == STOR_SCSI_CHECK && a->cmd.key == key;
-}
-
-void stor__adm_words(const struct stor_adm *a, char *out, size_t cap)
-{
-	stor__sense_print(a->cmd.status, a->cmd.key, a->cmd.asc, a->cmd.ascq, out, cap);
-}
-
-int stor__adm_keys(const struct stor_adm *a, uint64_t keys[ISCSI_KEYS])
-{
-	unsigned n;
-	uint32_t generation;
-
-	if (a->cmd.status != STOR_SCSI_GOOD ||
-	    stor_pr_decode_keys(a->buf, a->cmd.actual_bytes, keys, ISCSI_KEYS, &n, &generation) ||
-	    n > ISCSI_KEYS)
-		return -1;
-	stor__flush_witness(a->dev, keys, n, generation);
-	return (int)n;
-}
-
 /* Says what went wrong and drops the session; a lost session says it itself. */
-static void adm_bad(struct stor_iscsi *d, const struct stor_adm *a, const char *what)
+static void admit_bad(struct stor_iscsi *d, const struct stor_adm *a, const char *what)
 {
 	char words[64];
 
@@ -222,7 +117,7 @@ static void probe_capacity(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 
 	(void)arg;
 	if (a->cmd.status != STOR_SCSI_GOOD) {
-		adm_bad(d, a, "no capacity");
+		admit_bad(d, a, "no capacity");
 		return;
 	}
 	if (stor__decode_capacity(a->buf, a->cmd.actual_bytes, &c) ||
@@ -245,7 +140,7 @@ static void probe_ready(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	(void)arg;
 	if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT) {
-		adm_bad(d, a, "not ready");
+		admit_bad(d, a, "not ready");
 		return;
 	}
 	stor__adm_send(d, stor__cdb_read_capacity(32), STOR_DIR_IN, NULL, 32, 0, probe_capacity,
@@ -257,8 +152,7 @@ void stor__iscsi_probe(struct stor_iscsi *d)
 	stor__adm_send(d, stor__cdb_tur(), STOR_DIR_NONE, NULL, 0, 0, probe_ready, NULL);
 }
 
-/* --- admission
- * ------------------------------------------------------------------------------------ */
+/* --- admission -------------------------------------------------------------------------------- */
 
 static bool is_older(const struct stor_iscsi *d, uint64_t key)
 {
@@ -306,7 +200,7 @@ static void enter_preempted(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		cm_info("%s: no PREEMPT AND ABORT here: PREEMPT and LUN RESET instead", d->label);
 		d->no_pa = true;
 	} else if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT) {
-		adm_bad(d, a, "an older key of ours cannot be aborted");
+		admit_bad(d, a, "an older key of ours cannot be aborted");
 		return;
 	}
 	stor__adm_read_keys(d, enter_check, d); /* a conflict: it went by itself, or we did */
@@ -323,7 +217,7 @@ static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	if (d->fsm.state != IS_ENTER)
 		return;
 	if (n < 0) {
-		adm_bad(d, a, "READ KEYS failed");
+		admit_bad(d, a, "READ KEYS failed");
 		return;
 	}
 	for (int i = 0; i < n; i++) {
@@ -390,7 +284,7 @@ static void enter_reserved(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		return;
 	}
 	if (a->cmd.status != STOR_SCSI_GOOD) {
-		adm_bad(d, a, "no reservation");
+		admit_bad(d, a, "no reservation");
 		return;
 	}
 	stor__adm_read_keys(d, enter_check, d);
@@ -411,7 +305,7 @@ static void enter_registered(struct stor_iscsi *d, struct stor_adm *a, void *arg
 		return;
 	}
 	if (a->cmd.status != STOR_SCSI_GOOD) {
-		adm_bad(d, a, "registration refused");
+		admit_bad(d, a, "registration refused");
 		return;
 	}
 	if (cm_fault("iscsi_registered"))
@@ -461,10 +355,4 @@ void stor__iscsi_key_is_old(struct stor_iscsi *d)
 	if (d->key)
 		add_older(d, d->key);
 	d->key = 0;
-}
-
-void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next)
-{
-	d->flushed.entered_key = 0;
-	stor__adm_pr_out(d, STOR_PR_REGISTER, STOR_PR_NONE, 0, next, NULL);
 }

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_int.h - inside of an iSCSI device. stor_iscsi.c has its life (sessions, gate),
- * stor_iscsi_admit.c what is asked and registered at each login, stor_iscsi_io.c the requests,
- * stor_iscsi_exclusive.c whether others have the LUN, stor_iscsi_fence.c shutting others out,
- * stor_iscsi_guard.c COMPARE AND WRITE without the command.
- * Inside sharedstorage/ only. Thread: [loop].
+ * stor_iscsi_int.h - inside of an iSCSI device, for iscsi/ only. From top to bottom:
+ *
+ *   stor_iscsi.c            its life: sessions, gate, the machine
+ *   stor_iscsi_admit.c      what is asked and registered at each login
+ *   stor_iscsi_exclusive.c  whether others have the LUN
+ *   stor_iscsi_io.c         requests, and answers to them
+ *   stor_iscsi_guard.c      COMPARE AND WRITE without the command
+ *   stor_iscsi_fence.c      shutting others out
+ *   stor_iscsi_adm.c        administrative commands
+ *   stor_iscsi_base.c       events, the end of a session, LUN RESET
+ *   stor_iscsi_send.c       requests as commands
+ *   stor_iscsi_flush.c      what a flush may promise
+ *
+ * Thread: [loop].
  */
 #ifndef STOR_ISCSI_INT_H
 #define STOR_ISCSI_INT_H
@@ -23,17 +32,23 @@
 #define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
 
 #define ISCSI_STATES(XX)                                                                           \
-	XX(NONE)                                                                                   \
-	XX(LOGIN) XX(PROBE) XX(LOOK) XX(ENTER) XX(UP) XX(DROP) XX(PAUSE) XX(CLOSING) XX(OFF)
+	XX(PAUSE) XX(LOGIN) XX(PROBE) XX(LOOK) XX(ENTER) XX(UP) XX(DROP) XX(CLOSING) XX(OFF)
 #define ISCSI_EVENTS(XX)                                                                           \
-	XX(NONE)                                                                                   \
 	XX(SESS_UP) XX(SESS_DOWN) XX(PROBED) XX(ENTER) XX(ENTERED) XX(BAD) XX(TIMER) XX(CLOSE)
+enum stor_iscsi_state {
+	IS_NONE,
 #define XX(n) IS_##n,
-enum stor_iscsi_state { ISCSI_STATES(XX) IS_COUNT };
+	ISCSI_STATES(XX)
 #undef XX
+	IS_COUNT
+};
+enum stor_iscsi_event {
+	IE_NONE,
 #define XX(n) IE_##n,
-enum stor_iscsi_event { ISCSI_EVENTS(XX) IE_COUNT };
+	ISCSI_EVENTS(XX)
 #undef XX
+	IE_COUNT
+};
 
 /* One request under way. */
 struct stor_io {
@@ -44,7 +59,6 @@ struct stor_io {
 	uint64_t done_bytes; /* of req, before this command */
 	uint64_t covers;     /* FLUSH: writes that were done when it was sent */
 	unsigned tries;
-	bool sent;
 	struct iovec own[2]; /* CAW halves, or a buffer */
 	struct iovec *slice; /* a long request's part, or NULL */
 	uint8_t *buf;	     /* zero block or unmap list, or NULL */
@@ -127,7 +141,16 @@ static inline struct stor_iscsi *stor__iscsi_of(struct stor_dev *dev)
 	return CM_CONTAINER(dev, struct stor_iscsi, dev);
 }
 
-/* --- stor_iscsi.c ---- */
+/* --- stor_iscsi_send.c ---- */
+/* NULL: no memory. */
+struct stor_io *stor__io_new(struct stor_iscsi *d);
+void stor__io_free(struct stor_io *io);
+/* Sends what waits, as far as the window goes. */
+void stor__iscsi_pump(struct stor_iscsi *d);
+/* Gives the memory of requests back; none is left. */
+void stor__iscsi_io_fini(struct stor_iscsi *d);
+
+/* --- stor_iscsi_base.c ---- */
 void stor__iscsi_feed(struct stor_iscsi *d, enum stor_iscsi_event event, const char *reason);
 /* The session is of no use any more: drops it and begins anew. */
 void stor__iscsi_bad(struct stor_iscsi *d, int code, const char *fmt, ...) cm_printf(3, 4);
@@ -135,7 +158,7 @@ void stor__iscsi_bad(struct stor_iscsi *d, int code, const char *fmt, ...) cm_pr
 void stor__iscsi_lun_reset(struct stor_iscsi *d, stor_reset_fn done, void *arg);
 void stor__iscsi_cmd_ended(struct stor_iscsi *d);
 
-/* --- administrative commands: one buffer, unit attentions and busy retried ---- */
+/* --- stor_iscsi_adm.c: one buffer, unit attentions and busy retried ---- */
 struct stor_adm;
 typedef void (*stor_adm_fn)(struct stor_iscsi *d, struct stor_adm *adm, void *arg);
 struct stor_adm {
@@ -157,12 +180,13 @@ bool stor__adm_is(const struct stor_adm *adm, uint8_t key);
 void stor__adm_words(const struct stor_adm *adm, char *out, size_t cap);
 /* All keys of a READ KEYS answer; -1: no good answer. */
 int stor__adm_keys(const struct stor_adm *adm, uint64_t keys[ISCSI_KEYS]);
+/* Takes our key away. */
+void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
 
 /* --- stor_iscsi_admit.c ---- */
 void stor__iscsi_probe(struct stor_iscsi *d);
 void stor__iscsi_enter(struct stor_iscsi *d);
 void stor__iscsi_key_is_old(struct stor_iscsi *d);
-void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
 
 /* --- stor_iscsi_exclusive.c ---- */
 /* All keys, before this session registers its own. */
@@ -174,12 +198,9 @@ void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys
 /* --- stor_iscsi_io.c ---- */
 void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req);
 void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req);
-void stor__iscsi_pump(struct stor_iscsi *d);
 /* The session is dead: whatever was not sent goes back. */
 void stor__iscsi_io_down(struct stor_iscsi *d);
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg);
-/* Gives the memory of requests back; none is left. */
-void stor__iscsi_io_fini(struct stor_iscsi *d);
 
 /* --- stor_iscsi_flush.c ---- */
 void stor__flush_write_done(struct stor_iscsi *d, const struct stor_req *req);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_io.c - requests as SCSI commands: split, sent within the target's window, answered,
- * tried again where that is safe.
+ * stor_iscsi_io.c - requests and what the target answers to their commands (stor_iscsi_send.c): done,
+ * or tried again where that is safe.
  *
  * Never tried again: a COMPARE AND WRITE that may have happened. A unit attention that may mean
  * "shut out" or "reset" holds its request back until READ KEYS shows our key; a reservation
@@ -13,11 +13,8 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "common/cm_clock.h"
-#include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
@@ -27,57 +24,13 @@
 #define IO_DELAY_MS	  5
 #define IO_DELAY_STUCK_MS 50
 
-/* Spare ones are kept: one malloc less per request. (Not where a sanitizer shall see who uses one
- * that has ended.) */
-#ifdef HV_SANITIZED
-#define IO_SPARE 0
-#else
-#define IO_SPARE ISCSI_DEPTH
-#endif
-
-static struct stor_io *io_new(struct stor_iscsi *d)
-{
-	struct stor_io *io = TAILQ_FIRST(&d->spare);
-
-	if (!io)
-		return calloc(1, sizeof *io);
-	TAILQ_REMOVE(&d->spare, io, link);
-	d->nspare--;
-	*io = (struct stor_io){0};
-	return io;
-}
-
-static void io_free(struct stor_io *io)
-{
-	struct stor_iscsi *d = io->dev;
-
-	free(io->slice);
-	free(io->buf);
-	if (d->nspare + 1 > IO_SPARE) {
-		free(io);
-		return;
-	}
-	d->nspare++;
-	TAILQ_INSERT_HEAD(&d->spare, io, link);
-}
-
-void stor__iscsi_io_fini(struct stor_iscsi *d)
-{
-	struct stor_io *io;
-
-	while ((io = TAILQ_FIRST(&d->spare))) {
-		TAILQ_REMOVE(&d->spare, io, link);
-		free(io);
-	}
-}
-
 static void io_end(struct stor_io *io, int rc)
 {
 	struct stor_iscsi *d = io->dev;
 	struct stor_req *req = io->req;
 
 	req->priv = NULL;
-	io_free(io);
+	stor__io_free(io);
 	stor_dev_end(&d->dev, req, rc);
 }
 
@@ -97,169 +50,8 @@ static void io_lost(struct stor_io *io, bool sent)
 	if (io_is_admin(io))
 		return io_end(io, CM_E_SAN_LOST);
 	req->priv = NULL;
-	io_free(io);
+	stor__io_free(io);
 	stor_dev_requeue(&d->dev, req);
-}
-
-/* --- building commands --------------------------------------------------------------------- */
-
-/* The part of the request's memory that [at, at + n) is, as an array of its own. */
-static int io_slice(struct stor_io *io, uint64_t at, uint64_t n)
-{
-	const struct stor_req *r = io->req;
-	int i = 0, k = 0;
-
-	if (!io->slice)
-		io->slice = calloc(ISCSI_IOVS, sizeof *io->slice);
-	if (!io->slice)
-		return -ENOMEM;
-	while (i < r->niov && at >= r->iov[i].iov_len)
-		at -= r->iov[i++].iov_len;
-	for (; n && i < r->niov && k < ISCSI_IOVS; i++) {
-		size_t step = CM_MIN(n, (uint64_t)r->iov[i].iov_len - at);
-
-		io->slice[k++] = (struct iovec){(uint8_t *)r->iov[i].iov_base + at, step};
-		n -= step;
-		at = 0;
-	}
-	io->cmd.iov = io->slice;
-	io->cmd.niov = k;
-	return n ? -E2BIG : 0; /* more pieces than fit: the caller asks for less */
-}
-
-static int io_build_rw(struct stor_io *io)
-{
-	struct stor_req *r = io->req;
-	const struct stor_dev_info *i = &io->dev->dev.info;
-	uint64_t left = r->length_bytes - io->done_bytes;
-	uint64_t n = CM_MIN(left, (uint64_t)i->max_transfer_bytes);
-	bool write = r->op == STOR_OP_WRITE;
-
-	if (n == r->length_bytes && r->niov <= ISCSI_IOVS) {
-		io->cmd.iov = r->iov;
-		io->cmd.niov = r->niov;
-	} else {
-		int rc;
-
-		while ((rc = io_slice(io, io->done_bytes, n)) == -E2BIG && n > i->sector_bytes)
-			n = n / 2 / i->sector_bytes * i->sector_bytes;
-		if (rc)
-			return rc;
-	}
-	io->cmd.dir = write ? STOR_DIR_OUT : STOR_DIR_IN;
-	io->cmd.length_bytes = (uint32_t)n;
-	io->cmd.cdb = stor__cdb_rw(write, (r->offset_bytes + io->done_bytes) / i->sector_bytes,
-				   (uint32_t)(n / i->sector_bytes), r->flags & STOR_REQ_FUA);
-	return 0;
-}
-
-static void io_build_caw(struct stor_io *io)
-{
-	struct stor_req *r = io->req;
-	uint32_t s = io->dev->dev.info.sector_bytes;
-
-	io->own[0] = (struct iovec){(void *)(uintptr_t)r->compare, s};
-	io->own[1] = (struct iovec){(void *)(uintptr_t)r->swap, s};
-	io->cmd.iov = io->own;
-	io->cmd.niov = 2;
-	io->cmd.dir = STOR_DIR_OUT;
-	io->cmd.length_bytes = 2 * s;
-	io->cmd.cdb = stor__cdb_caw(r->offset_bytes / s, 1);
-}
-
-/* Zeroes as plain writes, for targets where WRITE SAME leaks past a reservation. */
-#define IO_ZEROES 65536u
-static int io_build_plain_zeroes(struct stor_io *io)
-{
-	struct stor_req *r = io->req;
-	uint32_t s = io->dev->dev.info.sector_bytes;
-	uint64_t n = CM_MIN(r->length_bytes - io->done_bytes, (uint64_t)IO_ZEROES);
-
-	if (!io->buf)
-		io->buf = calloc(1, IO_ZEROES);
-	if (!io->buf)
-		return -ENOMEM;
-	io->own[0] = (struct iovec){io->buf, n};
-	io->cmd.iov = io->own;
-	io->cmd.niov = 1;
-	io->cmd.dir = STOR_DIR_OUT;
-	io->cmd.length_bytes = (uint32_t)n;
-	io->cmd.cdb = stor__cdb_rw(true, (r->offset_bytes + io->done_bytes) / s, (uint32_t)(n / s),
-				   false);
-	io->own[1].iov_len = n;
-	return 0;
-}
-
-/* Zeroes as WRITE SAME(16) of one block of zeroes; with UNMAP where asked and possible. */
-static int io_build_zeroes(struct stor_io *io)
-{
-	struct stor_iscsi *d = io->dev;
-	struct stor_req *r = io->req;
-	uint32_t s = d->dev.info.sector_bytes;
-	bool unmap = r->flags & STOR_REQ_UNMAP && d->dev.info.can_write_zeroes;
-	uint64_t limit = d->limits.max_write_same_blocks ? d->limits.max_write_same_blocks : 32768;
-	uint64_t n = CM_MIN((r->length_bytes - io->done_bytes) / s, CM_MIN(limit, 262144ull));
-
-	if (!io->buf)
-		io->buf = calloc(1, s);
-	if (!io->buf)
-		return -ENOMEM;
-	io->own[0] = (struct iovec){io->buf, s};
-	io->cmd.iov = io->own;
-	io->cmd.niov = 1;
-	io->cmd.dir = STOR_DIR_OUT;
-	io->cmd.length_bytes = s;
-	io->cmd.cdb =
-		stor__cdb_write_same((r->offset_bytes + io->done_bytes) / s, (uint32_t)n, unmap);
-	io->own[1].iov_len = n * s; /* remembered: what this command covers */
-	return 0;
-}
-
-static int io_build_discard(struct stor_io *io)
-{
-	struct stor_iscsi *d = io->dev;
-	struct stor_req *r = io->req;
-	uint32_t s = d->dev.info.sector_bytes;
-	uint64_t limit = d->limits.max_unmap_blocks ? d->limits.max_unmap_blocks : 262144;
-	uint64_t n = CM_MIN((r->length_bytes - io->done_bytes) / s, CM_MIN(limit, 0x400000ull));
-
-	stor__unmap_list(io->small, (r->offset_bytes + io->done_bytes) / s, (uint32_t)n);
-	io->own[0] = (struct iovec){io->small, sizeof io->small};
-	io->cmd.iov = io->own;
-	io->cmd.niov = 1;
-	io->cmd.dir = STOR_DIR_OUT;
-	io->cmd.length_bytes = sizeof io->small;
-	io->cmd.cdb = stor__cdb_unmap(sizeof io->small);
-	io->own[1].iov_len = n * s;
-	return 0;
-}
-
-static int io_build(struct stor_io *io)
-{
-	io->cmd.lun = io->dev->url.lun;
-	io->cmd.niov = 0;
-	io->cmd.dir = STOR_DIR_NONE;
-	io->cmd.length_bytes = 0;
-	switch (io->req->op) {
-	case STOR_OP_READ:
-	case STOR_OP_WRITE:
-		return io_build_rw(io);
-	case STOR_OP_FLUSH:
-		io->cmd.cdb = stor__cdb_sync();
-		io->cmd.timeout_ms = 10 * (uint64_t)io->dev->dev.opts.io_timeout_ms;
-		return 0;
-	case STOR_OP_CAW:
-		io_build_caw(io);
-		return 0;
-	case STOR_OP_WRITE_ZEROES:
-		io->cmd.timeout_ms = 10 * (uint64_t)io->dev->dev.opts.io_timeout_ms;
-		return io->dev->url.no_unmap ? io_build_plain_zeroes(io) : io_build_zeroes(io);
-	case STOR_OP_DISCARD:
-		return io_build_discard(io);
-	case STOR_OP_NONE:
-		break;
-	}
-	return -EINVAL;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -476,30 +268,7 @@ static void io_cmd_done(struct stor_cmd *cmd)
 	stor__iscsi_pump(d);
 }
 
-/* --- the queue
- * ------------------------------------------------------------------------------------ */
-
-void stor__iscsi_pump(struct stor_iscsi *d)
-{
-	struct stor_io *io;
-
-	while (d->sess && !d->holding && !d->why.code && d->ncmds < ISCSI_DEPTH &&
-	       (io = TAILQ_FIRST(&d->sendq))) {
-		int rc;
-
-		TAILQ_REMOVE(&d->sendq, io, link);
-		rc = io_build(io);
-		if (rc) {
-			io->req->priv = NULL;
-			stor_dev_end_later(&d->dev, io->req, rc);
-			io_free(io);
-			continue;
-		}
-		d->ncmds++;
-		stor__flush_sent(io);
-		stor__sess_send(d->sess, &io->cmd);
-	}
-}
+/* --- as a stor_dev --------------------------------------------------------------------------- */
 
 void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
 {
@@ -512,7 +281,7 @@ void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
 		return stor_dev_end_later(dev, req, CM_E_SAN_UNSAFE);
 	if (req->op == STOR_OP_DISCARD && !dev->info.can_discard)
 		return stor_dev_end_later(dev, req, 0); /* a hint, not a promise */
-	io = io_new(d);
+	io = stor__io_new(d);
 	if (!io)
 		return stor_dev_end_later(dev, req, -ENOMEM);
 	io->dev = d;
@@ -550,7 +319,7 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 		    !io_unqueue(&d->delayed, io)))
 		return;
 	req->priv = NULL;
-	io_free(io);
+	stor__io_free(io);
 	stor_dev_end_later(dev, req, -ECANCELED);
 }
 

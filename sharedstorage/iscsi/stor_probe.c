@@ -10,31 +10,25 @@
 #include "sharedstorage/iscsi/stor_probe.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sharedstorage/dev/stor_file.h"
 #include "sharedstorage/iscsi/stor_iscsi.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
-#include "sharedstorage/lease/stor_lease_disk.h"
-#include "sharedstorage/volume/stor_volfmt.h"
 
 enum { OWNER, STRANGER, DEVS };
 
 struct probe {
-	struct cm_loop *loop;
+	struct stor_probe_cfg cfg; /* its url is not kept */
 	struct stor_url url;
 	char *initiator;
-	unsigned flags;
-	uint64_t sector;
-	uint32_t io_timeout_ms;
 	struct stor_dev *dev[DEVS];
 	unsigned step, closing;
 	struct stor_req begin;
 	struct iovec begin_iov;
-	bool has_super;
-	uint8_t was[2 * STOR_SECTOR_MAX]; /* the scratch sector as it was, twice; super blocks */
+	bool has_volume;
+	uint8_t was[2 * STOR_SECTOR_MAX]; /* the scratch sector as it was, twice; the LUN's head */
 	struct stor_probe_report report;
 	struct cm_err err;
 	stor_probe_fn done;
@@ -69,7 +63,7 @@ static void probe_end(struct probe *p, int code, const char *words)
 			p->closing++;
 			stor_dev_close(p->dev[i], probe_gone, p);
 		}
-	cm_loop_defer(p->loop, probe_gone, p);
+	cm_loop_defer(p->cfg.loop, probe_gone, p);
 }
 
 /* --- steps ------------------------------------------------------------------------------- */
@@ -219,14 +213,14 @@ static void probe_step(struct probe *p)
 		return;
 	}
 	d = stor__iscsi_of(p->dev[s->who]);
-	stor__unmap_list(list, p->sector, 1);
+	stor__unmap_list(list, p->cfg.scratch_sector, 1);
 	/* io_timeout for the answer: a stalled target makes no verdict */
 	if (s->blocks)
-		stor__adm_send(d, s->cdb(p->sector, bytes), s->dir,
+		stor__adm_send(d, s->cdb(p->cfg.scratch_sector, bytes), s->dir,
 			       s->dir == STOR_DIR_OUT ? p->was : NULL, s->blocks * bytes, 0,
 			       probe_answer, p);
 	else
-		stor__adm_send(d, s->cdb(p->sector, bytes), s->dir, list, sizeof list, 0,
+		stor__adm_send(d, s->cdb(p->cfg.scratch_sector, bytes), s->dir, list, sizeof list, 0,
 			       probe_answer, p);
 }
 
@@ -247,17 +241,14 @@ static void probe_event(struct stor_dev *dev, enum stor_dev_event event, const s
 		probe_step(p);
 }
 
-static void probe_super(struct stor_req *req, int rc)
+static void probe_head(struct stor_req *req, int rc)
 {
 	struct probe *p = req->arg;
-	uint32_t s = p->dev[OWNER]->info.sector_bytes;
-	struct stor_super super;
 
 	if (p->ended)
 		return;
-	for (unsigned i = 0; !rc && i < STOR_VOL_SUPERS; i++)
-		p->has_super |= !stor_super_decode(p->was + i * s, s, &super);
-	if (rc || !p->has_super)
+	p->has_volume = !rc && p->cfg.is_volume(p->was, p->dev[OWNER]->info.sector_bytes);
+	if (!p->has_volume)
 		return probe_end(p, rc ? rc : CM_E_VOL_FORMAT, "there is no volume");
 	probe_begin(req, 0);
 }
@@ -278,14 +269,14 @@ static void probe_begin(struct stor_req *req, int rc)
 		return probe_end(p, 0, "");
 	d = stor__iscsi_of(p->dev[OWNER]);
 	/* With a lock LUN the volume's head lies there, and nothing at that place of this LUN. */
-	if (p->flags & STOR_PROBE_VOLUME && !p->report.has_lock && !p->has_super) {
-		p->begin_iov =
-			(struct iovec){p->was, (size_t)STOR_VOL_SUPERS * d->dev.info.sector_bytes};
-		stor_req_readv(&p->begin, 0, &p->begin_iov, 1, probe_super, p);
+	if (p->cfg.flags & STOR_PROBE_VOLUME && !p->report.has_lock && !p->has_volume) {
+		p->begin_iov = (struct iovec){
+			p->was, (size_t)p->cfg.head_sectors * d->dev.info.sector_bytes};
+		stor_req_readv(&p->begin, 0, &p->begin_iov, 1, probe_head, p);
 		stor_dev_submit(&d->dev, &p->begin);
 		return;
 	}
-	if (p->sector >= d->dev.info.capacity_bytes / d->dev.info.sector_bytes)
+	if (p->cfg.scratch_sector >= d->dev.info.capacity_bytes / d->dev.info.sector_bytes)
 		return probe_end(p, CM_E_BAD_VALUE, "the LUN is too small");
 	p->report.can_unmap = d->dev.info.can_discard;
 	p->report.aptpl = !d->no_aptpl;
@@ -298,33 +289,32 @@ static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err 
 {
 	const struct stor_dev_opts o = {.host_slot = who == OWNER ? STOR_SLOT_TOOL : 0,
 					.initiator = p->initiator,
-					.exclusive_to = who == OWNER && p->flags & STOR_PROBE_ALONE,
-					.io_timeout_ms = p->io_timeout_ms,
+					.exclusive_to = who == OWNER && p->cfg.flags & STOR_PROBE_ALONE,
+					.io_timeout_ms = p->cfg.io_timeout_ms,
 					.fail_after_ms = 10000,
 					.event = probe_event,
 					.event_arg = p};
 
-	return p->report.iscsi ? stor_iscsi_open(p->loop, &p->url, &o, err)
-			       : stor_file_open(p->loop, &p->url, &o, err);
+	return p->report.iscsi ? stor_iscsi_open(p->cfg.loop, &p->url, &o, err)
+			       : stor_file_open(p->cfg.loop, &p->url, &o, err);
 }
 
-int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator, unsigned flags,
-		   uint64_t scratch_sector, uint32_t io_timeout_ms, stor_probe_fn done, void *arg,
+int stor_probe_run(const struct stor_probe_cfg *cfg, stor_probe_fn done, void *arg,
 		   struct cm_err *err)
 {
 	struct probe *p = calloc(1, sizeof *p);
 	struct cm_err why = CM_ERR_INIT;
 
+	CM_ASSERT(!(cfg->flags & STOR_PROBE_VOLUME) || (cfg->is_volume && cfg->head_sectors <= 2));
 	if (!p)
 		return cm_err_set(err, -ENOMEM, "no memory");
-	*p = (struct probe){.loop = loop,
-			    .initiator = initiator ? strdup(initiator) : NULL,
-			    .flags = flags,
-			    .sector = scratch_sector,
-			    .io_timeout_ms = io_timeout_ms,
+	*p = (struct probe){.cfg = *cfg,
+			    .initiator = cfg->initiator ? strdup(cfg->initiator) : NULL,
 			    .done = done,
 			    .arg = arg};
-	if (!stor_url_parse(url, &p->url, &why)) {
+	p->cfg.url = NULL;
+	p->cfg.initiator = p->initiator;
+	if (!stor_url_parse(cfg->url, &p->url, &why)) {
 		p->report.iscsi = p->url.kind == STOR_URL_ISCSI;
 		p->report.has_lock = p->url.lock_lun >= 0;
 		p->report.unmap_off = p->url.no_unmap;

@@ -47,11 +47,21 @@ struct stor_probe_report {
 #define STOR_PROBE_ALONE  (1u << 0) /* nobody else is registered there, or CM_E_DISK_BUSY */
 #define STOR_PROBE_VOLUME (1u << 1) /* there is a volume, or CM_E_VOL_FORMAT */
 
+struct stor_probe_cfg {
+	struct cm_loop *loop;
+	const char *url;
+	const char *initiator; /* of this host, or NULL */
+	unsigned flags;
+	/* for STOR_PROBE_VOLUME: do the first sectors (1 or 2) of the LUN belong to a volume? */
+	unsigned head_sectors;
+	bool (*is_volume)(const uint8_t *head, uint32_t sector_bytes);
+	uint64_t scratch_sector;
+	uint32_t io_timeout_ms;
+};
+
 typedef void (*stor_probe_fn)(int rc, const struct stor_probe_report *report,
 			      const struct cm_err *err, void *arg);
-/* initiator: of this host, or NULL. */
-int stor_probe_run(struct cm_loop *loop, const char *url, const char *initiator, unsigned flags,
-		   uint64_t scratch_sector, uint32_t io_timeout_ms, stor_probe_fn done, void *arg,
+int stor_probe_run(const struct stor_probe_cfg *cfg, stor_probe_fn done, void *arg,
 		   struct cm_err *err) cm_must_check;
 /* The last part of a report, from the facts. Pure. */
 void stor_probe_judge(struct stor_probe_report *report);

@@ -205,6 +205,16 @@ int stor_super_decode(const uint8_t *in, uint32_t sector, struct stor_super *s)
 	return super_sane(s) ? 0 : CM_E_VOL_CORRUPT;
 }
 
+bool stor_super_any(const uint8_t *sectors, uint32_t sector)
+{
+	struct stor_super s;
+	bool any = false;
+
+	for (unsigned i = 0; i < STOR_VOL_SUPERS; i++)
+		any |= !stor_super_decode(sectors + i * sector, sector, &s);
+	return any;
+}
+
 /* --- host and disk slots ------------------------------------------------- */
 
 void stor_hostslot_encode(const struct stor_hostslot *h, uint8_t *out, uint32_t sector)

@@ -149,6 +149,8 @@ uint64_t stor_super_extents(const struct stor_super *s, uint64_t capacity_bytes)
  * for the super block also CM_E_VOL_FORMAT (another magic or version). */
 void stor_super_encode(const struct stor_super *s, uint8_t *out);
 int stor_super_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_super *s) cm_must_check;
+/* Is one of the STOR_VOL_SUPERS first sectors of a device a super block? */
+bool stor_super_any(const uint8_t *sectors, uint32_t sector_bytes);
 void stor_hostslot_encode(const struct stor_hostslot *h, uint8_t *out, uint32_t sector_bytes);
 int stor_hostslot_decode(const uint8_t *in, uint32_t sector_bytes,
 			 struct stor_hostslot *h) cm_must_check;

@@ -13,6 +13,7 @@
 #include "common/cm_log.h"
 #include "sharedstorage/iscsi/stor_pr.h"
 #include "sharedstorage/iscsi/stor_probe.h"
+#include "sharedstorage/volume/stor_volfmt.h"
 #include "tests/san/santest.h"
 
 #define SCRATCH 2u
@@ -65,14 +66,27 @@ static void on_probed(int rc, const struct stor_probe_report *r, const struct cm
 	p->done = true;
 }
 
+static struct stor_probe_cfg probe_cfg(struct fix *f, const char *url, unsigned flags,
+				       uint32_t io_timeout_ms)
+{
+	return (struct stor_probe_cfg){.loop = f->loop,
+				       .url = url,
+				       .flags = flags,
+				       .head_sectors = STOR_VOL_SUPERS,
+				       .is_volume = stor_super_any,
+				       .scratch_sector = SCRATCH,
+				       .io_timeout_ms = io_timeout_ms};
+}
+
 static struct stor_probe_report probe(struct fix *f, unsigned lun, const char *options)
 {
 	struct probed p = {.done = false};
+	struct stor_probe_cfg cfg;
 	char url[256];
 
 	san_url(&f->t, lun, options, url, sizeof url);
-	assert_int_equal(stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 1000, on_probed, &p, NULL),
-			 0);
+	cfg = probe_cfg(f, url, 0, 1000);
+	assert_int_equal(stor_probe_run(&cfg, on_probed, &p, NULL), 0);
 	SAN_UNTIL(f->loop, p.done);
 	assert_int_equal(p.rc, 0);
 	print_message("  %s%s%s\n", p.r.mode, p.r.safe ? "" : "; ", p.r.refused);
@@ -199,11 +213,12 @@ static void test_in_use(void **state)
 static int probe_rc(struct fix *f, unsigned flags, const char *options)
 {
 	struct probed p = {.done = false};
+	struct stor_probe_cfg cfg;
 	char url[256];
 
 	san_url(&f->t, 0, options, url, sizeof url);
-	assert_int_equal(
-		stor_probe_run(f->loop, url, NULL, flags, SCRATCH, 400, on_probed, &p, NULL), 0);
+	cfg = probe_cfg(f, url, flags, 400);
+	assert_int_equal(stor_probe_run(&cfg, on_probed, &p, NULL), 0);
 	SAN_UNTIL(f->loop, p.done);
 	return p.rc;
 }
@@ -241,20 +256,20 @@ static void test_dies(void **state)
 {
 	struct fix *f = *state;
 	struct probed p = {.done = false};
+	struct stor_probe_cfg cfg;
 	char url[256];
 
 	if (kind == SAN_TGT)
 		skip();
 	san_url(&f->t, 0, NULL, url, sizeof url);
+	cfg = probe_cfg(f, url, 0, 300);
 	/* so that each of the stranger's commands gets as far as the fault */
 	san_ctl(&f->t, "leaks write16,caw,write-same16,write-verify16,orwrite,unmap");
 	for (unsigned i = 0; i < 8; i++) {
 		p.done = false;
 		san_ctl(&f->t, "error what=drop-before class=%s skip=%u count=1",
 			i % 2 ? "write" : "read,caw", i % 2 ? i / 2 : 0);
-		assert_int_equal(
-			stor_probe_run(f->loop, url, NULL, 0, SCRATCH, 300, on_probed, &p, NULL),
-			0);
+		assert_int_equal(stor_probe_run(&cfg, on_probed, &p, NULL), 0);
 		SAN_UNTIL(f->loop, p.done);
 		assert_int_equal(p.rc, CM_E_SAN_LOST);
 		san_ctl(&f->t, "clear");

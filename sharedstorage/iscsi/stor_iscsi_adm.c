@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_iscsi_adm.c - administrative commands: one buffer each, tried again while the target is busy or
+ * has a unit attention pending. Parses data of the target through stor_scsi and stor_pr.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
+#include "sharedstorage/iscsi/stor_iscsi_int.h"
+
+#define ADM_TRIES 40
+
+static void adm_done(struct stor_cmd *cmd)
+{
+	struct stor_adm *a = CM_CONTAINER(cmd, struct stor_adm, cmd);
+	struct stor_iscsi *d = a->dev;
+
+	stor__iscsi_cmd_ended(d);
+	/*
+	 * A pending unit attention answers any command instead of executing it: 29/00 after each
+	 * login. Whether we were shut out meanwhile is never guessed from it: steps read keys, and
+	 * data commands re-validate.
+	 */
+	if (((cmd->status == STOR_SCSI_CHECK && cmd->key == STOR_KEY_ATTENTION) ||
+	     cmd->status == STOR_SCSI_BUSY || cmd->status == STOR_SCSI_FULL) &&
+	    ++a->tries < ADM_TRIES && d->sess) {
+		d->ncmds++;
+		stor__sess_send(d->sess, cmd);
+		return;
+	}
+	a->next(d, a, a->arg);
+	free(a);
+}
+
+void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,
+		    uint32_t bytes, uint64_t timeout_ms, stor_adm_fn next, void *arg)
+{
+	struct stor_adm *a = calloc(1, sizeof *a);
+
+	CM_ASSERT(a && bytes <= sizeof a->buf);
+	a->dev = d;
+	a->next = next;
+	a->arg = arg;
+	if (out)
+		memcpy(a->buf, out, bytes);
+	a->iov = (struct iovec){a->buf, bytes};
+	a->cmd = (struct stor_cmd){.cdb = cdb,
+				   .lun = d->url.lun,
+				   .dir = dir,
+				   .length_bytes = bytes,
+				   .iov = &a->iov,
+				   .niov = dir ? 1 : 0,
+				   .timeout_ms = timeout_ms,
+				   .done = adm_done};
+	if (!d->sess) {
+		a->cmd.status = STOR_CMD_LOST;
+		next(d, a, arg);
+		free(a);
+		return;
+	}
+	d->ncmds++;
+	stor__sess_send(d->sess, &a->cmd);
+}
+
+void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_pr_type type,
+		      uint64_t sa_key, stor_adm_fn next, void *arg)
+{
+	uint8_t list[STOR_PR_OUT_BYTES];
+	bool reg = service == STOR_PR_REGISTER || service == STOR_PR_REGISTER_IGNORE;
+	/* PREEMPT AND ABORT ends when what it aborts has ended: that takes what it takes. */
+	uint64_t timeout_ms =
+		service == STOR_PR_PREEMPT_ABORT ? 30 * STOR_IO(d->dev.opts.io_timeout_ms) : 0;
+
+	stor_pr_encode_out(list, service == STOR_PR_REGISTER_IGNORE ? 0 : d->key, sa_key,
+			   reg && !d->no_aptpl);
+	stor__adm_send(d, stor__cdb_pr_out((uint8_t)service, (uint8_t)type, sizeof list),
+		       STOR_DIR_OUT, list, sizeof list, timeout_ms, next, arg);
+}
+
+void stor__adm_read_keys(struct stor_iscsi *d, stor_adm_fn next, void *arg)
+{
+	stor__adm_send(d, stor__cdb_pr_in(0, ISCSI_ADM_BYTES), STOR_DIR_IN, NULL, ISCSI_ADM_BYTES,
+		       0, next, arg);
+}
+
+bool stor__adm_is(const struct stor_adm *a, uint8_t key)
+{
+	return a->cmd.status == STOR_SCSI_CHECK && a->cmd.key == key;
+}
+
+void stor__adm_words(const struct stor_adm *a, char *out, size_t cap)
+{
+	stor__sense_print(a->cmd.status, a->cmd.key, a->cmd.asc, a->cmd.ascq, out, cap);
+}
+
+int stor__adm_keys(const struct stor_adm *a, uint64_t keys[ISCSI_KEYS])
+{
+	unsigned n;
+	uint32_t generation;
+
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor_pr_decode_keys(a->buf, a->cmd.actual_bytes, keys, ISCSI_KEYS, &n, &generation) ||
+	    n > ISCSI_KEYS)
+		return -1;
+	stor__flush_witness(a->dev, keys, n, generation);
+	return (int)n;
+}
+
+void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next)
+{
+	d->flushed.entered_key = 0;
+	stor__adm_pr_out(d, STOR_PR_REGISTER, STOR_PR_NONE, 0, next, NULL);
+}
