@@ -18,10 +18,12 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/iscsi/stor_probe.c sharedstorage/iscsi/stor_probe.h sharedstorage/iscsi/stor_probe_judge.c \
 	sharedstorage/iscsi/stor_scsi.c sharedstorage/iscsi/stor_scsi.h sharedstorage/iscsi/stor_sess.c \
 	sharedstorage/iscsi/stor_sess.h \
-	sharedstorage/lease/stor_lease.c sharedstorage/lease/stor_lease.h sharedstorage/lease/stor_lease_api.c \
+	sharedstorage/lease/stor_block_io.c sharedstorage/lease/stor_lease.c sharedstorage/lease/stor_lease.h \
+	sharedstorage/lease/stor_lease_api.c sharedstorage/lease/stor_lease_base.c \
 	sharedstorage/lease/stor_lease_disk.c sharedstorage/lease/stor_lease_disk.h \
-	sharedstorage/lease/stor_lease_int.h sharedstorage/lease/stor_lease_judge.c \
-	sharedstorage/lease/stor_lease_vacate.c sharedstorage/lease/stor_permit.c \
+	sharedstorage/lease/stor_lease_gate.c sharedstorage/lease/stor_lease_int.h \
+	sharedstorage/lease/stor_lease_judge.c sharedstorage/lease/stor_lease_own.c \
+	sharedstorage/lease/stor_lease_seek.c sharedstorage/lease/stor_permit.c \
 	sharedstorage/lease/stor_permit.h sharedstorage/lease/stor_permit_int.h \
 	sharedstorage/volume/stor_disk.c sharedstorage/volume/stor_disk.h sharedstorage/volume/stor_disk_int.h \
 	sharedstorage/volume/stor_diskmap.c sharedstorage/volume/stor_disktake.c \

@@ -45,7 +45,7 @@ void stor_dev_tell(struct stor_dev *dev, enum stor_dev_event event, const struct
 }
 
 void stor_dev_init(struct stor_dev *dev, const struct stor_dev_ops *ops, struct cm_loop *loop,
-		    const struct stor_dev_opts *opts)
+		   const struct stor_dev_opts *opts)
 {
 	dev->ops = ops;
 	dev->loop = loop;

@@ -351,7 +351,7 @@ static void file_ready(void *arg)
 }
 
 struct stor_dev *stor_file_open(struct cm_loop *loop, const struct stor_url *url,
-				 const struct stor_dev_opts *opts, struct cm_err *err)
+				const struct stor_dev_opts *opts, struct cm_err *err)
 {
 	struct stor_file *f = calloc(1, sizeof *f);
 	struct cm_err why = CM_ERR_INIT;

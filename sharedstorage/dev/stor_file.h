@@ -10,6 +10,6 @@
 
 /* Event READY follows. NULL and err: it cannot be opened, or another VM has it. */
 struct stor_dev *stor_file_open(struct cm_loop *loop, const struct stor_url *url,
-				 const struct stor_dev_opts *opts, struct cm_err *err);
+				const struct stor_dev_opts *opts, struct cm_err *err);
 
 #endif

@@ -418,7 +418,7 @@ static void iscsi_identity(struct stor_iscsi *d)
 }
 
 struct stor_dev *stor_iscsi_open(struct cm_loop *loop, const struct stor_url *url,
-				  const struct stor_dev_opts *opts, struct cm_err *err)
+				 const struct stor_dev_opts *opts, struct cm_err *err)
 {
 	struct stor_iscsi *d = calloc(1, sizeof *d);
 

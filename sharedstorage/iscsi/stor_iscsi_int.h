@@ -24,31 +24,27 @@
 #include "sharedstorage/iscsi/stor_pr.h"
 #include "sharedstorage/iscsi/stor_sess.h"
 
-#define ISCSI_DEPTH	 96  /* commands under way; the usual CmdSN window is 128 */
-#define ISCSI_IOVS	 512 /* per command */
-#define ISCSI_ADM_BYTES	 32768 /* asked for at most; each VM of a volume has a key or two on its LUN */
-#define ISCSI_ADM_BUF	 ISCSI_ADM_BYTES /* two sectors fit too: a COMPARE AND WRITE of the self-test */
+#define ISCSI_DEPTH 96	/* commands under way; the usual CmdSN window is 128 */
+#define ISCSI_IOVS  512 /* per command */
+/* What an administrative command may ask for: each VM of a volume has a key or two on its LUN. Two
+ * sectors fit too: a COMPARE AND WRITE of the self-test. */
+#define ISCSI_ADM_BYTES	 32768
 #define ISCSI_OLDER_KEYS 32
 #define ISCSI_KEYS	 ((ISCSI_ADM_BYTES - 8) / 8)
 
-#define ISCSI_STATES(XX)                                                                           \
+// clang-format off
+#define ISCSI_STATES(XX) \
 	XX(PAUSE) XX(LOGIN) XX(PROBE) XX(LOOK) XX(ENTER) XX(UP) XX(DROP) XX(CLOSING) XX(OFF)
-#define ISCSI_EVENTS(XX)                                                                           \
+#define ISCSI_EVENTS(XX) \
 	XX(SESS_UP) XX(SESS_DOWN) XX(PROBED) XX(ENTER) XX(ENTERED) XX(BAD) XX(TIMER) XX(CLOSE)
-enum stor_iscsi_state {
-	IS_NONE,
+// clang-format on
+
 #define XX(n) IS_##n,
-	ISCSI_STATES(XX)
+enum stor_iscsi_state { IS_NONE, ISCSI_STATES(XX) IS_COUNT };
 #undef XX
-	IS_COUNT
-};
-enum stor_iscsi_event {
-	IE_NONE,
 #define XX(n) IE_##n,
-	ISCSI_EVENTS(XX)
+enum stor_iscsi_event { IE_NONE, ISCSI_EVENTS(XX) IE_COUNT };
 #undef XX
-	IE_COUNT
-};
 
 /* One request under way. */
 struct stor_io {
@@ -118,7 +114,7 @@ struct stor_iscsi {
 	uint64_t key; /* of the session of now, 0 none */
 	uint64_t older[ISCSI_OLDER_KEYS];
 	unsigned nolder;
-	bool mended; /* this session has mended a reservation without a type */
+	bool mended;	   /* this session has mended a reservation without a type */
 	bool entered_once; /* some session of ours may have writes in flight at the target */
 	bool isid_toggle;
 	/* commands */
@@ -168,7 +164,7 @@ struct stor_adm {
 	unsigned tries;
 	stor_adm_fn next;
 	void *arg;
-	uint8_t buf[ISCSI_ADM_BUF];
+	uint8_t buf[ISCSI_ADM_BYTES];
 };
 /* next is always called; cmd.status tells (STOR_CMD_LOST too). The memory goes after it. */
 void stor__adm_send(struct stor_iscsi *d, struct stor_cdb cdb, enum stor_dir dir, const void *out,

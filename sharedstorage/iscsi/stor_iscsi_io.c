@@ -19,8 +19,8 @@
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
 
-#define IO_TRIES     8
-#define IO_CONFLICTS 3 /* in a row, for one request: then it is no stale session but a refusal */
+#define IO_TRIES	  8
+#define IO_CONFLICTS	  3 /* in a row, for one request: then it is no stale session but a refusal */
 #define IO_DELAY_MS	  5
 #define IO_DELAY_STUCK_MS 50
 

@@ -322,7 +322,7 @@ static const struct stor_dev_ops locked_ops = {
 };
 
 struct stor_dev *stor_locked_open(struct cm_loop *loop, const struct stor_url *url,
-				   const struct stor_dev_opts *opts, struct cm_err *err)
+				  const struct stor_dev_opts *opts, struct cm_err *err)
 {
 	struct stor_locked *l = calloc(1, sizeof *l);
 	struct stor_dev_opts o = *opts;

@@ -11,6 +11,6 @@
 
 /* url has a lock_lun. Event READY or FAILED follows. */
 struct stor_dev *stor_locked_open(struct cm_loop *loop, const struct stor_url *url,
-				   const struct stor_dev_opts *opts, struct cm_err *err);
+				  const struct stor_dev_opts *opts, struct cm_err *err);
 
 #endif

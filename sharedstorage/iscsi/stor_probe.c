@@ -220,8 +220,8 @@ static void probe_step(struct probe *p)
 			       s->dir == STOR_DIR_OUT ? p->was : NULL, s->blocks * bytes, 0,
 			       probe_answer, p);
 	else
-		stor__adm_send(d, s->cdb(p->cfg.scratch_sector, bytes), s->dir, list, sizeof list, 0,
-			       probe_answer, p);
+		stor__adm_send(d, s->cdb(p->cfg.scratch_sector, bytes), s->dir, list, sizeof list,
+			       0, probe_answer, p);
 }
 
 /* --- the beginning --------------------------------------------------------------------------- */
@@ -270,8 +270,8 @@ static void probe_begin(struct stor_req *req, int rc)
 	d = stor__iscsi_of(p->dev[OWNER]);
 	/* With a lock LUN the volume's head lies there, and nothing at that place of this LUN. */
 	if (p->cfg.flags & STOR_PROBE_VOLUME && !p->report.has_lock && !p->has_volume) {
-		p->begin_iov = (struct iovec){
-			p->was, (size_t)p->cfg.head_sectors * d->dev.info.sector_bytes};
+		p->begin_iov = (struct iovec){p->was, (size_t)p->cfg.head_sectors *
+							      d->dev.info.sector_bytes};
 		stor_req_readv(&p->begin, 0, &p->begin_iov, 1, probe_head, p);
 		stor_dev_submit(&d->dev, &p->begin);
 		return;
@@ -289,7 +289,8 @@ static struct stor_dev *probe_open(struct probe *p, unsigned who, struct cm_err 
 {
 	const struct stor_dev_opts o = {.host_slot = who == OWNER ? STOR_SLOT_TOOL : 0,
 					.initiator = p->initiator,
-					.exclusive_to = who == OWNER && p->cfg.flags & STOR_PROBE_ALONE,
+					.exclusive_to =
+						who == OWNER && p->cfg.flags & STOR_PROBE_ALONE,
 					.io_timeout_ms = p->cfg.io_timeout_ms,
 					.fail_after_ms = 10000,
 					.event = probe_event,

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_api.c - what callers of a lease see: its life, its operations, and the gate of its
- * devices.
- *
- * The machine is in stor_lease.c. Parses the block through stor_lease_disk.
+ * stor_lease_api.c - what callers of a lease see: its life and its operations. The machine is in
+ * stor_lease.c. Parses nothing.
  */
 #include "config.h"
 
@@ -18,115 +16,6 @@
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/lease/stor_lease_int.h"
 
-static bool lease_is_owner(const struct stor_lease *l)
-{
-	return l->fsm.state >= S_HELD && l->fsm.state <= S_CHECK;
-}
-
-/* --- the gate --------------------------------------------------------------------------- */
-
-static void lease_look_done(struct stor_req *req, int rc)
-{
-	struct stor_lease *l = req->arg;
-
-	l->look_busy = false;
-	if (!rc)
-		stor__lease_feed(l, E_LOOKED, "a new session looked at the block");
-	else
-		cm_debug("%s: the block could not be looked at: %s", l->label, cm_err_name(rc));
-	stor__lease_closed_check(l);
-}
-
-static void lease_gate(struct stor_dev *dev, enum stor_gate stage, uint32_t incarnation, void *arg)
-{
-	struct stor_lease_dev *d = arg;
-	struct stor_lease *l = d->lease;
-
-	if (l->closing)
-		return;
-	if (stage == STOR_GATE_ENTERED) {
-		stor__lease_feed(l, d == &l->devs[0] ? E_UP : E_TICK, "a session is up");
-		return;
-	}
-	if (d != &l->devs[0]) {
-		d->looking = incarnation;
-		stor__lease_guards(l);
-		return;
-	}
-	l->look_incarnation = incarnation;
-	if (!lease_is_owner(l)) {
-		stor_dev_enter(dev, incarnation);
-		return;
-	}
-	if (l->look_busy) /* of an older session: its end is under way */
-		return;
-	l->look_busy = true;
-	l->look_iov = (struct iovec){l->look_raw, l->sector_bytes};
-	stor_req_readv(&l->look, l->offset_bytes, &l->look_iov, 1, lease_look_done, l);
-	l->look.flags = STOR_REQ_ADMIN;
-	stor_dev_submit(dev, &l->look);
-}
-
-static void lease_guard_again(struct cm_timer *timer, void *arg)
-{
-	(void)timer;
-	stor__lease_guards(arg);
-}
-
-/* The block, as it is now: whose keys an exclusive device may find beside its own. */
-static void lease_guard_read(int rc, const struct stor_block *b, void *arg)
-{
-	struct stor_lease_dev *d = arg;
-	struct stor_lease *l = d->lease;
-	uint64_t keys[STOR_DEV_ALLOWED];
-	uint32_t incarnation = d->looking;
-	unsigned n = 0;
-
-	d->reading = false;
-	if (l->closing) {
-		stor__lease_closed_check(l);
-		return;
-	}
-	if (rc && rc != -ENODATA) {
-		cm_timer_arm_ms(&l->guard_again, STOR_OBSERVE(l->io_timeout_ms));
-		return;
-	}
-	for (unsigned i = 0; !rc && i < STOR_OWNER_KEYS; i++) {
-		keys[n++] = b->owner.keys[i];
-		keys[n++] = b->peer.keys[i];
-	}
-	for (unsigned i = 0; !rc && i < STOR_SHUT_KEYS; i++)
-		keys[n++] = b->shut[i];
-	d->looking = 0;
-	stor_dev_allow(d->dev, keys, n);
-	stor_dev_enter(d->dev, incarnation);
-}
-
-static void lease_guard_enter(struct stor_lease *l, struct stor_lease_dev *d)
-{
-	uint32_t incarnation = d->looking;
-
-	if (!incarnation || d->reading)
-		return;
-	if (d->dev->opts.exclusive_to) {
-		d->reading = true;
-		stor_block_read(l->devs[0].dev, l->offset_bytes, lease_guard_read, d);
-		return;
-	}
-	d->looking = 0;
-	stor_dev_enter(d->dev, incarnation);
-}
-
-void stor__lease_guards(struct stor_lease *l)
-{
-	bool may = l->fsm.state == S_GONE ? false
-		   : lease_is_owner(l)	  ? cm_now_ns() < stor_lease_valid_until(l)
-					  : true;
-
-	for (unsigned i = 1; may && i < l->ndevs; i++)
-		lease_guard_enter(l, &l->devs[i]);
-}
-
 /* --- life --------------------------------------------------------------------------------- */
 
 static void lease_tick(struct cm_timer *timer, void *arg)
@@ -139,16 +28,6 @@ static void lease_expire(struct cm_timer *timer, void *arg)
 {
 	(void)timer;
 	stor__lease_feed(arg, E_EXPIRE, "no renewal in time");
-}
-
-static void lease_free_memory(struct stor_lease *l)
-{
-	stor_permit_free(l->permit);
-	free(l->last_raw);
-	free(l->next_raw);
-	free(l->seen_raw);
-	free(l->look_raw);
-	free(l);
 }
 
 static int lease_init(struct stor_lease *l, const struct stor_lease_cfg *cfg, struct cm_err *err)
@@ -198,18 +77,18 @@ struct stor_lease *stor_lease_new(const struct stor_lease_cfg *cfg, struct cm_er
 	l->arg = cfg->arg;
 	snprintf(l->label, sizeof l->label, "%s", cfg->label ? cfg->label : "lease");
 	if (lease_init(l, cfg, err)) {
-		lease_free_memory(l);
+		stor__lease_free_memory(l);
 		return NULL;
 	}
 	cm_fsm_init(&l->fsm, stor_lease_fsm(), S_IDLE, l, l->label);
 	cm_timer_init(&l->tick, l->loop, lease_tick, l);
 	cm_timer_init(&l->expire, l->loop, lease_expire, l);
-	cm_timer_init(&l->guard_again, l->loop, lease_guard_again, l);
+	cm_timer_init(&l->guard_again, l->loop, stor__lease_guard_again, l);
 	cm_timer_set_prio(&l->tick, CM_PRIO_HIGH);
 	cm_timer_set_prio(&l->expire, CM_PRIO_HIGH);
 	l->devs[0] = (struct stor_lease_dev){.lease = l, .dev = cfg->dev};
 	l->ndevs = 1;
-	stor_dev_set_gate(cfg->dev, lease_gate, &l->devs[0]);
+	stor_dev_set_gate(cfg->dev, stor__lease_gate, &l->devs[0]);
 	return l;
 }
 
@@ -218,39 +97,9 @@ int stor_lease_guard(struct stor_lease *l, struct stor_dev *dev)
 	if (l->ndevs == STOR_LEASE_DEVS)
 		return CM_E_VOL_LIMIT;
 	l->devs[l->ndevs] = (struct stor_lease_dev){.lease = l, .dev = dev};
-	stor_dev_set_gate(dev, lease_gate, &l->devs[l->ndevs]);
+	stor_dev_set_gate(dev, stor__lease_gate, &l->devs[l->ndevs]);
 	l->ndevs++;
 	return 0;
-}
-
-static void lease_gone(void *arg)
-{
-	struct stor_lease *l = arg;
-	cm_close_fn fn = l->close_fn;
-	void *fn_arg = l->close_arg;
-
-	lease_free_memory(l);
-	if (fn)
-		fn(fn_arg);
-}
-
-/* One fixed point later: deferred kicks of this turn still see the memory. */
-static void lease_gone_soon(void *arg)
-{
-	struct stor_lease *l = arg;
-
-	cm_loop_defer(l->loop, lease_gone, l);
-}
-
-void stor__lease_closed_check(struct stor_lease *l)
-{
-	if (!l->closing || l->closed || l->req_busy || l->look_busy || l->fence_busy)
-		return;
-	for (unsigned i = 0; i < l->ndevs; i++)
-		if (l->devs[i].reading)
-			return;
-	l->closed = true;
-	cm_loop_defer(l->loop, lease_gone_soon, l);
 }
 
 void stor_lease_close(struct stor_lease *l, cm_close_fn fn, void *arg)
@@ -300,7 +149,7 @@ static void lease_kick(void *arg)
 		stor__lease_answer(l, CM_E_LEASE_LOST, &err);
 		return;
 	}
-	if (lease_is_owner(l) != (l->op >= STOR_LEASE_INTENT)) {
+	if (stor__lease_is_owner(l) != (l->op >= STOR_LEASE_INTENT)) {
 		cm_err_set(&err, -EINVAL, "cannot %s in state %s", stor__lease_op_name(l->op),
 			   cm_fsm_state_name(&l->fsm));
 		stor__lease_answer(l, -EINVAL, &err);
@@ -409,14 +258,11 @@ void stor_lease_self(struct stor_lease *l, struct stor_owner *self)
 	*self = l->self;
 }
 
-uint64_t stor_lease_write_ns(const struct stor_lease *l)
+const char *stor_lost_name(enum stor_lost lost)
 {
-	return atomic_load_explicit(&l->write_ns, memory_order_relaxed);
-}
+	static const char *const names[] = {"none", "expired", "taken", "fenced"};
 
-uint64_t stor_lease_valid_until(const struct stor_lease *l)
-{
-	return atomic_load_explicit(&l->valid_until_ns, memory_order_relaxed);
+	return (unsigned)lost < CM_ARRAY_LEN(names) ? names[lost] : "?";
 }
 
 const char *stor_lease_state_name(const struct stor_lease *l)
@@ -427,44 +273,4 @@ const char *stor_lease_state_name(const struct stor_lease *l)
 uint64_t stor_lease_epoch(const struct stor_lease *l)
 {
 	return l->last.epoch;
-}
-
-/* --- a plain look at a block --------------------------------------------------------------------
- */
-
-struct block_look {
-	struct stor_req req;
-	struct iovec iov;
-	uint32_t sector_bytes;
-	stor_block_fn done;
-	void *arg;
-	uint8_t *raw;
-};
-
-static void block_look_done(struct stor_req *req, int rc)
-{
-	struct block_look *k = req->arg;
-	struct stor_block b;
-
-	if (!rc)
-		rc = stor_block_decode(k->raw, k->sector_bytes, &b);
-	k->done(rc, rc ? NULL : &b, k->arg);
-	free(k->raw);
-	free(k);
-}
-
-void stor_block_read(struct stor_dev *dev, uint64_t offset_bytes, stor_block_fn done, void *arg)
-{
-	struct block_look *k = calloc(1, sizeof *k);
-	void *raw = NULL;
-
-	CM_ASSERT(k && !posix_memalign(&raw, 4096, STOR_SECTOR_MAX));
-	k->raw = raw;
-	k->sector_bytes = stor_dev_info(dev)->sector_bytes;
-	k->done = done;
-	k->arg = arg;
-	k->iov = (struct iovec){raw, k->sector_bytes};
-	stor_req_readv(&k->req, offset_bytes, &k->iov, 1, block_look_done, k);
-	k->req.flags = STOR_REQ_ADMIN;
-	stor_dev_submit(dev, &k->req);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_int.h - inside of a lease: its memory, and the pure decisions. Inside sharedstorage/ only.
+ * stor_lease_int.h - inside of a lease, for lease/ only: its memory, and the pure decisions.
+ * From top to bottom: stor_lease_api.c (life, operations), stor_lease.c (the machine),
+ * stor_lease_seek.c and stor_lease_own.c (its actions), stor_lease_gate.c, stor_lease_base.c.
  *
  * Pure functions look at a picture (what the block says, what we wrote, what is wanted) and answer what to
  * do; tests and the exhaustive model call them without any I/O.
@@ -11,7 +13,6 @@
 #include <stdatomic.h>
 
 #include "common/cm_fsm.h"
-#include "sharedstorage/dev/stor_dev_back.h"
 #include "sharedstorage/lease/stor_lease.h"
 #include "sharedstorage/lease/stor_permit_int.h"
 
@@ -86,20 +87,21 @@ int stor__lease_vacate(const struct stor_permit *permit, const struct stor_block
  * UNSURE  ours as far as we know; the device is away or the last write is in doubt
  * CHECK   the same, the block is being read     GONE    was ours; final
  */
+// clang-format off
 #define LEASE_STATES(XX) \
-	XX(NONE) XX(IDLE) XX(WAIT) XX(READ) XX(TAKE) XX(FENCE) XX(HELD) XX(WRITE) XX(UNSURE) XX(CHECK) \
-	XX(GONE)
+	XX(IDLE) XX(WAIT) XX(READ) XX(TAKE) XX(FENCE) XX(HELD) XX(WRITE) XX(UNSURE) XX(CHECK) XX(GONE)
 /* The second group comes from actions only. */
 #define LEASE_EVENTS(XX) \
-	XX(NONE) XX(OP) XX(CANCEL) XX(UP) XX(TICK) XX(EXPIRE) XX(READ_OK) XX(READ_FAIL) XX(CAW_OK) \
+	XX(OP) XX(CANCEL) XX(UP) XX(TICK) XX(EXPIRE) XX(READ_OK) XX(READ_FAIL) XX(CAW_OK) \
 	XX(CAW_MISS) XX(CAW_UNSURE) XX(FENCED) XX(FENCE_FAIL) XX(LOOKED) \
 	XX(DO_TAKE) XX(DO_FENCE) XX(DO_WRITE) XX(ENDED) XX(AGAIN) XX(LOST)
+// clang-format on
 
 #define XX(n) S_##n,
-enum stor_lease_state { LEASE_STATES(XX) S_COUNT };
+enum stor_lease_state { S_NONE, LEASE_STATES(XX) S_COUNT };
 #undef XX
 #define XX(n) E_##n,
-enum stor_lease_event { LEASE_EVENTS(XX) E_COUNT };
+enum stor_lease_event { E_NONE, LEASE_EVENTS(XX) E_COUNT };
 #undef XX
 
 #define STOR_LEASE_DEVS STOR_OWNER_KEYS
@@ -107,9 +109,9 @@ enum stor_lease_event { LEASE_EVENTS(XX) E_COUNT };
 struct stor_lease_dev {
 	struct stor_lease *lease;
 	struct stor_dev *dev;
-	uint32_t written;     /* incarnation whose key is in the write under way */
-	uint32_t looking;     /* a guarded device that waits to be let in; 0: none */
-	bool reading;	      /* the block, for the keys that an exclusive device allows */
+	uint32_t written; /* incarnation whose key is in the write under way */
+	uint32_t looking; /* a guarded device that waits to be let in; 0: none */
+	bool reading;	  /* the block, for the keys that an exclusive device allows */
 };
 
 struct stor_lease {
@@ -151,14 +153,47 @@ struct stor_lease {
 	void *close_arg;
 };
 
+/* --- stor_lease_base.c --- */
+
 void stor__lease_feed(struct stor_lease *l, enum stor_lease_event event, const char *reason);
+bool stor__lease_is_owner(const struct stor_lease *l);
+/* Writes l->next by COMPARE AND WRITE from those bytes; E_CAW_* follows. */
+void stor__lease_caw(struct stor_lease *l, const uint8_t *from);
+void stor__lease_fill_keys(struct stor_lease *l);
+/* E_TICK, soon. */
+void stor__lease_retry_soon(struct stor_lease *l);
 /* Answers the caller's operation, if there is one. */
 void stor__lease_answer(struct stor_lease *l, int rc, const struct cm_err *why);
 /* Ownership ended: no vCPU, no I/O any more. */
 void stor__lease_no_more(struct stor_lease *l, const char *why);
+/* It is being closed and nothing is under way: ends it. */
+void stor__lease_closed_check(struct stor_lease *l);
+void stor__lease_free_memory(struct stor_lease *l);
+
+/* --- stor_lease_gate.c --- */
+
+/* Of each device. */
+void stor__lease_gate(struct stor_dev *dev, enum stor_gate stage, uint32_t incarnation, void *arg);
 /* Lets guarded devices in that wait for it. */
 void stor__lease_guards(struct stor_lease *l);
-void stor__lease_fill_keys(struct stor_lease *l);
-void stor__lease_closed_check(struct stor_lease *l);
+void stor__lease_guard_again(struct cm_timer *timer, void *arg);
+
+/* --- actions; ctx is the lease --- */
+
+unsigned stor__act_seek(void *ctx, void *arg);
+unsigned stor__act_wait(void *ctx, void *arg);
+unsigned stor__act_wait_up(void *ctx, void *arg);
+unsigned stor__act_seen(void *ctx, void *arg);
+unsigned stor__act_take(void *ctx, void *arg);
+unsigned stor__act_taken(void *ctx, void *arg);
+unsigned stor__act_fence(void *ctx, void *arg);
+unsigned stor__act_write(void *ctx, void *arg);
+unsigned stor__act_wrote(void *ctx, void *arg);
+unsigned stor__act_unsure(void *ctx, void *arg);
+unsigned stor__act_unsure_tick(void *ctx, void *arg);
+unsigned stor__act_check(void *ctx, void *arg);
+unsigned stor__act_lost(void *ctx, void *arg);
+unsigned stor__act_expire(void *ctx, void *arg);
+unsigned stor__act_looked(void *ctx, void *arg);
 
 #endif

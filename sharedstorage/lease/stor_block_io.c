@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_vacate.c - a fencer makes the block of a dead owner FREE, so that anybody may start
- * the VM.
+ * stor_block_io.c - one ownership block, without a lease: a plain look at it, and a fencer makes the
+ * block of a dead owner FREE, so that anybody may start the VM.
  *
- * One read, one COMPARE AND WRITE, no retry: whoever fails looks at the block anew and needs a new
- * proof. Parses the block through stor_lease_disk.
+ * The fencer: one read, one COMPARE AND WRITE, no retry: whoever fails looks at the block anew and
+ * needs a new proof. Parses the block through stor_lease_disk.
  */
 #include "config.h"
 
@@ -12,6 +12,47 @@
 #include <stdlib.h>
 
 #include "sharedstorage/lease/stor_lease_int.h"
+
+/* --- a plain look ----------------------------------------------------------------------------- */
+
+struct block_look {
+	struct stor_req req;
+	struct iovec iov;
+	uint32_t sector_bytes;
+	stor_block_fn done;
+	void *arg;
+	uint8_t *raw;
+};
+
+static void block_look_done(struct stor_req *req, int rc)
+{
+	struct block_look *k = req->arg;
+	struct stor_block b;
+
+	if (!rc)
+		rc = stor_block_decode(k->raw, k->sector_bytes, &b);
+	k->done(rc, rc ? NULL : &b, k->arg);
+	free(k->raw);
+	free(k);
+}
+
+void stor_block_read(struct stor_dev *dev, uint64_t offset_bytes, stor_block_fn done, void *arg)
+{
+	struct block_look *k = calloc(1, sizeof *k);
+	void *raw = NULL;
+
+	CM_ASSERT(k && !posix_memalign(&raw, 4096, STOR_SECTOR_MAX));
+	k->raw = raw;
+	k->sector_bytes = stor_dev_info(dev)->sector_bytes;
+	k->done = done;
+	k->arg = arg;
+	k->iov = (struct iovec){raw, k->sector_bytes};
+	stor_req_readv(&k->req, offset_bytes, &k->iov, 1, block_look_done, k);
+	k->req.flags = STOR_REQ_ADMIN;
+	stor_dev_submit(dev, &k->req);
+}
+
+/* --- making it FREE --------------------------------------------------------------------------- */
 
 struct vacate {
 	struct stor_dev *dev;

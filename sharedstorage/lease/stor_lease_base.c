@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stor_lease_base.c - what every part of a lease stands on: events for its machine, COMPARE AND WRITE
+ * of the block, answers to the caller, the end of ownership, the end of the lease. Parses nothing.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cm_clock.h"
+#include "common/cm_fault.h"
+#include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
+#include "sharedstorage/lease/stor_lease_int.h"
+
+bool stor__lease_is_owner(const struct stor_lease *l)
+{
+	return l->fsm.state >= S_HELD && l->fsm.state <= S_CHECK;
+}
+
+void stor__lease_feed(struct stor_lease *l, enum stor_lease_event event, const char *reason)
+{
+	if (!l->closing)
+		cm_fsm_feed(&l->fsm, event, reason, NULL);
+}
+
+uint64_t stor_lease_write_ns(const struct stor_lease *l)
+{
+	return atomic_load_explicit(&l->write_ns, memory_order_relaxed);
+}
+
+uint64_t stor_lease_valid_until(const struct stor_lease *l)
+{
+	return atomic_load_explicit(&l->valid_until_ns, memory_order_relaxed);
+}
+
+/* --- writing the block ------------------------------------------------------------- */
+
+/* Up at once, down slowly: who plans with it shall not hope. */
+static void lease_measure(struct stor_lease *l)
+{
+	uint64_t took = cm_now_ns() - l->write_start_ns, last = stor_lease_write_ns(l);
+
+	atomic_store(&l->write_ns, CM_MAX(took, (3 * last + took) / 4));
+}
+
+static void lease_caw_done(struct stor_req *req, int rc)
+{
+	struct stor_lease *l = req->arg;
+
+	l->req_busy = false;
+	if (!rc)
+		lease_measure(l);
+	if (!rc)
+		rc = cm_fault("lease_written");
+	l->in_doubt = rc && rc != CM_E_LEASE_MISCOMPARE;
+	stor__lease_feed(l,
+			 !rc			       ? E_CAW_OK
+			 : rc == CM_E_LEASE_MISCOMPARE ? E_CAW_MISS
+						       : E_CAW_UNSURE,
+			 rc ? cm_err_name(rc) : stor__lease_op_name(l->writing));
+	stor__lease_closed_check(l);
+}
+
+void stor__lease_caw(struct stor_lease *l, const uint8_t *from)
+{
+	CM_ASSERT(!l->req_busy);
+	l->req_busy = true;
+	stor_block_encode(&l->next, l->next_raw, l->sector_bytes);
+	stor_req_caw(&l->req, l->offset_bytes, from, l->next_raw, l->sector_bytes, lease_caw_done,
+		     l);
+	l->req.flags = STOR_REQ_ADMIN;
+	l->write_start_ns = cm_now_ns();
+	for (unsigned i = 0; i < l->ndevs; i++)
+		l->devs[i].written =
+			stor_dev_usable(l->devs[i].dev) ? stor_dev_incarnation(l->devs[i].dev) : 0;
+	if (cm_fault("lease_write"))
+		l->req.offset_bytes = UINT64_MAX - UINT64_MAX % l->sector_bytes; /* made to fail */
+	stor_dev_submit(l->devs[0].dev, &l->req);
+}
+
+/* Keys of all sessions of now; a device on a lock LUN has two. What does not fit is refused by
+ * stor_lease_guard. */
+void stor__lease_fill_keys(struct stor_lease *l)
+{
+	unsigned n = 0;
+
+	memset(l->self.keys, 0, sizeof l->self.keys);
+	for (unsigned i = 0; i < l->ndevs; i++) {
+		const struct stor_dev *dev = l->devs[i].dev;
+		uint64_t keys[2] = {stor_dev_pr_key(dev), stor_dev_lock_key(dev)};
+
+		for (unsigned k = 0; k < CM_ARRAY_LEN(keys); k++)
+			if (keys[k] && n < STOR_OWNER_KEYS)
+				l->self.keys[n++] = keys[k];
+	}
+}
+
+void stor__lease_retry_soon(struct stor_lease *l)
+{
+	cm_timer_arm_ms(&l->tick, STOR_OBSERVE(l->io_timeout_ms));
+}
+
+/* --- answering the caller ---------------------------------------------------------- */
+
+void stor__lease_answer(struct stor_lease *l, int rc, const struct cm_err *why)
+{
+	stor_lease_done_fn done = l->done;
+	struct cm_err err = CM_ERR_INIT;
+
+	if (rc)
+		cm_err_set(&err, rc, "%s: %s", l->label,
+			   why && why->code ? why->text : cm_err_text(rc));
+	l->op = STOR_LEASE_NONE;
+	l->done = NULL;
+	l->cancelled = false;
+	stor_permit_free(l->permit);
+	l->permit = NULL;
+	if (done)
+		done(l, rc, &err, l->done_arg);
+}
+
+void stor__lease_no_more(struct stor_lease *l, const char *why)
+{
+	atomic_store(&l->valid_until_ns, 0);
+	cm_timer_disarm(&l->expire);
+	cm_timer_disarm(&l->tick);
+	for (unsigned i = 0; i < l->ndevs; i++)
+		stor_dev_shut(l->devs[i].dev, why);
+}
+
+/* --- the end ------------------------------------------------------------------------ */
+
+void stor__lease_free_memory(struct stor_lease *l)
+{
+	stor_permit_free(l->permit);
+	free(l->last_raw);
+	free(l->next_raw);
+	free(l->seen_raw);
+	free(l->look_raw);
+	free(l);
+}
+
+static void lease_gone(void *arg)
+{
+	struct stor_lease *l = arg;
+	cm_close_fn fn = l->close_fn;
+	void *fn_arg = l->close_arg;
+
+	stor__lease_free_memory(l);
+	if (fn)
+		fn(fn_arg);
+}
+
+/* One fixed point later: deferred kicks of this turn still see the memory. */
+static void lease_gone_soon(void *arg)
+{
+	struct stor_lease *l = arg;
+
+	cm_loop_defer(l->loop, lease_gone, l);
+}
+
+void stor__lease_closed_check(struct stor_lease *l)
+{
+	if (!l->closing || l->closed || l->req_busy || l->look_busy || l->fence_busy)
+		return;
+	for (unsigned i = 0; i < l->ndevs; i++)
+		if (l->devs[i].reading)
+			return;
+	l->closed = true;
+	cm_loop_defer(l->loop, lease_gone_soon, l);
+}
