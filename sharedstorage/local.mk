@@ -26,12 +26,14 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/lease/stor_lease_seek.c sharedstorage/lease/stor_permit.c \
 	sharedstorage/lease/stor_permit.h sharedstorage/lease/stor_permit_int.h \
 	sharedstorage/volume/stor_disk.c sharedstorage/volume/stor_disk.h sharedstorage/volume/stor_disk_int.h \
-	sharedstorage/volume/stor_diskmap.c sharedstorage/volume/stor_disktake.c \
-	sharedstorage/volume/stor_volcheck.c sharedstorage/volume/stor_volconf.c \
-	sharedstorage/volume/stor_voldisk.c sharedstorage/volume/stor_voldump.c \
-	sharedstorage/volume/stor_volfmt.c sharedstorage/volume/stor_volfmt.h \
-	sharedstorage/volume/stor_volimage.c sharedstorage/volume/stor_volio.c \
-	sharedstorage/volume/stor_volslot.c sharedstorage/volume/stor_voltable.c \
-	sharedstorage/volume/stor_volume.c sharedstorage/volume/stor_volume.h \
-	sharedstorage/volume/stor_volume_int.h sharedstorage/volume/stor_volvm.c
+	sharedstorage/volume/stor_diskchoose.c sharedstorage/volume/stor_diskio.c \
+	sharedstorage/volume/stor_diskmap.c sharedstorage/volume/stor_diskpart.c \
+	sharedstorage/volume/stor_disktake.c sharedstorage/volume/stor_volcheck.c \
+	sharedstorage/volume/stor_volconf.c sharedstorage/volume/stor_voldisk.c \
+	sharedstorage/volume/stor_voldump.c sharedstorage/volume/stor_volfmt.c \
+	sharedstorage/volume/stor_volfmt.h sharedstorage/volume/stor_volimage.c \
+	sharedstorage/volume/stor_volio.c sharedstorage/volume/stor_volslot.c \
+	sharedstorage/volume/stor_voltable.c sharedstorage/volume/stor_volume.c \
+	sharedstorage/volume/stor_volume.h sharedstorage/volume/stor_volume_int.h \
+	sharedstorage/volume/stor_volvm.c
 libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(ZLIB_CFLAGS)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_disk_int.h - inside of a disk's data path: stor_disk.c (requests and their parts),
- * stor_diskmap.c (where each extent is), stor_disktake.c (taking and giving back extents). For
- * these only.
+ * stor_disk_int.h - inside of a disk of a volume. For these only, from top to bottom:
+ *
+ *   stor_disk.c        opening, reloading, closing
+ *   stor_diskio.c      requests, and what waits
+ *   stor_disktake.c    taking and giving back extents
+ *   stor_diskchoose.c  which ones
+ *   stor_diskmap.c     where each extent is
+ *   stor_diskpart.c    parts of requests
  *
  * Thread: [loop].
  */
@@ -14,6 +19,8 @@
 #include "sharedstorage/volume/stor_volume_int.h"
 
 struct disk;
+typedef void (*disk_loaded_fn)(struct disk *d, int rc);
+typedef void (*disk_took_fn)(struct disk *d);
 
 /* A request of the guest while it is with us: how many of its parts are out. */
 struct whole {
@@ -72,8 +79,9 @@ struct take {
 	struct stor_req req;
 	struct iovec iov;
 	uint8_t *before, *after; /* one sector each */
-	bool posted, refreshed;
-	uint64_t hint; /* sector in which to look for space first */
+	disk_took_fn done;
+	bool refreshed; /* the table was read again, since there was no space */
+	uint64_t hint;	/* sector in which to look for space first */
 	/* the last logical extent that was taken, and how many to take ahead if the next follows */
 	uint64_t last;
 	unsigned ahead;
@@ -93,6 +101,7 @@ struct disk {
 	uint32_t loading_for; /* ... is being read; 0: not */
 	bool refreshing;      /* the table is read again to look for space, the map stays */
 	bool grew;	      /* while the map was being read: once more */
+	disk_loaded_fn loaded;
 	uint64_t load_at;
 	struct stor_req load_req;
 	struct iovec load_iov;
@@ -107,31 +116,67 @@ struct disk {
 	stor_disk_reload_fn reload_done;
 	void *reload_arg;
 	uint64_t lost_seen; /* lost_flushes of the volume's device that our guest knows of */
+	bool posted;	    /* work at the end of this turn */
 	unsigned out;	    /* requests and deferred calls of ours that are under way */
 	bool closing, closed;
 };
 
-/* stor_disk.c */
+static inline struct disk *stor__disk_of(struct stor_dev *dev)
+{
+	return CM_CONTAINER(dev, struct disk, dev);
+}
+
+/* --- stor_diskpart.c --- */
 void stor__disk_out(struct disk *d, struct stor_req *r); /* to the volume's device, counted */
 void stor__disk_maybe_closed(struct disk *d);
+uint8_t *stor__sectors_alloc(uint64_t bytes);
+/* One of several of a request. */
+struct part *stor__part_new(struct disk *d, struct whole *w);
+/* The whole request. */
+struct part *stor__part_only(struct disk *d, struct stor_req *req);
+void stor__parts_free(struct disk *d); /* memory that was kept */
+/* To the device; done calls stor__part_landed first. */
 void stor__part_fly(struct part *p, uint64_t extent, stor_done_fn done);
 void stor__part_landed(struct part *p);
+void stor__part_wait(struct part *p); /* in d->waiting */
 void stor__part_end(struct part *p, int rc);
+/* Of a part that is not out, not from inside submit. */
 void stor__part_end_later(struct part *p, int rc);
-/* Something changed (map read, batch done): every waiting part tries again. */
-void stor__disk_pump(struct disk *d);
 void stor__disk_fail(struct disk *d, int rc); /* every waiting part */
-uint8_t *stor__sectors_alloc(uint64_t bytes);
 
-/* stor_diskmap.c */
-/* True if the map of this incarnation is there; else it is being read, and the pump follows. */
-bool stor__map_ready(struct disk *d);
-/* Reads the table again, once; take_soon follows. */
-void stor__map_refresh(struct disk *d);
+/* --- stor_diskmap.c --- */
+/* The map of this incarnation is there. */
+bool stor__map_ready(const struct disk *d);
+/* Reads it, unless it is being read already. */
+void stor__map_load(struct disk *d, disk_loaded_fn loaded);
+/* Reads the table again to look for space; the map stays. */
+void stor__map_refresh(struct disk *d, disk_loaded_fn loaded);
 int stor__map_resize(struct disk *d, uint64_t size_bytes);
 
-/* stor_disktake.c */
-void stor__take_soon(struct disk *d); /* at the end of this turn, if there is work */
+/* --- stor_diskchoose.c --- */
+uint32_t stor__disk_entries(const struct disk *d); /* of a sector of the table */
+uint8_t *stor__disk_table(const struct disk *d, uint64_t t);
+bool stor__choose_has(const struct take *k, uint64_t logical);
+/* p waits for an extent that is in no batch. */
+bool stor__choose_wants(const struct disk *d, const struct part *p);
+bool stor__choose_any(const struct disk *d); /* somebody does */
+/* Each fills the batch. Extents to give back; true: some. */
+bool stor__choose_going(struct disk *d);
+/* Extents that are ours already but were not cleared; true: some. */
+bool stor__choose_half(struct disk *d);
+/* False: there is none, as far as we know. */
+bool stor__choose_free(struct disk *d);
+/* Writes of a whole extent go out in place of the zeroes. */
+void stor__choose_writers(struct disk *d);
+
+/* --- stor_disktake.c --- */
 bool stor__take_busy(const struct disk *d);
+/* Begins a batch if one is wanted; done comes when it has ended, however. False: space is wanted, and
+ * there is none as far as we know. Needs the map; one batch at a time. */
+bool stor__take_start(struct disk *d, disk_took_fn done);
+
+/* --- stor_diskio.c --- */
+void stor__disk_submit(struct stor_dev *dev, struct stor_req *req);
+void stor__disk_cancel(struct stor_dev *dev, struct stor_req *req);
 
 #endif

@@ -70,11 +70,7 @@ static void load_end(struct disk *d, int rc)
 	d->loading_for = 0;
 	d->grew = false;
 	d->refreshing = false;
-	if (rc && !d->closing)
-		stor__disk_fail(d, rc);
-	else
-		stor__disk_pump(d);
-	stor__disk_maybe_closed(d);
+	d->loaded(d, rc);
 }
 
 static void load_done(struct stor_req *req, int rc)
@@ -99,23 +95,24 @@ static void load_next(struct disk *d)
 	stor__disk_out(d, &d->load_req);
 }
 
-bool stor__map_ready(struct disk *d)
+bool stor__map_ready(const struct disk *d)
 {
-	uint32_t now = d->vol->dev->incarnation;
-
-	if (d->map_of && d->map_of == now)
-		return true;
-	/* The steps of a batch are our own; the map is read again after it. */
-	if (!d->loading_for && !d->refreshing && !stor__take_busy(d)) {
-		d->loading_for = now;
-		d->load_at = 0;
-		load_next(d);
-	}
-	return false;
+	return d->map_of && d->map_of == stor_dev_incarnation(d->vol->dev);
 }
 
-void stor__map_refresh(struct disk *d)
+void stor__map_load(struct disk *d, disk_loaded_fn loaded)
 {
+	if (d->loading_for || d->refreshing)
+		return;
+	d->loaded = loaded;
+	d->loading_for = stor_dev_incarnation(d->vol->dev);
+	d->load_at = 0;
+	load_next(d);
+}
+
+void stor__map_refresh(struct disk *d, disk_loaded_fn loaded)
+{
+	d->loaded = loaded;
 	d->refreshing = true;
 	d->load_at = 0;
 	load_next(d);

@@ -6,10 +6,10 @@
  * (free -> being cleared) takes all of them, they are cleared at the same time, one flush makes
  * that durable (after a power cut of the SAN another disk's old data would show), one COMPARE AND
  * WRITE (being cleared -> used) ends it. A disk has one batch at a time; writes into extents that
- * it has never wait for it. Each disk begins to look for space at another sector, so hosts seldom
- * meet; who lost a race reads that sector again. A crash leaves extents that are "being cleared":
- * they read as zero and are taken up by the next write. Parses data of the disk by stor_volfmt.c
- * only.
+ * it has never wait for it. Which extents: stor_diskchoose.c. Each disk begins to look for space at
+ * another sector, so hosts seldom meet; who lost a race reads that sector again. A crash leaves
+ * extents that are "being cleared": they read as zero and are taken up by the next write. Parses
+ * data of the disk by stor_volfmt.c only.
  */
 #include "config.h"
 
@@ -24,7 +24,6 @@
 
 #define FLUSH_TRIES 3u
 
-static void take_start(struct disk *d);
 static void take_caw(struct disk *d, enum take_step step);
 static void take_clear(struct disk *d);
 
@@ -33,25 +32,7 @@ bool stor__take_busy(const struct disk *d)
 	return d->take.step != TAKE_NONE;
 }
 
-static uint32_t entries(const struct disk *d)
-{
-	return stor_table_entries(d->vol->super.sector_bytes);
-}
-
-static uint8_t *table_sector(const struct disk *d, uint64_t t)
-{
-	return d->table + t * d->vol->super.sector_bytes;
-}
-
 /* --- the end of a batch -------------------------------------------------- */
-
-static bool in_batch(const struct take *k, uint64_t logical)
-{
-	for (unsigned i = 0; i < k->n; i++)
-		if (k->item[i].logical == logical)
-			return true;
-	return false;
-}
 
 static void batch_end(struct disk *d, int rc)
 {
@@ -64,14 +45,13 @@ static void batch_end(struct disk *d, int rc)
 			stor__part_end_later(k->item[i].writer, rc);
 	for (p = TAILQ_FIRST(&d->waiting); p && rc; p = next) {
 		next = TAILQ_NEXT(p, link);
-		if (!in_batch(k, p->logical))
+		if (!stor__choose_has(k, p->logical))
 			continue;
 		TAILQ_REMOVE(&d->waiting, p, link);
 		stor__part_end_later(p, rc);
 	}
 	k->n = 0;
-	stor__disk_pump(d);
-	stor__disk_maybe_closed(d);
+	k->done(d);
 }
 
 /* The entries of the batch are as we wanted them. */
@@ -139,7 +119,7 @@ static void other_hint(struct disk *d)
 static void looked(struct disk *d)
 {
 	struct take *k = &d->take;
-	uint32_t per = entries(d);
+	uint32_t per = stor__disk_entries(d);
 	unsigned keep = 0, used = 0;
 
 	for (unsigned i = 0; i < k->n; i++) {
@@ -186,7 +166,7 @@ static void look_done(struct stor_req *req, int rc)
 		batch_failed(d, rc);
 		return;
 	}
-	memcpy(table_sector(d, k->sector), k->before, s);
+	memcpy(stor__disk_table(d, k->sector), k->before, s);
 	looked(d);
 }
 
@@ -208,7 +188,7 @@ static void caw_done(struct stor_req *req, int rc)
 		batch_failed(d, rc);
 		return;
 	}
-	memcpy(table_sector(d, k->sector), k->after, d->vol->super.sector_bytes);
+	memcpy(stor__disk_table(d, k->sector), k->after, d->vol->super.sector_bytes);
 	if (k->step == TAKE_CAW)
 		take_clear(d);
 	else
@@ -218,10 +198,10 @@ static void caw_done(struct stor_req *req, int rc)
 static void take_caw(struct disk *d, enum take_step step)
 {
 	struct take *k = &d->take;
-	uint32_t s = d->vol->super.sector_bytes, per = entries(d);
+	uint32_t s = d->vol->super.sector_bytes, per = stor__disk_entries(d);
 
 	k->step = step;
-	memcpy(k->before, table_sector(d, k->sector), s);
+	memcpy(k->before, stor__disk_table(d, k->sector), s);
 	memcpy(k->after, k->before, s);
 	for (unsigned i = 0; i < k->n; i++) {
 		struct stor_extent e = {.state = step == TAKE_CAW ? STOR_EXTENT_ZEROING
@@ -312,232 +292,27 @@ static void take_clear(struct disk *d)
 	}
 }
 
-/* --- choosing ------------------------------------------------------------ */
-
-static void add_item(struct disk *d, uint64_t logical, uint64_t extent)
-{
-	struct take *k = &d->take;
-
-	k->item[k->n++] = (struct take_item){.logical = logical, .extent = extent};
-}
-
-/* Writes of a whole extent go out in place of the zeroes: they are done only when the batch is. */
-static void find_writers(struct disk *d)
-{
-	struct take *k = &d->take;
-	struct part *p, *next;
-
-	for (p = TAILQ_FIRST(&d->waiting); p; p = next) {
-		next = TAILQ_NEXT(p, link);
-		if (p->sub.op != STOR_OP_WRITE || p->sub.length_bytes != d->vol->super.extent_bytes)
-			continue;
-		for (unsigned i = 0; i < k->n; i++) {
-			if (k->item[i].logical != p->logical || k->item[i].writer)
-				continue;
-			TAILQ_REMOVE(&d->waiting, p, link);
-			k->item[i].writer = p;
-			break;
-		}
-	}
-}
-
-/* Next free entry of the sector from *i on; false: none. */
-static bool next_free(const struct disk *d, uint64_t t, uint32_t *i)
-{
-	uint32_t per = entries(d);
-
-	for (; *i < per && t * per + *i < d->vol->super.extents; (*i)++)
-		if (stor_table_get(table_sector(d, t), *i).state == STOR_EXTENT_FREE)
-			return true;
-	return false;
-}
-
-/* A sector with a free entry, from the hint on. */
-static bool find_sector(struct disk *d, uint32_t *i)
-{
-	uint64_t n = stor_table_in_use(&d->vol->super);
-
-	for (uint64_t k = 0; k < n; k++) {
-		uint64_t t = (d->take.hint + k) % n;
-
-		*i = 0;
-		if (next_free(d, t, i)) {
-			d->take.sector = d->take.hint = t;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool wants(const struct disk *d, const struct part *p)
-{
-	return p->sub.op == STOR_OP_WRITE && p->logical < d->n_logical &&
-	       !in_batch(&d->take, p->logical);
-}
-
-/* Extents that are ours already but were not cleared: of one sector, without a first step. */
-static bool choose_half(struct disk *d)
-{
-	struct take *k = &d->take;
-	struct part *p;
-
-	TAILQ_FOREACH (p, &d->waiting, link) {
-		uint64_t m = p->logical < d->n_logical ? d->map[p->logical] : MAP_NOWHERE;
-
-		if (!wants(d, p) || m == MAP_NOWHERE || !(m & MAP_HALF) || k->n == TAKE_ITEMS)
-			continue;
-		m &= MAP_EXTENT;
-		if (k->n && m / entries(d) != k->sector)
-			continue;
-		k->sector = m / entries(d);
-		add_item(d, p->logical, m);
-	}
-	return k->n > 0;
-}
-
-/* A writer that goes on where it was is given the next extents before it asks. */
-static void choose_ahead(struct disk *d, uint32_t *i)
-{
-	struct take *k = &d->take;
-	uint64_t first = k->item[0].logical, l = k->item[k->n - 1].logical;
-	unsigned n;
-
-	k->ahead = first == k->last + 1 ? CM_MIN(CM_MAX(1u, k->ahead * 2), TAKE_AHEAD_MAX) : 0;
-	for (n = 0; n < k->ahead && k->n < TAKE_ITEMS; n++) {
-		l++;
-		if (l >= d->n_logical || d->map[l] != MAP_NOWHERE || in_batch(k, l) ||
-		    !next_free(d, k->sector, i))
-			break;
-		add_item(d, l, k->sector * entries(d) + (*i)++);
-	}
-	k->last = k->item[k->n - 1].logical;
-}
-
-static bool choose_free(struct disk *d)
-{
-	struct take *k = &d->take;
-	struct part *p;
-	uint32_t i;
-
-	if (!find_sector(d, &i))
-		return false;
-	TAILQ_FOREACH (p, &d->waiting, link) {
-		if (!wants(d, p) || d->map[p->logical] != MAP_NOWHERE)
-			continue;
-		if (k->n == TAKE_ITEMS || !next_free(d, k->sector, &i))
-			break;
-		add_item(d, p->logical, k->sector * entries(d) + i++);
-	}
-	if (k->n)
-		choose_ahead(d, &i);
-	return true;
-}
-
-/* --- giving back --------------------------------------------------------- */
-
-static bool still_flying(const struct disk *d, uint64_t logical)
-{
-	const struct part *p;
-
-	TAILQ_FOREACH (p, &d->flying, link)
-		if (p->logical == logical)
-			return true;
-	return false;
-}
-
-/* Extents in GOING that no request touches any more, of one sector. */
-static bool choose_going(struct disk *d)
-{
-	struct take *k = &d->take;
-	struct part *p;
-
-	TAILQ_FOREACH (p, &d->waiting, link) {
-		uint64_t m = d->map[p->logical];
-
-		if (m == MAP_NOWHERE || !(m & MAP_GOING) || k->n == TAKE_ITEMS ||
-		    in_batch(k, p->logical) || still_flying(d, p->logical))
-			continue;
-		m &= MAP_EXTENT;
-		if (k->n && m / entries(d) != k->sector)
-			continue;
-		k->sector = m / entries(d);
-		add_item(d, p->logical, m);
-	}
-	return k->n > 0;
-}
-
 /* --- the beginning of a batch -------------------------------------------- */
 
-static bool anyone_wants(const struct disk *d)
-{
-	const struct part *p;
-
-	TAILQ_FOREACH (p, &d->waiting, link)
-		if (wants(d, p) && (d->map[p->logical] & MAP_HALF)) /* or NOWHERE */
-			return true;
-	return false;
-}
-
-static void take_full(struct disk *d)
-{
-	struct take *k = &d->take;
-	struct part *p, *next;
-
-	if (!k->refreshed) {
-		/* As far as we know; others may have given something back. */
-		k->refreshed = true;
-		stor__map_refresh(d);
-		return;
-	}
-	k->refreshed = false;
-	cm_warning("volume %s is full: a write to disk %s fails", d->vol->super.name, d->desc.name);
-	for (p = TAILQ_FIRST(&d->waiting); p; p = next) {
-		next = TAILQ_NEXT(p, link);
-		if (!wants(d, p) || d->map[p->logical] != MAP_NOWHERE)
-			continue;
-		TAILQ_REMOVE(&d->waiting, p, link);
-		stor__part_end_later(p, CM_E_VOL_FULL);
-	}
-}
-
-static void take_start(struct disk *d)
+bool stor__take_start(struct disk *d, disk_took_fn done)
 {
 	struct take *k = &d->take;
 
-	if (k->step != TAKE_NONE || d->refreshing || d->closing || !stor__map_ready(d))
-		return;
 	k->n = 0;
 	k->flushes = 0;
-	if (choose_going(d)) {
+	k->done = done;
+	if (stor__choose_going(d)) {
 		take_caw(d, TAKE_GIVE);
-	} else if (!anyone_wants(d)) {
-		return;
-	} else if (choose_half(d)) {
-		find_writers(d);
+	} else if (!stor__choose_any(d)) {
+		return true;
+	} else if (stor__choose_half(d)) {
+		stor__choose_writers(d);
 		take_clear(d);
-	} else if (!choose_free(d)) {
-		take_full(d);
+	} else if (!stor__choose_free(d)) {
+		return false;
 	} else if (k->n) {
-		find_writers(d);
+		stor__choose_writers(d);
 		take_caw(d, TAKE_CAW);
 	}
-}
-
-static void take_posted(void *arg)
-{
-	struct disk *d = arg;
-
-	d->out--;
-	d->take.posted = false;
-	take_start(d);
-	stor__disk_maybe_closed(d);
-}
-
-void stor__take_soon(struct disk *d)
-{
-	if (d->take.posted || TAILQ_EMPTY(&d->waiting) || d->closing)
-		return;
-	d->take.posted = true;
-	d->out++;
-	cm_loop_defer(d->dev.loop, take_posted, d);
+	return true;
 }

@@ -24,14 +24,16 @@ struct dump {
 	struct cm_err *err;
 };
 
-static const char *uuid(const struct stor_uuid *id)
-{
-	static _Thread_local char text[4][STOR_UUID_TEXT];
-	static _Thread_local unsigned next;
-	char *out = text[next++ % 4];
+struct uuid_text {
+	char s[STOR_UUID_TEXT];
+};
 
-	stor_uuid_format(id, out);
-	return out;
+static struct uuid_text uuid(const struct stor_uuid *id)
+{
+	struct uuid_text text;
+
+	stor_uuid_format(id, text.s);
+	return text;
 }
 
 /* Lines of 16 bytes; those that are all zero are left out. */
@@ -91,7 +93,7 @@ static void dump_super(struct dump *d, uint64_t i, const uint8_t *p)
 		"    extents %" PRIu64 " of %" PRIu64 " bytes, data at %" PRIu64 "\n"
 		"    sectors: hosts %" PRIu64 ", blocks %" PRIu64 ", disks %" PRIu64
 		", configurations %" PRIu64 " and %" PRIu64 ", table %" PRIu64 " + %" PRIu64 "\n",
-		i, s.name, uuid(&s.id), s.sector_bytes, s.changes, s.extents, s.extent_bytes,
+		i, s.name, uuid(&s.id).s, s.sector_bytes, s.changes, s.extents, s.extent_bytes,
 		s.data_at, s.hosts_at, s.vms_at, s.disks_at, s.configs_at, s.bodies_at, s.table_at,
 		s.table_sectors);
 }
@@ -115,7 +117,7 @@ static void dump_block(struct dump *d, uint64_t i, const uint8_t *p)
 
 	if (rc == 0) {
 		stor_block_print(&b, words, sizeof words);
-		fprintf(d->to, "block %" PRIu64 ": %s, nonce %s\n", i, words, uuid(&b.nonce));
+		fprintf(d->to, "block %" PRIu64 ": %s, nonce %s\n", i, words, uuid(&b.nonce).s);
 	} else if (stor_forgotten_is(p, d->s)) {
 		fprintf(d->to, "block %" PRIu64 ": of a forgotten VM\n", i);
 	} else if (rc != -ENODATA) {
@@ -143,10 +145,10 @@ static void dump_slot(struct dump *d, uint64_t i, const uint8_t *p)
 	if (k.state == STOR_DISKSLOT_FREE)
 		return;
 	fprintf(d->to, "    %s %s %s, %" PRIu64 " bytes, %s%s\n",
-		k.kind == STOR_DISKSLOT_IMAGE ? "saved state" : "disk", k.name, uuid(&k.id),
+		k.kind == STOR_DISKSLOT_IMAGE ? "saved state" : "disk", k.name, uuid(&k.id).s,
 		k.size_bytes, k.thick ? "thick" : "thin", k.sealed ? ", sealed" : "");
 	if (!stor_uuid_is_zero(&k.vm))
-		fprintf(d->to, "    of VM %s\n", uuid(&k.vm));
+		fprintf(d->to, "    of VM %s\n", uuid(&k.vm).s);
 	if (k.to[0])
 		fprintf(d->to, "    is being renamed to %s\n", k.to);
 	if (k.grow_bytes)
@@ -239,7 +241,7 @@ static void dump_config(struct dump *d, uint64_t i, const uint8_t *p)
 		return;
 	}
 	fprintf(d->to, "configuration %" PRIu64 ": VM %s %s, changes %" PRIu64 "%s\n", i, h.name,
-		uuid(&h.vm), h.changes,
+		uuid(&h.vm).s, h.changes,
 		stor_uuid_is_zero(&h.writer) ? "" : ", a writer is under way");
 	if (h.copy == STOR_CONFIG_NO_COPY) {
 		fprintf(d->to, "    none is complete yet\n");
