@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * stor_uring.h - reads and writes of one file through io_uring, on the event loop. Inside
- * sharedstorage/ (stor_file.c).
+ * dev/ (stor_file.c).
  *
  * The kernel tries each request without blocking and gives it to a thread of its own if it would
  * block, so the loop never waits for a disk. What is asked for in one turn of the loop goes to the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * stor_scsi.h - SCSI commands and answers as bytes: CDBs, INQUIRY pages, capacity, PR. Pure; inside
- * sharedstorage/ only. Data of the target is parsed here: any bytes are survived. Thread: [any].
+ * iscsi/ only. Data of the target is parsed here: any bytes are survived. Thread: [any].
  */
 #ifndef STOR_SCSI_H
 #define STOR_SCSI_H

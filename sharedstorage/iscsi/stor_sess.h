@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * stor_sess.h - one iSCSI session through libiscsi: login, commands, path check, death. Inside
- * sharedstorage/.
+ * iscsi/.
  *
  * A session lives once: it comes up or fails, and when it fails it is dead; whoever wants another
  * makes a new one. At its death every command under way ends with STOR_CMD_LOST, then `down` is

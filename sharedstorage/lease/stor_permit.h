@@ -3,7 +3,7 @@
  * stor_permit.h - the permission to take a VM over from an owner that did not release it.
  *
  * Opaque. It can be made only by fencing/, from a struct fen_proof: the constructor is declared in
- * stor_permit_int.h, which scripts/check-layers lets nobody but fencing/ and sharedstorage/
+ * stor_permit_int.h, which scripts/check-layers lets nobody but fencing/ and sharedstorage/lease/
  * include. So a takeover without proof does not compile. A permit is good for one VM, one epoch and
  * one owner process, and for one takeover.
  *

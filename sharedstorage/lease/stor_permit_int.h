@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_permit_int.h - how fencing/ makes a permit. Includable by fencing/ and sharedstorage/ only
- * (scripts/check-layers).
+ * stor_permit_int.h - how fencing/ makes a permit. Includable by fencing/ and
+ * sharedstorage/lease/ only (scripts/check-layers).
  */
 #ifndef STOR_PERMIT_INT_H
 #define STOR_PERMIT_INT_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_volume_int.h - inside of a volume, for sharedstorage/ only. Thread: [worker], as
+ * stor_volume_int.h - inside of a volume, for volume/ only. Thread: [worker], as
  * stor_volume.h says.
  */
 #ifndef STOR_VOLUME_INT_H
