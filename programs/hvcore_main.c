@@ -151,14 +151,16 @@ static enum cm_log_level log_level(const Hv__CoreStart *s)
 static int run(const Hv__CoreStart *start, struct cm_err *err)
 {
 	struct cm_signal term, intr;
+	struct hvcore_wiring wiring;
+	struct hv_core_hooks hooks;
 	struct hv_core *core;
 	struct cm_loop *loop = cm_loop_new(err);
 	int code;
 
 	if (!loop)
 		return 1;
-	hvcore_watchdog_connect(start);
-	if (hv_core_new(&core, loop, start, START_FD, &hvcore_hooks, err) < 0 ||
+	hvcore_hooks_init(&wiring, start, &hooks);
+	if (hv_core_new(&core, loop, start, START_FD, &hooks, err) < 0 ||
 	    drop_privileges(start, err) < 0)
 		return 1;
 	if (start->foreground)
