@@ -236,7 +236,7 @@ void stor_req_write_zeroes(struct stor_req *r, uint64_t offset_bytes, uint64_t l
 void stor_req_caw(struct stor_req *r, uint64_t offset_bytes, const void *compare, const void *swap,
 		  uint32_t sector_bytes, stor_done_fn done, void *arg);
 
-/* The session machine of the iSCSI backend, for tests and `hvctl fsm`. */
+/* The session machine of the iSCSI backend, for tests. */
 const struct cm_fsm_def *stor_iscsi_fsm(void);
 
 #endif
