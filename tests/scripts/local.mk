@@ -4,4 +4,4 @@ TREE_CHECKS = scripts/check-layers scripts/check-circles scripts/check-docs scri
 TREE_CHECK_TESTS = tests/scripts/check-layers-test tests/scripts/check-circles-test tests/scripts/check-docs-test \
 	tests/scripts/check-style-test tests/scripts/check-size-test tests/scripts/check-commits-test
 TESTS += $(TREE_CHECKS) $(TREE_CHECK_TESTS)
-EXTRA_DIST += $(TREE_CHECKS) $(TREE_CHECK_TESTS) scripts/check-commits tests/scripts/checkkit.py
+EXTRA_DIST += $(TREE_CHECKS) $(TREE_CHECK_TESTS) scripts/check-commits scripts/treefiles.py tests/scripts/checkkit.py
