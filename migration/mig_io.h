@@ -2,7 +2,7 @@
 /*
  * mig_io.h - frames on a blocking channel: a TLS stream of a migration, or the file or block device of an image.
  *
- * Thread: one migration thread; mig_io_abort [any].
+ * Thread: one migration thread.
  */
 #ifndef MIG_IO_H
 #define MIG_IO_H

@@ -2,7 +2,7 @@
 /*
  * mig_src.h - the source of a migration: copies a VM to a waiting hvcore and hands its ownership over.
  *
- * Order (design.md section 3): connect and agree -> copy in rounds (live) -> write the intent into the ownership
+ * Order (docs/ARCHITECTURE.md, "a live migration"): connect and agree -> copy in rounds (live) -> write the intent into the ownership
  * block -> pause, drain, flush -> last pages and state -> the destination has verified -> COMMIT by COMPARE AND WRITE ->
  * tell the destination. Before the commit every failure clears the intent and resumes the VM here; after it the VM
  * belongs to the destination whatever else fails. Nothing but the block decides.

@@ -86,7 +86,7 @@ struct mig_ram_head {
 /* Appends slot, count and runs. */
 void mig_ram_encode(struct cm_buf *b, uint32_t slot, const struct mig_run *run, uint32_t runs);
 /*
- * The table of a RAM or ZERO frame of `length` payload bytes; data has all of the table (mig_ram_table_bytes).
+ * The table of a RAM or ZERO frame of `length` payload bytes; data has all of the table.
  * slot_pages[slots]: pages of each slot of this VM. Every run lies inside its slot, ascending, none empty.
  */
 int mig_ram_decode(const uint8_t *data, size_t len, const struct mig_frame *f, const uint64_t *slot_pages,
@@ -138,7 +138,7 @@ struct mig_final {
 	uint32_t state_crc;
 	bool has_hash;
 	uint64_t ram_hash;
-	char describe[1024]; /* JSON, for people and scripts/stream-dump */
+	char describe[1024]; /* JSON, for people who look at a stream or an image */
 };
 
 /* One payload each. */

@@ -150,7 +150,7 @@ static const int process_calls[] = {
 	CALL(getegid),
 	CALL(getppid),
 	CALL(umask),
-	CALL(kill), /* fault points; ourselves only: no other process is ours */
+	CALL(kill), /* fault points, to ourselves */
 	CALL(membarrier),
 	CALL(getcpu),
 	CALL(setpriority),

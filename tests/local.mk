@@ -10,3 +10,4 @@ include tests/san/local.mk
 include tests/lab/local.mk
 include tests/sim/local.mk
 include tests/golden/local.mk
+include tests/scripts/local.mk

@@ -65,7 +65,7 @@ struct clu__move {
 };
 
 struct clu__move *clu__move_find(struct clu_agent *a, const char *vm);
-/* q: whoever asks, not kept. NULL: it failed at once, q was not answered. */
+/* q: whoever asks, not kept. Never NULL: it begins with the next turn of the loop. */
 struct clu__move *clu__move_new(struct clu_agent *a, const struct px_req *q, const Hv__VmConfig *config,
 				const char *mode, uint64_t max_blackout_ms);
 void clu__move_feed(struct clu__move *m, enum clu__move_event ev, const char *why);

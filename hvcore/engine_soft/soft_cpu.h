@@ -255,7 +255,7 @@ struct soft_cpu {
 	struct soft_tlb *tlb;	/* the set for the current privilege, see soft_pick_tlb() */
 	uint64_t seg_base[SOFT_NR_SEG];
 	uint64_t rip;	 /* valid outside of blocks */
-	uint32_t eflags; /* all but the arithmetic flags (see soft_flags_get) */
+	uint32_t eflags; /* all but the arithmetic flags (soft_rflags() has all) */
 	uint8_t cpl;
 	uint8_t mode;	    /* SOFT_MODE_ of the current code */
 	bool checked_empty; /* SOFT_TLB_CHECKED holds nothing */

@@ -12,7 +12,7 @@
  * to gather in the host's MXCSR ("live") until somebody wants to know them: soft_fp_sync() before the guest's MXCSR is
  * read or replaced, before an x87 instruction, and before other code of this thread may compute or the vCPU stops.
  *
- * Hosts are x86-64; another host needs its own soft_fp_*.c and float kernels.
+ * Hosts are x86-64; another host needs a soft_fp.c and float kernels of its own.
  */
 #ifndef SOFT_FP_H
 #define SOFT_FP_H

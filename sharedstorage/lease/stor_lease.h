@@ -132,7 +132,7 @@ uint64_t stor_lease_write_ns(const struct stor_lease *lease);
 /* "HELD", "RENEWING", ... */
 const char *stor_lease_state_name(const struct stor_lease *lease);
 uint64_t stor_lease_epoch(const struct stor_lease *lease);
-/* The machine's table, for tests and `hvctl fsm`. */
+/* The machine's table, for tests. */
 const struct cm_fsm_def *stor_lease_fsm(void);
 
 #endif

@@ -3,7 +3,7 @@
  * labsan_check.h - what the two test programs of labsan share: short names, and looks into the
  * write log.
  *
- * Every function fails the running cmocka test when it cannot do its work. Include after cmocka.h.
+ * Every function fails the running cmocka test when it cannot do its work. Include after <cmocka.h>.
  */
 #ifndef LABSAN_CHECK_H
 #define LABSAN_CHECK_H
