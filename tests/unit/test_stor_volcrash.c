@@ -222,7 +222,8 @@ static void cheap_memory(void)
 	const size_t huge = 2u << 20, all = 64u << 20;
 	char *p;
 
-	if (!mallopt(M_MMAP_THRESHOLD, 1 << 30) || !mallopt(M_TRIM_THRESHOLD, 1 << 30))
+	if (!mallopt(M_MMAP_THRESHOLD, 1 << 30) || !mallopt(M_TRIM_THRESHOLD, 1 << 30) ||
+	    !mallopt(M_ARENA_MAX, 1))
 		return; /* a sanitizer's allocator */
 	p = aligned_alloc(huge, all);
 	if (p)
