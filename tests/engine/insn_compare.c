@@ -74,7 +74,7 @@ uint32_t insn_undefined_flags(const struct insn_case *c)
 	return undefined;
 }
 
-static uint64_t flags_mask(const struct insn_case *c, const struct insn_result *native)
+uint64_t insn_flags_mask(const struct insn_case *c, const struct insn_result *native)
 {
 	uint64_t mask = ~(uint64_t)RF;
 
@@ -113,6 +113,13 @@ static bool is_cmps(const struct insn_case *c)
 	const struct insn_form *f = &insn_forms[c->form];
 
 	return f->map == 0 && (f->opcode & 0xfe) == 0xa6;
+}
+
+bool insn_compared_whole(const struct insn_case *c, const struct insn_result *native)
+{
+	if (insn_forms[c->form].kind == K_RANDOM || (is_long(c) && is_operand_fault(native)))
+		return false;
+	return !is_cmps(c) || native->vector != PAGE_FAULT;
 }
 
 /*
@@ -228,7 +235,7 @@ bool insn_equal(const struct insn_case *c, const struct insn_result *native, con
 		return true;
 	if (native->vector != INSN_NONE && !error_equal(native, soft))
 		return false;
-	if ((n->rflags ^ s->rflags) & flags_mask(c, native))
+	if ((n->rflags ^ s->rflags) & insn_flags_mask(c, native))
 		return false;
 	/* Long state images and masked stores: where in the page the fault is seen, and what got through, is up to the CPU. */
 	if (native->vector == ALIGNMENT && is_long(c))
@@ -295,7 +302,7 @@ void insn_report(FILE *to, const struct insn_case *c, const struct insn_result *
 	if (n->rip != s->rip)
 		fprintf(to, "  rip    native %" PRIx64 " soft %" PRIx64 " <--\n", n->rip, s->rip);
 	fprintf(to, "  rflags in %06" PRIx64 " native %06" PRIx64 " soft %06" PRIx64 " differ %" PRIx64 "\n", c->in.rflags,
-		n->rflags, s->rflags, (n->rflags ^ s->rflags) & flags_mask(c, native));
+		n->rflags, s->rflags, (n->rflags ^ s->rflags) & insn_flags_mask(c, native));
 	report_fx(to, c, n->fx, s->fx);
 	report_memory(to, c, native, soft);
 }

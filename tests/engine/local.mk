@@ -17,7 +17,9 @@ engine_libs = libhvcore.a libproto.a libsharedstorage.a libcommon.a $(HVCORE_LIB
 check_insn_SOURCES = $(engine_gen_sources) \
 	tests/engine/check_insn.c \
 	tests/engine/insn_compare.c tests/engine/insn_compare.h \
+	tests/engine/insn_host.c tests/engine/insn_host.h \
 	tests/engine/insn_native.c tests/engine/insn_native.h \
+	tests/engine/insn_plant.c tests/engine/insn_plant.h \
 	tests/engine/insn_soft.c tests/engine/insn_soft.h
 check_insn_LDADD = $(engine_libs)
 check_works_SOURCES = $(engine_rig_sources) tests/engine/check_works.c tests/engine/rig_work.c tests/engine/rig_work.h
