@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_dev.c - the part of a block device that all backends share: its states, the gate, words about
- * stalls, the end. Requests are in stor_dev_queue.c. Parses nothing; see stor_dev.h first.
+ * stor_dev.c - the part of a block device that all backends share: its states, the gate, words
+ * about stalls, the end. Requests are in stor_dev_queue.c. Parses nothing; see stor_dev.h first.
  */
 #include "config.h"
 

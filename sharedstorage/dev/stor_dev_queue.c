@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_dev_queue.c - the requests of a device between its owner and its backend: range checks, those
- * that must wait, their time limit, counts. Parses nothing; see stor_dev.h first.
+ * stor_dev_queue.c - the requests of a device between its owner and its backend: range checks,
+ * those that must wait, their time limit, counts. Parses nothing; see stor_dev.h first.
  */
 #include "config.h"
 

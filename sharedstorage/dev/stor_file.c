@@ -2,8 +2,8 @@
 /*
  * stor_file.c - a file or block device of this host as a stor_dev.
  *
- * O_DIRECT is used where the file system takes 512-byte requests. With it, plain reads and writes go
- * through io_uring (stor_uring.h) if there is one. Everything else, and what io_uring did not do
+ * O_DIRECT is used where the file system takes 512-byte requests. With it, plain reads and writes
+ * go through io_uring (stor_uring.h) if there is one. Everything else, and what io_uring did not do
  * whole, is for a few worker threads with blocking system calls (stor_fileio.h); their completions
  * come back through cm_loop_post, many at a time.
  *

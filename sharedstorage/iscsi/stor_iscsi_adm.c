@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_adm.c - administrative commands: one buffer each, tried again while the target is busy or
- * has a unit attention pending. Parses data of the target through stor_scsi and stor_pr.
+ * stor_iscsi_adm.c - administrative commands: one buffer each, tried again while the target is busy
+ * or has a unit attention pending. Parses data of the target through stor_scsi and stor_pr.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_base.c - what every part of an iSCSI device stands on: events for its machine, the end of
- * a session that is of no use any more, and a LUN RESET with nothing else under way. Parses nothing.
+ * stor_iscsi_base.c - what every part of an iSCSI device stands on: events for its machine, the end
+ * of a session that is of no use any more, and a LUN RESET with nothing else under way. Parses
+ * nothing.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_iscsi_io.c - requests and what the target answers to their commands (stor_iscsi_send.c): done,
- * or tried again where that is safe.
+ * stor_iscsi_io.c - requests and what the target answers to their commands (stor_iscsi_send.c):
+ * done, or tried again where that is safe.
  *
  * Never tried again: a COMPARE AND WRITE that may have happened. A unit attention that may mean
  * "shut out" or "reset" holds its request back until READ KEYS shows our key; a reservation

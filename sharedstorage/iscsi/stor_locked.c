@@ -272,8 +272,7 @@ static void locked_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)
 	stor_dev_read_keys(locked_of(dev)->child[DATA], done, arg);
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------------- */
 
 static void child_closed(void *arg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_block_io.c - one ownership block, without a lease: a plain look at it, and a fencer makes the
- * block of a dead owner FREE, so that anybody may start the VM.
+ * stor_block_io.c - one ownership block, without a lease: a plain look at it, and a fencer makes
+ * the block of a dead owner FREE, so that anybody may start the VM.
  *
  * The fencer: one read, one COMPARE AND WRITE, no retry: whoever fails looks at the block anew and
  * needs a new proof. Parses the block through stor_lease_disk.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_lease_base.c - what every part of a lease stands on: events for its machine, COMPARE AND WRITE
- * of the block, answers to the caller, the end of ownership, the end of the lease. Parses nothing.
+ * stor_lease_base.c - what every part of a lease stands on: events for its machine, COMPARE AND
+ * WRITE of the block, answers to the caller, the end of ownership, the end of the lease. Parses
+ * nothing.
  */
 #include "config.h"
 

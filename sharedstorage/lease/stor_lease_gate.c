@@ -3,7 +3,8 @@
  * stor_lease_gate.c - the gate of a lease's devices: a new session looks at the block before it
  * registers, and waits for a COMPARE AND WRITE before ordinary I/O flows.
  *
- * What the block says is judged by the machine (E_LOOKED). Parses the block through stor_lease_disk.
+ * What the block says is judged by the machine (E_LOOKED). Parses the block through
+ * stor_lease_disk.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * stor_lease_own.c - actions of a lease that owns: renew and everything else that is written, look
- * again after trouble, lose, expire. What a block means is decided in stor_lease_judge.c. Parses the
- * block through stor_lease_disk.
+ * again after trouble, lose, expire. What a block means is decided in stor_lease_judge.c. Parses
+ * the block through stor_lease_disk.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_disk.c - the life of a disk of a cluster volume: opening, reloading, closing. Its data path is
- * stor_diskio.c. Parses data of the disk by stor_volfmt.c only.
+ * stor_disk.c - the life of a disk of a cluster volume: opening, reloading, closing. Its data path
+ * is stor_diskio.c. Parses data of the disk by stor_volfmt.c only.
  */
 #include "config.h"
 

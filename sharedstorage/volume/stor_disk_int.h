@@ -171,8 +171,8 @@ void stor__choose_writers(struct disk *d);
 
 /* --- stor_disktake.c --- */
 bool stor__take_busy(const struct disk *d);
-/* Begins a batch if one is wanted; done comes when it has ended, however. False: space is wanted, and
- * there is none as far as we know. Needs the map; one batch at a time. */
+/* Begins a batch if one is wanted; done comes when it has ended, however. False: space is wanted,
+ * and there is none as far as we know. Needs the map; one batch at a time. */
 bool stor__take_start(struct disk *d, disk_took_fn done);
 
 /* --- stor_diskio.c --- */

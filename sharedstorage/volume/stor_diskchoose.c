@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_diskchoose.c - which extents the next batch takes or gives back: those that waiting parts want,
- * of one sector of the table, and what a sequential writer will want next. Looks at the table as we
- * know it and changes nothing but the batch. Parses data of the disk by stor_volfmt.c only.
+ * stor_diskchoose.c - which extents the next batch takes or gives back: those that waiting parts
+ * want, of one sector of the table, and what a sequential writer will want next. Looks at the table
+ * as we know it and changes nothing but the batch. Parses data of the disk by stor_volfmt.c only.
  */
 #include "config.h"
 

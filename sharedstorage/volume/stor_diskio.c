@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * stor_diskio.c - the data path of one disk of a cluster volume: requests are cut at extent borders
- * and sent on to the volume's device; what waits for the map or for an extent, and when the next batch
- * of extents is taken. stor_diskmap.c knows where each extent is, stor_disktake.c takes new ones.
- * Parses nothing.
+ * and sent on to the volume's device; what waits for the map or for an extent, and when the next
+ * batch of extents is taken. stor_diskmap.c knows where each extent is, stor_disktake.c takes new
+ * ones. Parses nothing.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_diskpart.c - the parts of requests: their memory, and their way to the volume's device and back.
- * Parses nothing.
+ * stor_diskpart.c - the parts of requests: their memory, and their way to the volume's device and
+ * back. Parses nothing.
  */
 #include "config.h"
 
