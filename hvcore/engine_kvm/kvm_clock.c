@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "common/cm_clock.h"
+#include "hvcore/engine_kvm/kvm_sys.h"
 
 #define MSR_TSC		  0x10u
 #define TSC_TOLERANCE_PPM 250u

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvcore/engine_kvm/kvm_sys.h"
+
 #define ECX1_TSC_DEADLINE (1u << 24)
 #define ECX1_X2APIC	  (1u << 21)
 

@@ -4,7 +4,8 @@
  *
  * Does: open, create, destroy, counters. The rest is in its neighbours: kvm_vcpu.c (run, kick),
  * kvm_state.c and kvm_msr.c (state), kvm_clock.c (TSC, kvmclock), kvm_irq.c (IO-APIC, lines),
- * kvm_mem.c (slots, dirty log), kvm_cpuid.c, kvm_probe.c and kvm_trial.c (what this host can do).
+ * kvm_mem.c (slots, dirty log), kvm_cpuid.c, kvm_probe.c and kvm_trial.c (what this host can do),
+ * kvm_stats.c (the kernel's counters), and below all of them kvm_sys.c (ioctls).
  * Parses nobody's data; KVM itself runs the guest.
  */
 #include "config.h"
@@ -19,28 +20,7 @@
 #include <unistd.h>
 
 #include "common/cm_sys.h"
-
-int kvm__ioctl(int fd, unsigned long request, void *arg)
-{
-	int rc = cm_sys.ioctl(fd, request, arg);
-
-	return rc < 0 ? -errno : rc;
-}
-
-int kvm__fail(struct cm_err *err, const char *what, int rc)
-{
-	return cm_err_set(err, CM_E_KVM, "%s: %s", what, strerror(-rc));
-}
-
-bool kvm__has(int fd, unsigned cap)
-{
-	return kvm__ioctl(fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap) > 0;
-}
-
-uint64_t kvm__rdtsc(void)
-{
-	return __builtin_ia32_rdtsc();
-}
+#include "hvcore/engine_kvm/kvm_sys.h"
 
 /* The signal only has to end KVM_RUN with EINTR. */
 static void on_kick(int signo)

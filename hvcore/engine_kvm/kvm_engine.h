@@ -55,12 +55,6 @@ struct hv_engine {
 	struct kvm_cpu cpu[HV_MAX_VCPUS];
 };
 
-/* ioctl through cm_sys; the result, or -errno. */
-int kvm__ioctl(int fd, unsigned long request, void *arg);
-int kvm__fail(struct cm_err *err, const char *what, int rc);
-bool kvm__has(int fd, unsigned cap);
-uint64_t kvm__rdtsc(void);
-
 int kvm__probe(struct hv_engine_caps *caps, struct cm_err *err);
 /* Runs a few guest instructions and tells what KVM made of them. Needs no engine. */
 struct kvm_trial {

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvcore/engine_kvm/kvm_sys.h"
+
 static int route_lines(struct hv_engine *e)
 {
 	struct kvm_irq_routing *r;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvcore/engine_kvm/kvm_sys.h"
+
 static int slot_tell(struct hv_engine *e, unsigned slot, bool log)
 {
 	const struct kvm_slot *s = &e->slot[slot];

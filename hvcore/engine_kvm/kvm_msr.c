@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvcore/engine_kvm/kvm_sys.h"
+
 #define MSR_TSC_DEADLINE 0x6e0u
 
 /* In the order in which they are set. The TSC itself is in kvm_clock.c. */

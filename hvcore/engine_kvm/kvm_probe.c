@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/cm_sys.h"
+#include "hvcore/engine_kvm/kvm_sys.h"
 
 static const struct {
 	unsigned cap;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/cm_buf.h"
+#include "hvcore/engine_kvm/kvm_sys.h"
 
 #define XSAVE_XSTATE_BV 512u
 

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hvcore/engine_kvm/kvm_sys.h"
+
 #define STATS_MAX  192u
 #define NAME_MAX_  64u
 #define NAME_ROOM  (NAME_MAX_ + 4)

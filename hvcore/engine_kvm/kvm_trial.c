@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/cm_sys.h"
+#include "hvcore/engine_kvm/kvm_sys.h"
 
 #define TRIAL_BYTES 0x10000u
 #define TRIAL_GDT   0x1000u

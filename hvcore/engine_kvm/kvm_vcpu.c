@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/cm_sys.h"
+#include "hvcore/engine_kvm/kvm_sys.h"
 
 #define COUNT(c, what) atomic_fetch_add_explicit(&(c)->what, 1, memory_order_relaxed)
 

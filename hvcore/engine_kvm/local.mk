@@ -10,5 +10,6 @@ libhvcore_a_SOURCES += \
 	hvcore/engine_kvm/kvm_probe.c \
 	hvcore/engine_kvm/kvm_state.c \
 	hvcore/engine_kvm/kvm_stats.c \
+	hvcore/engine_kvm/kvm_sys.c hvcore/engine_kvm/kvm_sys.h \
 	hvcore/engine_kvm/kvm_trial.c \
 	hvcore/engine_kvm/kvm_vcpu.c

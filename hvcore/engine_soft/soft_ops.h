@@ -124,7 +124,7 @@ SOFT_DECLARE(soft_op_ret_legacy);
 SOFT_DECLARE(soft_op_jmp_legacy_r);
 SOFT_DECLARE(soft_op_jmp_ptr);
 
-/* soft_system.c, soft_segment.c, soft_port.c */
+/* soft_system.c, soft_segment.c, soft_exc.c (PUSHF POPF INT IRET #GP), soft_port.c */
 SOFT_DECLARE(soft_op_hlt);
 SOFT_DECLARE(soft_op_cli);
 SOFT_DECLARE(soft_op_sti);

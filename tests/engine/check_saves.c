@@ -6,7 +6,8 @@
  *   check_saves PAYLOAD [--count N] [--seed S]
  *
  * Two soft engines take turns, so whatever an engine keeps beside the state (TLB, decoded blocks, pending events) is
- * stale when the vCPU comes back. Exit: 0 good, 1 not.
+ * stale when the vCPU comes back. Exit: 0 good, 1 not, 77 the host computes
+ * another result each time.
  */
 #include "config.h"
 
@@ -21,9 +22,8 @@
 
 #include "common/cm_err.h"
 #include "tests/engine/rig.h"
-#include "tests/engine/rig_work.h"
+#include "tests/engine/rig_native.h"
 
-#define HEAP_BYTES (2u << 20)
 #define MAX_PAUSE_US 300u
 
 struct kicker {
@@ -89,20 +89,19 @@ static int move(struct rig *from, struct rig *to, struct hv_vcpu_state *s)
 }
 
 /* One work from entry to end; adds the moves to *moves. */
-static bool run_work(struct rig rigs[2], struct kicker *k, const char *payload, unsigned int work, uint64_t *moves)
+static enum rig_verdict run_work(struct rig rigs[2], struct kicker *k, const char *payload, unsigned int work, uint64_t *moves)
 {
 	struct hv_vcpu_state *s = calloc(1, sizeof(*s));
-	void *heap = calloc(1, HEAP_BYTES);
-	uint64_t want = rig_work(work, amounts[work], heap);
+	uint64_t want = rig_native(work, amounts[work]);
 	unsigned int now = 0;
 	enum hv_run how = HV_RUN_KICKED;
-	bool good;
+	enum rig_verdict verdict = RIG_ENGINE_WRONG;
 
 	rigs[0].done = rigs[1].done = false;
 	rigs[0].result = rigs[0].result_words = 0;
 	memset(rigs[0].ram, 0, RIG_RAM_BYTES);
 	if (rig_load(&rigs[0], payload, work, amounts[work]))
-		return false;
+		return RIG_ENGINE_WRONG;
 	while (!rigs[now].done && how == HV_RUN_KICKED && rigs[now].panic_words < 3) {
 		aim(k, &rigs[now]);
 		how = rig_run(&rigs[now]);
@@ -114,15 +113,14 @@ static bool run_work(struct rig rigs[2], struct kicker *k, const char *payload, 
 		now = !now;
 		++*moves;
 	}
-	good = rigs[now].done && rigs[now].result == want;
-	if (!good)
-		printf("work %u: WRONG: run %d (%s) done %d result %016" PRIx64 " native %016" PRIx64
-		       " trap %u error %x rip %x after %" PRIu64 " moves\n", work, how,
-		       rigs[now].ops->vcpu_error(rigs[now].engine, 0), rigs[now].done, rigs[now].result, want,
-		       rigs[now].panic[0], rigs[now].panic[1], rigs[now].panic[2], *moves);
-	free(heap);
+	if (rigs[now].done)
+		verdict = rig_native_judge("check_saves", work, amounts[work], want, rigs[now].result);
+	if (verdict == RIG_ENGINE_WRONG)
+		printf("work %u: WRONG: run %d (%s) done %d trap %u error %x rip %x after %" PRIu64 " moves\n", work, how,
+		       rigs[now].ops->vcpu_error(rigs[now].engine, 0), rigs[now].done, rigs[now].panic[0], rigs[now].panic[1],
+		       rigs[now].panic[2], *moves);
 	free(s);
-	return good;
+	return verdict;
 }
 
 int main(int argc, char **argv)
@@ -133,7 +131,7 @@ int main(int argc, char **argv)
 	struct kicker k = { .lock = PTHREAD_MUTEX_INITIALIZER, .seed = (unsigned int)time(NULL) };
 	uint64_t count = 1000, moves = 0;
 	struct rig rigs[2];
-	bool good = true;
+	enum rig_verdict worst = RIG_AGREE;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "c:s:", longs, NULL)) != -1) {
@@ -152,12 +150,19 @@ int main(int argc, char **argv)
 	if (rig_new(&rigs[0], &hv_engine_soft, 0, NULL) || rig_new(&rigs[1], &hv_engine_soft, 0, rigs[0].ram))
 		return 1;
 	pthread_create(&k.thread, NULL, kick_at_random, &k);
-	for (unsigned int work = 0; good && (moves < count || work < RIG_WORKS); work++)
-		good = run_work(rigs, &k, argv[optind], work % RIG_WORKS, &moves);
+	for (unsigned int work = 0; worst < RIG_NO_ANSWER && (moves < count || work < RIG_WORKS); work++) {
+		enum rig_verdict verdict = run_work(rigs, &k, argv[optind], work % RIG_WORKS, &moves);
+
+		worst = verdict > worst ? verdict : worst;
+	}
 	atomic_store(&k.stop, true);
 	pthread_join(k.thread, NULL);
 	rig_free(&rigs[1]);
 	rig_free(&rigs[0]);
-	printf("check_saves: %" PRIu64 " moves, %s\n", moves, good ? "all results as native" : "WRONG");
-	return good ? 0 : 1;
+	if (worst == RIG_NO_ANSWER) {
+		printf("SKIP: check_saves: this host is no judge: it computes another result each time\n");
+		return 77;
+	}
+	printf("check_saves: %" PRIu64 " moves, %s\n", moves, worst == RIG_ENGINE_WRONG ? "WRONG" : "all results as native");
+	return worst == RIG_ENGINE_WRONG;
 }
