@@ -437,12 +437,13 @@ static void image_errors_at_every_step(void **state)
 		snprintf(spec, sizeof spec, strchr(save[i % CM_ARRAY_LEN(save)], '=') ? "%s" : "%s=error:5",
 			 save[i % CM_ARRAY_LEN(save)]);
 		if (i == CM_ARRAY_LEN(save))
-			snprintf(spec, sizeof spec, "mig.store.sync=delay:200");
+			snprintf(spec, sizeof spec, "mig.store.sync=delay:600000");
 		assert_int_equal(cm_fault_arm(spec, &err), 0);
 		assert_int_equal(mig_image_save(&im, &c, &err), 0);
 		if (i == CM_ARRAY_LEN(save)) {
 			bench_for_ms(b, 50);
 			mig_image_cancel(im);
+			assert_int_equal(cm_fault_arm("", &err), 0);
 		}
 		image_wait(b, &t);
 		assert_int_equal(t.r.code, i == CM_ARRAY_LEN(save) ? -ECANCELED : -5);
