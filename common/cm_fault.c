@@ -29,10 +29,28 @@ struct fault {
 };
 
 static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t fault_changed = PTHREAD_COND_INITIALIZER;
 static struct fault fault_armed[FAULT_MAX];
 static atomic_uint fault_count;
+static unsigned fault_armings;
 
-static int fault_do(const struct fault *f)
+/* Until ms are over or points are armed anew (armings: how often they had been). */
+static void fault_delay(unsigned ms, unsigned armings)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += (long)(ms % 1000) * 1000000;
+	end.tv_sec += ms / 1000 + end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&fault_lock);
+	while (armings == fault_armings &&
+	       pthread_cond_clockwait(&fault_changed, &fault_lock, CLOCK_MONOTONIC, &end) == 0)
+		continue;
+	pthread_mutex_unlock(&fault_lock);
+}
+
+static int fault_do(const struct fault *f, unsigned armings)
 {
 	switch (f->action) {
 	case FAULT_KILL:
@@ -43,12 +61,9 @@ static int fault_do(const struct fault *f)
 		return 0;
 	case FAULT_ERROR:
 		return -(int)f->arg;
-	case FAULT_DELAY: {
-		struct timespec ts = {.tv_sec = f->arg / 1000,
-				      .tv_nsec = (long)(f->arg % 1000) * 1000000};
-		nanosleep(&ts, NULL);
+	case FAULT_DELAY:
+		fault_delay(f->arg, armings);
 		return 0;
-	}
 	case FAULT_NONE:
 		break;
 	}
@@ -58,6 +73,7 @@ static int fault_do(const struct fault *f)
 int cm_fault(const char *name)
 {
 	struct fault hit = {.action = FAULT_NONE};
+	unsigned armings;
 
 	if (atomic_load_explicit(&fault_count, memory_order_relaxed) == 0)
 		return 0;
@@ -68,11 +84,12 @@ int cm_fault(const char *name)
 		if (strcmp(f->name, name) == 0 && (++f->passes == f->nth || f->nth == 0))
 			hit = *f;
 	}
+	armings = fault_armings;
 	pthread_mutex_unlock(&fault_lock);
 	if (hit.action == FAULT_NONE)
 		return 0;
 	cm_log(CM_LOG_ERR, "fault point %s is hit", name);
-	return fault_do(&hit);
+	return fault_do(&hit, armings);
 }
 
 static int fault_parse(struct fault *f, char *word, struct cm_err *err)
@@ -125,6 +142,8 @@ int cm_fault_arm(const char *spec, struct cm_err *err)
 	pthread_mutex_lock(&fault_lock);
 	memcpy(fault_armed, list, n * sizeof list[0]);
 	atomic_store(&fault_count, n);
+	fault_armings++;
+	pthread_cond_broadcast(&fault_changed);
 	pthread_mutex_unlock(&fault_lock);
 	return 0;
 }

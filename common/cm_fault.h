@@ -5,7 +5,8 @@
  * Inactive by default: one relaxed atomic load. Armed from the environment (HV_FAULT) or, in a
  * running process, by the control socket: "NAME=ACTION[:ARG][@NTH][,NAME=...]" with the actions
  *   kill   SIGKILL to this process        stop   SIGSTOP to this process
- *   error  the point returns -ARG (5 = EIO) delay  sleeps ARG milliseconds
+ *   error  the point returns -ARG (5 = EIO) delay  sleeps ARG milliseconds, or until points are
+ *                                                  armed anew
  * @NTH: only on the NTH pass (1 = first). Built out by --disable-fault-points.
  *
  * Thread: cm_fault [any]; cm_fault_arm [any].

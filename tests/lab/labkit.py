@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """scripts/lab for tests: a Lab object that always tears down, also when the test process is killed
-(the machine room holds a leash: a pipe whose other end only this process has)."""
+(the machine room holds a leash: a pipe whose other end only this process has).
 
+What tests do again and again while they wait (commands on nodes, status) calls scripts/lab's own functions in
+this process; an interpreter for each would be most of what a test costs. All else runs the script."""
+
+import importlib.machinery
+import importlib.util
 import json
 import os
 import shutil
@@ -11,6 +16,17 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 SRC = os.path.dirname(os.path.dirname(HERE))
 SCRIPT = os.path.join(SRC, "scripts", "lab")
+
+
+def load_script():
+    """scripts/lab as a module."""
+    loader = importlib.machinery.SourceFileLoader("hvlab", SCRIPT)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("hvlab", loader))
+    loader.exec_module(module)
+    return module
+
+
+hvlab = load_script()
 
 
 def why_not():
@@ -105,15 +121,30 @@ class Lab:
         return r
 
     def run(self, node, *command, check=True, timeout=60, input=None):
-        """Runs a command on a node ("lab" and "san" are places too); returns the CompletedProcess."""
-        return self.lab("exec", node, "--", *command, timeout=timeout, check=check, input=input)
+        """Runs a command on a node ("lab" and "san" are places too), as `lab exec` does; returns the CompletedProcess."""
+        try:
+            hvlab.need_running(self.dir)
+            argv = hvlab.exec_argv(self.dir, node, list(command))
+        except hvlab.LabError as e:
+            r = subprocess.CompletedProcess(command, 1, "", "lab: %s\n" % e)
+        else:
+            r = subprocess.run(argv, stdin=subprocess.DEVNULL if input is None else None, input=input,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, universal_newlines=True)
+        if check and r.returncode != 0:
+            raise CommandFailed("%s: %s -> %d\n%s%s" % (node, " ".join(command), r.returncode, r.stdout, r.stderr))
+        return r
 
     def out(self, node, *command, **kw):
         return self.run(node, *command, **kw).stdout
 
     def popen(self, node, *command, **kw):
         """Starts a command on a node; it ends with the lab at the latest."""
-        return subprocess.Popen([SCRIPT, "exec", "--dir", self.dir, node, "--"] + list(command), **kw)
+        return subprocess.Popen(hvlab.exec_argv(self.dir, node, list(command)), **kw)
+
+    def pids(self, node, program):
+        """Of the processes on that node whose program's name begins so."""
+        said = self.run(node, "find", "/proc", "-maxdepth", "2", "-name", "exe", "-lname", "*/%s*" % program, check=False)
+        return [int(path.split("/")[2]) for path in said.stdout.split() if path.split("/")[2].isdigit()]
 
     def kill(self, node):
         self.lab("kill", node)
@@ -140,13 +171,19 @@ class Lab:
     def thaw(self, node):
         self.lab("thaw", node)
 
-    def wait(self, *nodes, timeout=60):
-        args = ["--nodes", ",".join(nodes)] if nodes else []
-        self.lab("wait", "--timeout", str(timeout), *args, timeout=timeout + 30)
+    def wait(self, *nodes, timeout=180):
+        try:
+            hvlab.wait_online(self.dir, list(nodes) or self.names(), timeout, san_too=False)
+        except hvlab.LabError as e:
+            raise CommandFailed(str(e)) from e
 
     # --- what is ---
     def status(self):
-        return json.loads(self.lab("status", "--json").stdout)
+        return hvlab.status(self.dir)
+
+    def machines(self):
+        """{name: what the machine room knows of it}, the SAN too. Asks no node."""
+        return hvlab.machines(self.dir)
 
     def node(self, name):
         return next(n for n in self.status()["nodes"] if n["name"] == name)
