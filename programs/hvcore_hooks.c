@@ -17,7 +17,6 @@
 #include "fencing/fen_proof.h"
 #include "fencing/fen_wd.h"
 #include "hvcore/hv_disks.h"
-#include "migration/core/mig_core.h"
 #include "migration/core/mig_core_image.h"
 #include "programs/hvcore_hooks.h"
 #include "programs/hvcore_seccomp.h"
@@ -26,7 +25,13 @@
 /* Where hvwatchdogd listens unless the start message says otherwise (option "watchdog"). */
 #define HV_WATCHDOG_SOCKET "/run/hvcluster/watchdog.sock"
 
+static struct hvcore_parts *parts_of(struct hv_core *core)
+{
+	return CM_CONTAINER(hv_core_hook_arg(core), struct hvcore_parts, migration);
+}
+
 struct takeover {
+	struct hvcore_parts *parts;
 	struct stor_lease *lease;
 	struct stor_dev *dev;
 	uint64_t offset_bytes;
@@ -35,13 +40,11 @@ struct takeover {
 	void *arg;
 };
 
-static struct fen_shut_out *watching; /* proof (d) being made */
-
 static void watched(struct fen_proof *proof, const struct cm_err *err, void *arg)
 {
 	struct takeover *t = arg;
 
-	watching = NULL;
+	t->parts->watching = NULL;
 	if (proof)
 		fen_take_over(t->lease, proof, false, t->done, t->arg);
 	else
@@ -55,8 +58,8 @@ static bool watch(struct takeover *t, const struct stor_block *b, struct cm_err 
 	cm_notice(
 		"nothing is known of the owner on node %s: its lease has to expire before our eyes",
 		b->owner.node);
-	watching = fen_shut_out_start(t->dev, t->offset_bytes, watched, t, err);
-	return watching != NULL;
+	t->parts->watching = fen_shut_out_start(t->dev, t->offset_bytes, watched, t, err);
+	return t->parts->watching != NULL;
 }
 
 static void block_read(int rc, const struct stor_block *b, void *arg)
@@ -94,7 +97,8 @@ static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__
 	struct takeover *t = calloc(1, sizeof(*t));
 
 	CM_ASSERT(t);
-	*t = (struct takeover){.lease = lease, .proof = proof, .done = done, .arg = arg};
+	*t = (struct takeover){
+		.parts = parts_of(core), .lease = lease, .proof = proof, .done = done, .arg = arg};
 	t->dev = hv_disks_lease_dev(hv_core_disks(core), &t->offset_bytes);
 	CM_ASSERT(t->dev);
 	stor_block_read(t->dev, t->offset_bytes, block_read, t);
@@ -102,13 +106,13 @@ static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__
 
 static bool end(struct hv_core *core)
 {
-	if (watching)
-		fen_shut_out_cancel(watching);
-	watching = NULL;
+	struct hvcore_parts *p = parts_of(core);
+
+	if (p->watching)
+		fen_shut_out_cancel(p->watching);
+	p->watching = NULL;
 	return mig_core_end(core);
 }
-
-static struct mig_core migrate;
 
 static void vcpu_begins(void)
 {
@@ -119,16 +123,14 @@ static void vcpu_begins(void)
 		cm_warning("vCPU thread: %s", err.text);
 }
 
-/* --- hvwatchdogd: whoever cannot stop its own vCPUs is killed
- * ------------------------------------- */
+/* --- hvwatchdogd: whoever cannot stop its own vCPUs is killed ------------------------------ */
 
-static int watchdog_fd = -1;
-
-void hvcore_watchdog_connect(const Hv__CoreStart *start)
+static int watchdog_connect(const Hv__CoreStart *start)
 {
 	struct cm_err err = CM_ERR_INIT;
 	const char *path = HV_WATCHDOG_SOCKET;
 	bool asked = false;
+	int fd;
 
 	for (size_t i = 0; i < start->n_options; i++)
 		if (strcmp(start->options[i]->key, "watchdog") == 0) {
@@ -136,39 +138,43 @@ void hvcore_watchdog_connect(const Hv__CoreStart *start)
 			asked = true;
 		}
 	if (!asked && access(path, F_OK) < 0)
-		return;
-	watchdog_fd = fen_wd_connect(path, &err);
-	if (watchdog_fd < 0)
+		return -1;
+	fd = fen_wd_connect(path, &err);
+	if (fd < 0)
 		cm_warning("%s", err.text);
+	return fd;
 }
 
 static void alive(struct hv_core *core, uint64_t until_ns)
 {
 	uint32_t t = hv_core_start(core)->vm->io_timeout_ms;
-	int rc;
+	int fd = parts_of(core)->watchdog_fd, rc;
 
-	if (watchdog_fd < 0)
+	if (fd < 0)
 		return;
 	if (!t)
 		t = STOR_IO_TIMEOUT_MS;
 	/* The vCPUs are out by STOR_STOPPED; who is not gone by STOR_KILL, hangs. */
-	rc = until_ns ? fen_wd_alive(watchdog_fd,
-				     until_ns + (STOR_KILL(t) - STOR_FAIL(t)) * CM_NS_PER_MS)
-		      : fen_wd_bye(watchdog_fd);
+	rc = until_ns ? fen_wd_alive(fd, until_ns + (STOR_KILL(t) - STOR_FAIL(t)) * CM_NS_PER_MS)
+		      : fen_wd_bye(fd);
 	if (rc < 0)
 		cm_warning("hvwatchdogd: %s", cm_err_text(rc));
 }
 
-const struct hv_core_hooks hvcore_hooks = {
-	.alive = alive,
-	.vcpu_begins = vcpu_begins,
-	.take_over = take_over,
-	.incoming = mig_core_incoming,
-	.look_saved = mig_core_image_look,
-	.restore = mig_core_image_restore,
-	.status = mig_core_status,
-	.end = end,
-	.verbs = mig_core_verbs,
-	.verb_count = MIG_CORE_VERBS,
-	.arg = &migrate,
-};
+void hvcore_parts_init(struct hvcore_parts *p, const Hv__CoreStart *start,
+		       const struct hv_engine_choice *engine)
+{
+	*p = (struct hvcore_parts){
+		.hooks = {.alive = alive,
+			  .vcpu_begins = vcpu_begins,
+			  .take_over = take_over,
+			  .incoming = mig_core_incoming,
+			  .look_saved = mig_core_image_look,
+			  .restore = mig_core_image_restore,
+			  .status = mig_core_status,
+			  .end = end,
+			  .engine = engine,
+			  .arg = &p->migration},
+		.watchdog_fd = watchdog_connect(start),
+	};
+}

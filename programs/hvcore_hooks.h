@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_hooks.h - what fencing/ and migration/ do inside hvcore (hvcore_main.c wires it). [loop]
+ * hvcore_hooks.h - what fencing/ and migration/ do inside hvcore, and what they have under way there
+ * (hvcore_process.c wires it). [loop]
  */
 #ifndef HVCORE_HOOKS_H
 #define HVCORE_HOOKS_H
 
 #include "hvcore/hv_core.h"
+#include "migration/core/mig_core.h"
 
-extern const struct hv_core_hooks hvcore_hooks;
-/* Before privileges are dropped. Without hvwatchdogd nothing happens. */
-void hvcore_watchdog_connect(const Hv__CoreStart *start);
+struct fen_shut_out;
+
+/* Of one process; lives as long as its hv_core. */
+struct hvcore_parts {
+	struct hv_core_hooks hooks; /* for hv_core_new; their arg is migration */
+	struct mig_core migration;
+	struct fen_shut_out *watching; /* proof (d) being made; else NULL */
+	int watchdog_fd;	       /* -1: nobody watches over us */
+};
+
+/* Connects to hvwatchdogd if there is one: before privileges are dropped. engine is borrowed. */
+void hvcore_parts_init(struct hvcore_parts *p, const Hv__CoreStart *start,
+		       const struct hv_engine_choice *engine);
 
 #endif

@@ -8,6 +8,7 @@
 #include "hvcore/hv_core.h"
 #include "migration/mig_dst.h"
 #include "migration/mig_src.h"
+#include "proto/px_req.h"
 #include "sharedstorage/volume/stor_volume.h"
 
 struct mig_image;
