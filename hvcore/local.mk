@@ -59,6 +59,10 @@ libhvcore_a_SOURCES += \
 	hvcore/hv_core_state.c \
 	hvcore/hv_core_status.c \
 	hvcore/hv_disks.c hvcore/hv_disks.h \
+	hvcore/hv_disks_close.c \
+	hvcore/hv_disks_int.h \
+	hvcore/hv_disks_open.c \
+	hvcore/hv_disks_stores.c \
 	hvcore/hv_owner.c hvcore/hv_owner.h \
 	hvcore/hv_qga.c hvcore/hv_qga.h \
 	hvcore/hv_qga_parse.c hvcore/hv_qga_parse.h
