@@ -7,13 +7,13 @@
  */
 #include "config.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cm_log.h"
 #include "common/cm_loop.h"
+#include "common/cm_work.h"
 #include "hvcore/hv_disks_int.h"
 
 #define ISID_MASK	 0xffffffffffull
@@ -44,47 +44,46 @@ struct find_block {
 	struct stor_volume *vol;
 	uint64_t offset_bytes;
 	struct cm_err err;
-	pthread_t thread;
 };
+
+static void look_for_block(void *arg)
+{
+	struct find_block *f = arg;
+	int rc = stor_volume_vm_block(f->vol, &f->set->vm, true, &f->offset_bytes, &f->err);
+
+	if (rc < 0)
+		cm_err_set(&f->err, rc, "%s", cm_err_text(rc));
+}
 
 static void block_found(void *arg)
 {
 	struct find_block *f = arg;
 	struct hv_disks *d = f->set;
 
-	pthread_join(f->thread, NULL);
+	d->working = false;
 	d->lease_offset_bytes = f->offset_bytes;
-	if (f->err.code)
+	if (d->closing_wanted)
+		hv__disks_close_all(d);
+	else if (f->err.code)
 		hv__disks_step_failed(d, &f->err, "ownership block");
 	else
 		hv__disks_step_done(d);
 	free(f);
 }
 
-static void *find_block_main(void *arg)
-{
-	struct find_block *f = arg;
-
-	int rc = stor_volume_vm_block(f->vol, &f->set->vm, true, &f->offset_bytes, &f->err);
-
-	if (rc < 0)
-		cm_err_set(&f->err, rc, "%s", cm_err_text(rc));
-	CM_ASSERT(cm_loop_post(f->set->loop, block_found, f) == 0);
-	return NULL;
-}
-
+/* On a thread: the volume's metadata is blocking code. */
 static void find_block(struct hv_disks *d, struct stor_volume *vol)
 {
-	struct cm_err err = CM_ERR_INIT;
 	struct find_block *f = calloc(1, sizeof(*f));
+	struct cm_err err = CM_ERR_INIT;
 
-	if (f) {
-		f->set = d;
-		f->vol = vol;
-		if (pthread_create(&f->thread, NULL, find_block_main, f) == 0)
-			return;
-		free(f);
-	}
+	CM_ASSERT(f);
+	*f = (struct find_block){.set = d, .vol = vol};
+	d->working = true;
+	if (cm_work(d->loop, look_for_block, block_found, f) == 0)
+		return;
+	d->working = false;
+	free(f);
 	cm_err_set(&err, CM_E_NO_MEMORY, "cannot start a thread");
 	hv__disks_step_failed(d, &err, "ownership block");
 }
