@@ -18,14 +18,6 @@
 
 /* --- ownership -------------------------------------------------------------------------- */
 
-static bool option(const struct hv_core *core, const char *key)
-{
-	for (size_t i = 0; i < core->start->n_options; i++)
-		if (strcmp(core->start->options[i]->key, key) == 0)
-			return strcmp(core->start->options[i]->value, "1") == 0;
-	return false;
-}
-
 /* The block is ours; but it was only to be given back (its last process here died). */
 static void release_only(struct hv_core *core)
 {
@@ -81,6 +73,7 @@ static void tell_owner(struct hv_core *core, const struct cm_err *err)
 static void owned(struct stor_lease *lease, int rc, const struct cm_err *err, void *arg)
 {
 	struct hv_core *core = arg;
+	const char *release = hv__core_option(core, "release");
 
 	(void)lease;
 	if (core->ending)
@@ -94,7 +87,7 @@ static void owned(struct stor_lease *lease, int rc, const struct cm_err *err, vo
 		return;
 	}
 	core->owned = true;
-	if (option(core, "release"))
+	if (release && strcmp(release, "1") == 0)
 		release_only(core);
 	else if (core->hooks.look_saved && !core->start->restore_image[0])
 		core->hooks.look_saved(core); /* a VM that was saved never boots by accident */

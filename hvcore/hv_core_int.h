@@ -47,6 +47,8 @@ struct hv_core {
 
 /* hv_core_conf.c: fills core->vmcfg from core->start, opens kernel and initrd. */
 int hv__core_configure(struct hv_core *core, struct cm_err *err);
+/* An option of the start message; NULL. */
+const char *hv__core_option(const struct hv_core *core, const char *key);
 /* hv_core_answer.c: hv_core_start_failed with what err says. */
 void hv__core_failed(struct hv_core *core, const struct cm_err *err);
 /* hv_core_build.c: the block is ours, or there is none: on to the disks and the VM. */
