@@ -245,7 +245,8 @@ static int run_it(struct run *r, struct cm_err *err)
 	int sv[2], rc;
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 || send_frame(sv[0], &r->start)) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 ||
+	    send_frame(sv[0], &r->start)) {
 		cm_err_set(err, -EIO, "cannot hand the configuration to hvcore");
 		return hvctl_fail(r->h, err);
 	}

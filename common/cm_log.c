@@ -38,7 +38,7 @@ static struct {
 	.wake = PTHREAD_COND_INITIALIZER,
 };
 
-/* The queue, under lg.lock. Not in lg, whose initialiser would put all of it into the program's file. */
+/* The queue, under lg.lock. Not a member: lg's initialiser would put all of it into the file. */
 static char log_ring[LOG_SLOTS][LOG_LINE];
 
 static const char *const log_names[] = {"none",	  "crit", "err",   "warning",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_core.c - the process from its configuration to the ownership of the VM, as a chain of callbacks on
- * the loop; each step names the next one. hv_core_build.c goes on from there.
+ * hv_core.c - the process from its configuration to the ownership of the VM, as a chain of
+ * callbacks on the loop; each step names the next one. hv_core_build.c goes on from there.
  *
  * Parses nothing itself (hv_core_conf.c has the operator's configuration).
  */

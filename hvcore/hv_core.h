@@ -62,7 +62,7 @@ struct hv_core_hooks {
 	/* The VM may run until then; whoever watches over us may kill us later. 0: no vCPU runs any
 	 * more. */
 	void (*alive)(struct hv_core *core, uint64_t until_ns);
-	void (*vcpu_begins)(void); /* as in hv_vm_config */
+	void (*vcpu_begins)(void);	       /* as in hv_vm_config */
 	const struct hv_engine_choice *engine; /* what runs the vCPUs */
 	void *arg;			       /* theirs; hv_core_hook_arg */
 };
@@ -91,7 +91,8 @@ const Hv__CoreStart *hv_core_start(const struct hv_core *core);
 struct hv_qga *hv_core_qga(struct hv_core *core); /* NULL before there is a VM */
 void *hv_core_hook_arg(struct hv_core *core);
 uint64_t hv_core_epoch(struct hv_core *core); /* of the ownership block; 0: none */
-uint64_t hv_core_ran_at_ns(const struct hv_core *core); /* cm_now_ns() when it first ran; 0: never */
+/* cm_now_ns() when the VM first ran; 0: never. */
+uint64_t hv_core_ran_at_ns(const struct hv_core *core);
 /* There is one at most; w is copied. */
 void hv_core_watch(struct hv_core *core, const struct hv_core_watcher *w);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_core_build.c - the second half of the start: disks, the VM built on them, and what fills it: the
- * kernel, a saved state, or another process. Then what the VM tells.
+ * hv_core_build.c - the second half of the start: disks, the VM built on them, and what fills it:
+ * the kernel, a saved state, or another process. Then what the VM tells.
  *
  * Parses nothing itself.
  */
@@ -143,6 +143,7 @@ static bool restores(const struct hv_core *core)
 static void disks_opened(void *arg, int rc, const struct cm_err *disk_err)
 {
 	struct hv_core *core = arg;
+	const char *image = core->restore ? NULL : core->start->restore_image;
 	struct cm_err err = CM_ERR_INIT;
 
 	if (core->ending)
@@ -159,9 +160,8 @@ static void disks_opened(void *arg, int rc, const struct cm_err *disk_err)
 	if (rc == 0 && core->start->incoming)
 		rc = core->hooks.incoming ? core->hooks.incoming(core, &err) : CM_E_UNSUPPORTED;
 	else if (rc == 0 && restores(core))
-		rc = core->hooks.restore
-			     ? core->hooks.restore(core, core->restore ? NULL : core->start->restore_image, &err)
-			     : CM_E_UNSUPPORTED;
+		rc = core->hooks.restore ? core->hooks.restore(core, image, &err)
+					 : CM_E_UNSUPPORTED;
 	else if (rc == 0)
 		rc = hv_vm_boot(core->vm, &err);
 	if (rc < 0) {

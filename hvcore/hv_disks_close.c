@@ -57,7 +57,7 @@ void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg)
 	d->closed_arg = arg;
 	d->done = NULL;
 	d->closing_wanted = true;
-	/* A look for the block or a claim under way uses the volume still; it goes on here when it is done. */
+	/* A look for the block, or a claim, uses the volume still, and goes on here when done. */
 	if (!d->working)
 		hv__disks_close_all(d);
 }

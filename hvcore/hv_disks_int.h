@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_disks_int.h - the body of struct hv_disks, for hv_disks*.c. Everything [loop], but what the two
- * helper threads read.
+ * hv_disks_int.h - the body of struct hv_disks, for hv_disks*.c. Everything [loop], but what the
+ * two helper threads read.
  */
 #ifndef HV_DISKS_INT_H
 #define HV_DISKS_INT_H
@@ -62,7 +62,8 @@ struct hv_disks {
 	unsigned to_close;
 };
 
-/* hv_disks.c: the step under way is over when each of its `waiting` parts is done; then the caller hears. */
+/* hv_disks.c: the step under way is over when each of its `waiting` parts is done; then the caller
+ * hears. */
 void hv__disks_answer(struct hv_disks *d);
 void hv__disks_step_done(struct hv_disks *d);
 void hv__disks_step_failed(struct hv_disks *d, const struct cm_err *err, const char *what);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_disks_open.c - the second step: the disks themselves, claimed for the VM and opened; later their
- * sizes, read again. Parses nothing.
+ * hv_disks_open.c - the second step: the disks themselves, claimed for the VM and opened; later
+ * their sizes, read again. Parses nothing.
  */
 #include "config.h"
 

@@ -44,7 +44,8 @@ static int memfd_with(const struct cm_buf *b)
 }
 
 /* The message for the other program. Returns its descriptor. */
-static int hand_on(const struct hvcore_program *program, const Hv__CoreStart *start, const char *why)
+static int hand_on(const struct hvcore_program *program, const Hv__CoreStart *start,
+		   const char *why)
 {
 	Hv__Arg said = HV__ARG__INIT, *options[OPTIONS_MAX];
 	Hv__VmConfig vm = *start->vm;
@@ -81,7 +82,8 @@ static void other_path(const char *name, char out[PATH_MAX])
 		self[n] = '\0';
 		slash = strrchr(self, '/');
 	}
-	if (!slash || snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - self), self, name) >= PATH_MAX)
+	if (!slash ||
+	    snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - self), self, name) >= PATH_MAX)
 		snprintf(out, PATH_MAX, "%s/%s", HV_LIBEXECDIR, name);
 }
 
@@ -94,7 +96,8 @@ static void become_other(const struct hvcore_program *program, const Hv__CoreSta
 	int fd = hand_on(program, start, why);
 
 	if (fd < 0) {
-		cm_err_set(err, fd, "handing the configuration to %s: %s", program->other, strerror(-fd));
+		cm_err_set(err, fd, "handing the configuration to %s: %s", program->other,
+			   cm_err_text(fd));
 		return;
 	}
 	other_path(program->other, path);
@@ -118,6 +121,6 @@ void hvcore_engine_choose(const struct hvcore_program *program, const Hv__CoreSt
 	}
 	if (out->ops && !out->why[0])
 		snprintf(out->why, sizeof(out->why), "%s", why_of(start));
-	if (out->ops && program->kvm)
-		out->kvm_fd = cm_sys.open(program->kvm, O_RDWR | O_CLOEXEC, 0); /* -1: the engine says why */
+	if (out->ops && program->kvm) /* -1: the engine says why */
+		out->kvm_fd = cm_sys.open(program->kvm, O_RDWR | O_CLOEXEC, 0);
 }

@@ -12,9 +12,9 @@
 #include "proto/ctl.pb-c.h"
 
 /*
- * Chooses by start's word for the engine. If the other program has to run the VM, it takes the place of
- * this one and this does not return: every descriptor is kept, and the start message is handed on in a
- * memfd whose number is its argv[1]. Else out has an engine, or says why not.
+ * Chooses by start's word for the engine. If the other program has to run the VM, it takes the
+ * place of this one and this does not return: every descriptor is kept, and the start message is
+ * handed on in a memfd whose number is its argv[1]. Else out has an engine, or says why not.
  */
 void hvcore_engine_choose(const struct hvcore_program *program, const Hv__CoreStart *start,
 			  struct hv_engine_choice *out);

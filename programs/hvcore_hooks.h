@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_hooks.h - what fencing/ and migration/ do inside hvcore, and what they have under way there
- * (hvcore_process.c wires it). [loop]
+ * hvcore_hooks.h - what fencing/ and migration/ do inside hvcore, and what they have under way
+ * there (hvcore_process.c wires it). [loop]
  */
 #ifndef HVCORE_HOOKS_H
 #define HVCORE_HOOKS_H

@@ -2,9 +2,9 @@
 /*
  * hvcore_main.c - hvcore, the process of one VM: the CPU runs its guest, by KVM.
  *
- * Not for people: hvclusterd or `hvctl run` starts it (proto/ctl.proto, "Starting hvcore"). A VM that
- * wants the soft engine, or that this host's KVM cannot run, becomes hvcore-soft before anything else
- * happens (hvcore_engine.c), so whoever starts VMs need not know.
+ * Not for people: hvclusterd or `hvctl run` starts it (proto/ctl.proto, "Starting hvcore"). For a
+ * VM that wants the soft engine, or that this host's KVM cannot run, it becomes hvcore-soft before
+ * anything else happens (hvcore_engine.c), so whoever starts VMs need not know.
  */
 #include "config.h"
 

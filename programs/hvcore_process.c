@@ -159,7 +159,8 @@ static void listen_for_verbs(struct hv_core *core)
 		hv_core_start_failed(core, err.code, NULL, "%s", err.text);
 }
 
-static int run(const Hv__CoreStart *start, const struct hv_engine_choice *engine, struct cm_err *err)
+static int run(const Hv__CoreStart *start, const struct hv_engine_choice *engine,
+	       struct cm_err *err)
 {
 	struct cm_signal term, intr;
 	struct hvcore_parts parts;

@@ -10,8 +10,8 @@
 /* What one of the two programs is. */
 struct hvcore_program {
 	const struct hv_engine_ops *const *engines; /* the best first; NULL at the end */
-	const char *kvm;	  /* the device that its engine wants open; NULL: none */
-	const char *other;	  /* the program beside it that has the engine it lacks; NULL: none */
+	const char *kvm;   /* the device that its engine wants open; NULL: none */
+	const char *other; /* the program beside it that has the engine it lacks; NULL: none */
 	const char *other_engine;
 };
 

@@ -129,11 +129,10 @@ int hv_ctl_new(struct hv_core *core, const struct px_verb *verbs, size_t verb_co
 	*ctl = (struct hv_ctl){.core = core, .verbs = verbs, .verb_count = verb_count};
 	ctl->self = (struct px_self){.program = "hvcore", .node = s->node};
 	if (s->control_fd >= 0)
-		ctl->server =
-			px_server_fd(hv_core_loop(core), s->control_fd, on_accept, ctl, err);
+		ctl->server = px_server_fd(hv_core_loop(core), s->control_fd, on_accept, ctl, err);
 	else
-		ctl->server = px_server_unix(hv_core_loop(core), s->control_socket, 0660,
-					     (gid_t)-1, on_accept, ctl, err);
+		ctl->server = px_server_unix(hv_core_loop(core), s->control_socket, 0660, (gid_t)-1,
+					     on_accept, ctl, err);
 	if (!ctl->server) {
 		free(ctl);
 		return err->code;

@@ -15,8 +15,8 @@
 struct hv_core;
 
 /*
- * Listens on start's control_fd or control_socket, if there is one, and watches core from then on: it
- * goes with it. verbs: rows beside our own; their ctx is the hv_core.
+ * Listens on start's control_fd or control_socket, if there is one, and watches core from then on:
+ * it goes with it. verbs: rows beside our own; their ctx is the hv_core.
  */
 int hv_ctl_new(struct hv_core *core, const struct px_verb *verbs, size_t verb_count,
 	       struct cm_err *err) cm_must_check;

@@ -98,7 +98,8 @@ void hv__ctl_console(struct px_req *q, void *ctx)
 	int rc;
 
 	if (!vm) { /* of one that is ending the last words are wanted */
-		px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(hv_core_state(core)));
+		px_req_failf(q, CM_E_VM_STATE, "the VM is %s",
+			     hv_core_state_word(hv_core_state(core)));
 		return;
 	}
 	if (k->console) {

@@ -49,7 +49,8 @@ void hv__ctl_trace(struct px_req *q, void *ctx);
 /* hv_ctl_stop.c, hv_ctl_resized.c */
 void hv__ctl_stop(struct px_req *q, void *ctx);
 void hv__ctl_disk_resized(struct px_req *q, void *ctx);
-/* hv_ctl_vm.c: the VM, or NULL: then the request was refused. _in: only while the process is in state. */
+/* hv_ctl_vm.c: the VM, or NULL: then the request was refused. _in: only while the process is in
+ * state. */
 struct hv_vm *hv__ctl_vm(struct px_req *q, struct hv_core *core);
 struct hv_vm *hv__ctl_vm_in(struct px_req *q, struct hv_core *core, enum hv_core_state state);
 

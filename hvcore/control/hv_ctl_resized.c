@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_ctl_resized.c - the verb disk-resized: a disk grew on its volume; the sizes are read again, and the
- * guest sees them. Parses nothing.
+ * hv_ctl_resized.c - the verb disk-resized: a disk grew on its volume; the sizes are read again,
+ * and the guest sees them. Parses nothing.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_ctl_stop.c - the verb stop: by the guest agent, by the power button, by force, each in its share of
- * the time. The answer comes when the ownership is released. Arguments are the operator's.
+ * hv_ctl_stop.c - the verb stop: by the guest agent, by the power button, by force, each in its
+ * share of the time. The answer comes when the ownership is released. Arguments are the operator's.
  */
 #include "config.h"
 

@@ -19,15 +19,16 @@ static void choose_auto(const struct hv_engine_ops *const *engines, struct hv_en
 {
 	for (; *engines && !out->ops; engines++) {
 		struct hv_engine_caps caps = {.usable = false};
-		bool good = (*engines)->probe(&caps, NULL) == 0 && caps.usable && caps.runs_stock_linux;
+		int rc = (*engines)->probe(&caps, NULL);
 
 		if (!out->why[0])
 			snprintf(out->why, sizeof(out->why), "%s", caps.words);
-		if (good)
+		if (rc == 0 && caps.usable && caps.runs_stock_linux)
 			out->ops = *engines;
 	}
 	if (!out->ops)
-		cm_err_set(&out->err, CM_E_NO_ENGINE, "no engine runs stock guests here: %s", out->why);
+		cm_err_set(&out->err, CM_E_NO_ENGINE, "no engine runs stock guests here: %s",
+			   out->why);
 }
 
 void hv_engine_choose(const struct hv_engine_ops *const *engines, const char *word,

@@ -15,9 +15,9 @@
 
 struct hv_engine_choice {
 	const struct hv_engine_ops *ops; /* NULL: none */
-	char why[HV_WHY_MAX];		 /* auto: what the best engine's probe says of this host; else "" */
-	int kvm_fd;			 /* as in hv_engine_config; -1 */
-	struct cm_err err;		 /* with no ops: why there is none */
+	char why[HV_WHY_MAX]; /* auto: what the best engine's probe says of this host; else "" */
+	int kvm_fd;	      /* as in hv_engine_config; -1 */
+	struct cm_err err;    /* with no ops: why there is none */
 };
 
 bool hv_engine_word_is_auto(const char *word); /* "auto", or "" */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_machine_list.c - the list of devices of machine hv-1, in their order. Guest ABI: never edited, only
- * followed by a list for a new machine type.
+ * hv_machine_list.c - the list of devices of machine hv-1, in their order. Guest ABI: never edited,
+ * only followed by a list for a new machine type.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_vm_note.c - how a VM hears of what happens to it: from vCPU and device threads to the loop, into
- * its table, and on to its owner.
+ * hv_vm_note.c - how a VM hears of what happens to it: from vCPU and device threads to the loop,
+ * into its table, and on to its owner.
  *
  * Guest events arrive here (power off, reset, panic): a guest can only end or restart itself.
  */
