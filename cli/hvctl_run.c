@@ -32,6 +32,7 @@ struct run {
 	Hv__DiskConfig disk[RUN_DISKS], *disks[RUN_DISKS];
 	Hv__Arg option, *options[1];
 	char urls[RUN_DISKS][PATH_MAX + 8], kernel[PATH_MAX], initrd[PATH_MAX], node[64];
+	char boot[40], uuid[40];
 	char *disk_list;
 };
 
@@ -115,11 +116,22 @@ static int run_arg(struct run *r, const char *key, const char *v, struct cm_err 
 	return 0;
 }
 
+/* One word of at most 36 characters, "" if there is none. */
+static char *run_word(const char *path, char out[40])
+{
+	FILE *f = fopen(path, "re");
+
+	out[0] = '\0';
+	if (f) {
+		if (fscanf(f, "%36s", out) != 1)
+			out[0] = '\0';
+		fclose(f);
+	}
+	return out;
+}
+
 static int run_config(struct run *r, struct px_ask *ask, struct cm_err *err)
 {
-	FILE *f;
-	static char boot[40], uuid[40];
-
 	hv__core_start__init(&r->start);
 	hv__vm_config__init(&r->vm);
 	r->vm.name = (char *)(uintptr_t) "run";
@@ -128,21 +140,13 @@ static int run_config(struct run *r, struct px_ask *ask, struct cm_err *err)
 	r->vm.memory_bytes = 256u << 20;
 	r->vm.cpus = 1;
 	r->vm.disks = r->disks;
+	r->vm.uuid = run_word("/proc/sys/kernel/random/uuid", r->uuid);
 	r->start.vm = &r->vm;
 	r->start.foreground = true;
 	r->start.control_fd = -1;
 	gethostname(r->node, sizeof r->node - 1);
 	r->start.node = r->node;
-	f = fopen("/proc/sys/kernel/random/boot_id", "re");
-	if (f && fscanf(f, "%36s", boot) == 1)
-		r->start.boot_id = boot;
-	if (f)
-		fclose(f);
-	f = fopen("/proc/sys/kernel/random/uuid", "re");
-	if (f && fscanf(f, "%36s", uuid) == 1)
-		r->vm.uuid = uuid;
-	if (f)
-		fclose(f);
+	r->start.boot_id = run_word("/proc/sys/kernel/random/boot_id", r->boot);
 	for (size_t i = 0; i < ask->req.n_args; i++) {
 		if (run_arg(r, ask->args[i]->key, ask->args[i]->value, err))
 			return err->code;
@@ -154,13 +158,12 @@ static int run_config(struct run *r, struct px_ask *ask, struct cm_err *err)
 }
 
 /* In a build tree hvcore is in programs/, else in libexec. */
-static void run_find(const struct hvctl *h, char out[PATH_MAX])
+static void run_find(char out[PATH_MAX])
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	char *slash;
 
-	(void)h;
 	if (n > 0) {
 		self[n] = '\0';
 		slash = strrchr(self, '/');
@@ -223,43 +226,56 @@ static int send_frame(int fd, const Hv__CoreStart *start)
 	return rc;
 }
 
-int hvctl_run(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask)
+/* In the child: becomes hvcore, which finds its configuration on RUN_START_FD. */
+static _Noreturn void run_exec(const char *hvcore, int fd)
 {
-	static struct run r;
-	struct cm_err err = CM_ERR_INIT;
+	int high = fcntl(fd, F_DUPFD, 64);
+
+	dup2(high, RUN_START_FD);
+	close(high);
+	execl(hvcore, "hvcore", (char *)NULL);
+	_exit(127);
+}
+
+static int run_it(struct run *r, struct cm_err *err)
+{
 	struct termios saved;
 	bool tty = isatty(0) && tcgetattr(0, &saved) == 0;
 	char hvcore[PATH_MAX];
 	int sv[2], rc;
 	pid_t pid;
 
-	(void)v;
-	r.h = h;
-	if (run_config(&r, ask, &err))
-		return hvctl_fail(h, &err);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 ||
-	    send_frame(sv[0], &r.start)) {
-		cm_err_set(&err, -EIO, "cannot hand the configuration to hvcore");
-		return hvctl_fail(h, &err);
+	    send_frame(sv[0], &r->start)) {
+		cm_err_set(err, -EIO, "cannot hand the configuration to hvcore");
+		return hvctl_fail(r->h, err);
 	}
-	run_find(h, hvcore);
+	run_find(hvcore);
 	pid = fork();
-	if (pid == 0) {
-		int fd = fcntl(sv[1], F_DUPFD, 64);
-
-		dup2(fd, RUN_START_FD);
-		close(fd);
-		execl(hvcore, "hvcore", (char *)NULL);
-		_exit(127);
-	}
+	if (pid == 0)
+		run_exec(hvcore, sv[1]);
 	close(sv[1]);
 	/* Ctrl-C belongs to the guest or to hvcore; we only wait. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
-	rc = pid > 0 ? run_wait(&r, pid, sv[0]) : 1;
+	rc = pid > 0 ? run_wait(r, pid, sv[0]) : 1;
 	if (tty)
 		tcsetattr(0, TCSADRAIN, &saved);
 	close(sv[0]);
-	free(r.disk_list);
+	return rc;
+}
+
+int hvctl_run(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask)
+{
+	struct run *r = calloc(1, sizeof *r);
+	struct cm_err err = CM_ERR_INIT;
+	int rc;
+
+	(void)v;
+	CM_ASSERT(r);
+	r->h = h;
+	rc = run_config(r, ask, &err) ? hvctl_fail(h, &err) : run_it(r, &err);
+	free(r->disk_list);
+	free(r);
 	return rc;
 }

@@ -30,7 +30,6 @@ static struct {
 	unsigned head, tail; /* head: next to write out */
 	unsigned long dropped;
 	char context[64];
-	char line[LOG_SLOTS][LOG_LINE];
 } lg = {
 	.ident = "hvcluster",
 	.fd = 2,
@@ -38,6 +37,9 @@ static struct {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.wake = PTHREAD_COND_INITIALIZER,
 };
+
+/* The queue, under lg.lock. Not a member: lg's initialiser would put all of it into the file. */
+static char log_ring[LOG_SLOTS][LOG_LINE];
 
 static const char *const log_names[] = {"none",	  "crit", "err",   "warning",
 					"notice", "info", "debug", "trace"};
@@ -60,7 +62,7 @@ static void log_drain_locked(void)
 	char line[LOG_LINE];
 
 	while (lg.head != lg.tail) {
-		memcpy(line, lg.line[lg.head % LOG_SLOTS], LOG_LINE);
+		memcpy(line, log_ring[lg.head % LOG_SLOTS], LOG_LINE);
 		lg.head++;
 		pthread_mutex_unlock(&lg.lock);
 		log_write(line);
@@ -190,7 +192,7 @@ void cm_log(enum cm_log_level level, const char *fmt, ...)
 		if (lg.tail - lg.head >= LOG_SLOTS) {
 			lg.dropped++;
 		} else {
-			memcpy(lg.line[lg.tail % LOG_SLOTS], line, LOG_LINE);
+			memcpy(log_ring[lg.tail % LOG_SLOTS], line, LOG_LINE);
 			lg.tail++;
 			pthread_cond_signal(&lg.wake);
 		}

@@ -7,9 +7,9 @@
  * -> end
  *
  * The start descriptor gets exactly one answer. What migration/ and fencing/ do comes in through
- * hooks, which programs/hvcore_main.c fills: nothing here reaches up.
+ * hooks, which the program fills; the control socket watches: nothing here reaches up.
  *
- * Threads: [loop]. Ownership: hv_core owns the VM, its disks, its lease and its control socket.
+ * Threads: [loop]. Ownership: hv_core owns the VM, its disks and its lease.
  */
 #ifndef HV_CORE_H
 #define HV_CORE_H
@@ -19,12 +19,13 @@
 #include "common/cm_err.h"
 #include "hvcore/state/hv_json.h"
 #include "hvcore/vm/hv_vm.h"
-#include "proto/px_req.h"
+#include "proto/ctl.pb-c.h"
 #include "sharedstorage/lease/stor_lease.h"
 
 struct hv_core;
 struct hv_disks;
 struct hv_owner;
+struct hv_qga;
 
 /* What status says; on the wire as proto's VmState. */
 enum hv_core_state {
@@ -61,10 +62,19 @@ struct hv_core_hooks {
 	/* The VM may run until then; whoever watches over us may kill us later. 0: no vCPU runs any
 	 * more. */
 	void (*alive)(struct hv_core *core, uint64_t until_ns);
-	void (*vcpu_begins)(void);   /* as in hv_vm_config */
-	const struct px_verb *verbs; /* beside our own; their ctx is the hv_core */
-	size_t verb_count;
-	void *arg; /* theirs; hv_core_hook_arg */
+	void (*vcpu_begins)(void);	       /* as in hv_vm_config */
+	const struct hv_engine_choice *engine; /* what runs the vCPUs */
+	void *arg;			       /* theirs; hv_core_hook_arg */
+};
+
+/* Who listens: the control socket. */
+struct hv_core_watcher {
+	/* Something happened. doc: JSON or "". */
+	void (*event)(void *arg, const char *kind, const char *severity, const char *text,
+		      const char *doc);
+	/* All is done: nothing more will be told, and a few turns of the loop are left. */
+	void (*over)(void *arg);
+	void *arg;
 };
 
 /* start is borrowed for life. start_fd: gets the answer, -1 none. */
@@ -78,7 +88,13 @@ struct hv_vm *hv_core_vm(struct hv_core *core); /* NULL before it is built */
 struct hv_disks *hv_core_disks(struct hv_core *core);
 struct hv_owner *hv_core_owner(struct hv_core *core); /* NULL: a VM without an ownership block */
 const Hv__CoreStart *hv_core_start(const struct hv_core *core);
+struct hv_qga *hv_core_qga(struct hv_core *core); /* NULL before there is a VM */
 void *hv_core_hook_arg(struct hv_core *core);
+uint64_t hv_core_epoch(struct hv_core *core); /* of the ownership block; 0: none */
+/* cm_now_ns() when the VM first ran; 0: never. */
+uint64_t hv_core_ran_at_ns(const struct hv_core *core);
+/* There is one at most; w is copied. */
+void hv_core_watch(struct hv_core *core, const struct hv_core_watcher *w);
 
 /* The answer to who started us. doc: JSON, or NULL for the standard one. Once; later calls do
  * nothing. */
@@ -92,11 +108,11 @@ void hv_core_restored(struct hv_core *core, const struct cm_err *err);
 /* An incoming VM has been accepted and owns its block: runs it. */
 int hv_core_run(struct hv_core *core, struct cm_err *err) cm_must_check;
 
-/* Changes what status says and tells the watchers. */
+/* Changes what status says and tells the watcher. */
 void hv_core_set_state(struct hv_core *core, enum hv_core_state state);
 enum hv_core_state hv_core_state(const struct hv_core *core);
 const char *hv_core_state_word(enum hv_core_state state);
-/* Tells the watchers and the log. doc: JSON or "". */
+/* Tells the watcher and the log. doc: JSON or "". */
 void hv_core_event(struct hv_core *core, const char *kind, const char *severity, const char *doc,
 		   const char *fmt, ...) cm_printf(5, 6);
 /*

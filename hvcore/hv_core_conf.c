@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,14 @@
 #include "common/cm_log.h"
 #include "common/cm_sys.h"
 #include "hvcore/hv_core_int.h"
+
+const char *hv__core_option(const struct hv_core *core, const char *key)
+{
+	for (size_t i = 0; i < core->start->n_options; i++)
+		if (strcmp(core->start->options[i]->key, key) == 0)
+			return core->start->options[i]->value;
+	return NULL;
+}
 
 static int open_file(const char *path, const char *what, int *fd, struct cm_err *err)
 {
@@ -42,23 +51,23 @@ static int parse_mac(const char *text, uint8_t mac[6], struct cm_err *err)
 	return 0;
 }
 
-/* While we may still open /dev/kvm: the VM's own user may not. */
-static int choose_engine(struct hv_core *core, const char *word, struct cm_err *err)
+/* The program has chosen already: it may still open /dev/kvm, the VM's own user may not. */
+static int set_engine(struct hv_core *core, struct cm_err *err)
 {
+	const struct hv_engine_choice *choice = core->hooks.engine;
+	const char *insns = hv__core_option(core, "insns_per_us");
 	struct hv_vm_config *v = &core->vmcfg;
-	const struct hv_engine_ops **out = &v->engine;
+	char end;
 
-	if (!word[0] || strcmp(word, "auto") == 0)
-		*out = hv_vm_choose_engine(v->engine_why);
-	else if (strcmp(word, "kvm") == 0)
-		*out = &hv_engine_kvm;
-	else if (strcmp(word, "soft") == 0)
-		*out = &hv_engine_soft;
-	else
-		return cm_err_set(err, CM_E_BAD_VALUE, "engine '%s': auto, kvm or soft", word);
-	if (*out == &hv_engine_kvm)
-		core->kvm_fd = cm_sys.open("/dev/kvm", O_RDWR | O_CLOEXEC, 0); /* -1: the engine says why */
-	v->kvm_fd = core->kvm_fd;
+	if (!choice->ops)
+		return cm_err_set(err, choice->err.code, "%s", choice->err.text);
+	v->engine = choice->ops;
+	v->kvm_fd = choice->kvm_fd;
+	memcpy(v->engine_why, choice->why, sizeof(v->engine_why));
+	if (choice->why[0])
+		cm_notice("engine auto: %s: %s", choice->ops->name, choice->why);
+	if (insns && sscanf(insns, "%" SCNu32 "%c", &v->insns_per_us, &end) != 1)
+		return cm_err_set(err, CM_E_BAD_VALUE, "insns_per_us: '%s' is no number", insns);
 	return 0;
 }
 
@@ -148,7 +157,7 @@ int hv__core_configure(struct hv_core *core, struct cm_err *err)
 	v->cpus = c->cpus ? c->cpus : 1;
 	v->vcpu_begins = core->hooks.vcpu_begins;
 	v->console = v->rng = v->balloon = true;
-	rc = choose_engine(core, c->engine, err);
+	rc = set_engine(core, err);
 	if (rc == 0)
 		rc = set_nets(v, c, err);
 	if (rc == 0)

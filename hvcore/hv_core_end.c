@@ -52,9 +52,9 @@ static void disks_closed(void *arg)
 	for (unsigned i = 0; i < core->enders; i++)
 		core->ender[i].fn(core->ender[i].arg, core->release_rc);
 	core->enders = 0;
-	if (core->ctl)
-		hv_ctl_close(core->ctl);
-	core->ctl = NULL;
+	if (core->watcher.over)
+		core->watcher.over(core->watcher.arg);
+	core->watcher = (struct hv_core_watcher){.event = NULL};
 	cm_timer_fini(&core->giveup);
 	cm_timer_init(&core->linger, core->loop, stop_loop, core);
 	cm_timer_arm_ms(&core->linger, LINGER_MS);
@@ -157,16 +157,6 @@ int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg)
 bool hv_core_end_is_wanted(const struct hv_core *core)
 {
 	return core->enders != 0;
-}
-
-void hv_core_set_owned(struct hv_core *core, bool owned)
-{
-	core->owned = owned;
-}
-
-bool hv_core_is_ending(const struct hv_core *core)
-{
-	return core->ending;
 }
 
 void hv_core_end_go(struct hv_core *core)

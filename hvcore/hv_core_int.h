@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_core_int.h - the body of struct hv_core, for hv_core*.c and hv_ctl*.c. Everything [loop].
+ * hv_core_int.h - the body of struct hv_core, for hv_core*.c. Everything [loop].
  */
 #ifndef HV_CORE_INT_H
 #define HV_CORE_INT_H
 
 #include "common/cm_loop.h"
-#include "hvcore/control/hv_ctl.h"
 #include "hvcore/hv_core.h"
 #include "hvcore/hv_disks.h"
 #include "hvcore/hv_owner.h"
@@ -30,8 +29,8 @@ struct hv_core {
 	struct hv_vm *vm;
 	struct hv_qga *qga; /* with the VM */
 	struct hv_vm_config vmcfg;
-	struct hv_ctl *ctl;
-	int console_log_fd, heartbeat_fd, kvm_fd;
+	struct hv_core_watcher watcher;
+	int console_log_fd, heartbeat_fd;
 
 	/* the end */
 	bool ending, release, closing;
@@ -48,5 +47,11 @@ struct hv_core {
 
 /* hv_core_conf.c: fills core->vmcfg from core->start, opens kernel and initrd. */
 int hv__core_configure(struct hv_core *core, struct cm_err *err);
+/* An option of the start message; NULL. */
+const char *hv__core_option(const struct hv_core *core, const char *key);
+/* hv_core_answer.c: hv_core_start_failed with what err says. */
+void hv__core_failed(struct hv_core *core, const struct cm_err *err);
+/* hv_core_build.c: the block is ours, or there is none: on to the disks and the VM. */
+void hv__core_open_disks(struct hv_core *core);
 
 #endif

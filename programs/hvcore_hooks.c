@@ -25,19 +25,20 @@
 #include "migration/core/mig_core_save.h"
 #include "migration/core/mig_core_src.h"
 #include "programs/hvcore_heir.h"
+#include "programs/hvcore_hooks.h"
 #include "programs/hvcore_seccomp.h"
 #include "sharedstorage/dev/stor_timing.h"
 
 /* Where hvwatchdogd listens unless the start message says otherwise (option "watchdog"). */
 #define HV_WATCHDOG_SOCKET "/run/hvcluster/watchdog.sock"
 
-static struct hvcore_wiring *wiring_of(struct hv_core *core)
+static struct hvcore_parts *parts_of(struct hv_core *core)
 {
-	return CM_CONTAINER(mig_core_of(core), struct hvcore_wiring, mig);
+	return CM_CONTAINER(hv_core_hook_arg(core), struct hvcore_parts, migration);
 }
 
 struct takeover {
-	struct hvcore_wiring *w;
+	struct hvcore_parts *parts;
 	struct stor_lease *lease;
 	struct stor_dev *dev;
 	uint64_t offset_bytes;
@@ -50,7 +51,7 @@ static void watched(struct fen_proof *proof, const struct cm_err *err, void *arg
 {
 	struct takeover *t = arg;
 
-	t->w->watching = NULL;
+	t->parts->watching = NULL;
 	if (proof)
 		fen_take_over(t->lease, proof, false, t->done, t->arg);
 	else
@@ -64,8 +65,8 @@ static bool watch(struct takeover *t, const struct stor_block *b, struct cm_err 
 	cm_notice(
 		"nothing is known of the owner on node %s: its lease has to expire before our eyes",
 		b->owner.node);
-	t->w->watching = fen_shut_out_start(t->dev, t->offset_bytes, watched, t, err);
-	return t->w->watching != NULL;
+	t->parts->watching = fen_shut_out_start(t->dev, t->offset_bytes, watched, t, err);
+	return t->parts->watching != NULL;
 }
 
 static void block_read(int rc, const struct stor_block *b, void *arg)
@@ -104,7 +105,7 @@ static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__
 
 	CM_ASSERT(t);
 	*t = (struct takeover){
-		.w = wiring_of(core), .lease = lease, .proof = proof, .done = done, .arg = arg};
+		.parts = parts_of(core), .lease = lease, .proof = proof, .done = done, .arg = arg};
 	t->dev = hv_disks_lease_dev(hv_core_disks(core), &t->offset_bytes);
 	CM_ASSERT(t->dev);
 	stor_block_read(t->dev, t->offset_bytes, block_read, t);
@@ -112,11 +113,11 @@ static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__
 
 static bool end(struct hv_core *core)
 {
-	struct hvcore_wiring *w = wiring_of(core);
+	struct hvcore_parts *p = parts_of(core);
 
-	if (w->watching)
-		fen_shut_out_cancel(w->watching);
-	w->watching = NULL;
+	if (p->watching)
+		fen_shut_out_cancel(p->watching);
+	p->watching = NULL;
 	return mig_core_end(core);
 }
 
@@ -129,7 +130,7 @@ static void vcpu_begins(void)
 		cm_warning("vCPU thread: %s", err.text);
 }
 
-/* --- hvwatchdogd: whoever cannot stop its own vCPUs is killed --- */
+/* --- hvwatchdogd: whoever cannot stop its own vCPUs is killed ------------------------------ */
 
 static int watchdog_connect(const Hv__CoreStart *start)
 {
@@ -154,23 +155,22 @@ static int watchdog_connect(const Hv__CoreStart *start)
 static void alive(struct hv_core *core, uint64_t until_ns)
 {
 	uint32_t t = hv_core_start(core)->vm->io_timeout_ms;
-	int rc, watchdog_fd = wiring_of(core)->watchdog_fd;
+	int fd = parts_of(core)->watchdog_fd, rc;
 
-	if (watchdog_fd < 0)
+	if (fd < 0)
 		return;
 	if (!t)
 		t = STOR_IO_TIMEOUT_MS;
 	/* The vCPUs are out by STOR_STOPPED; who is not gone by STOR_KILL, hangs. */
-	rc = until_ns ? fen_wd_alive(watchdog_fd,
-				     until_ns + (STOR_KILL(t) - STOR_FAIL(t)) * CM_NS_PER_MS)
-		      : fen_wd_bye(watchdog_fd);
+	rc = until_ns ? fen_wd_alive(fd, until_ns + (STOR_KILL(t) - STOR_FAIL(t)) * CM_NS_PER_MS)
+		      : fen_wd_bye(fd);
 	if (rc < 0)
 		cm_warning("hvwatchdogd: %s", cm_err_text(rc));
 }
 
-/* --- what hv_core gets --- */
+/* --- what hv_core and the control socket get --- */
 
-static const struct px_verb verbs[] = {
+const struct px_verb hvcore_verbs[HVCORE_VERBS] = {
 	{"migrate", "address port max_blackout_ms hold verify", mig_core_verb_migrate, true},
 	{"migrate-commit", "", mig_core_verb_commit, true},
 	{"migrate-cancel", "", mig_core_verb_cancel, true},
@@ -179,21 +179,20 @@ static const struct px_verb verbs[] = {
 	{"take-over", "", hvcore_heir_take_over, true},
 };
 
-void hvcore_hooks_init(struct hvcore_wiring *w, const Hv__CoreStart *start,
-		       struct hv_core_hooks *hooks)
+void hvcore_parts_init(struct hvcore_parts *p, const Hv__CoreStart *start,
+		       const struct hv_engine_choice *engine)
 {
-	*w = (struct hvcore_wiring){.watchdog_fd = watchdog_connect(start)};
-	*hooks = (struct hv_core_hooks){
-		.alive = alive,
-		.vcpu_begins = vcpu_begins,
-		.take_over = take_over,
-		.incoming = mig_core_incoming,
-		.look_saved = mig_core_look_saved,
-		.restore = mig_core_restore,
-		.status = mig_core_status,
-		.end = end,
-		.verbs = verbs,
-		.verb_count = CM_ARRAY_LEN(verbs),
-		.arg = &w->mig,
+	*p = (struct hvcore_parts){
+		.hooks = {.alive = alive,
+			  .vcpu_begins = vcpu_begins,
+			  .take_over = take_over,
+			  .incoming = mig_core_incoming,
+			  .look_saved = mig_core_look_saved,
+			  .restore = mig_core_restore,
+			  .status = mig_core_status,
+			  .end = end,
+			  .engine = engine,
+			  .arg = &p->migration},
+		.watchdog_fd = watchdog_connect(start),
 	};
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hvcore_hooks.h - what fencing/ and migration/ do inside hvcore (hvcore_main.c wires it). [loop]
+ * hvcore_hooks.h - what fencing/ and migration/ do inside hvcore, and what they have under way
+ * there (hvcore_process.c wires it). [loop]
  */
 #ifndef HVCORE_HOOKS_H
 #define HVCORE_HOOKS_H
@@ -10,15 +11,20 @@
 
 struct fen_shut_out;
 
-/* What the hooks need to remember. Lives as long as the hv_core. */
-struct hvcore_wiring {
-	struct mig_core mig;
-	struct fen_shut_out *watching; /* proof (d) being made */
-	int watchdog_fd;	       /* -1: no hvwatchdogd */
+/* Of one process; lives as long as its hv_core. */
+struct hvcore_parts {
+	struct hv_core_hooks hooks; /* for hv_core_new; their arg is migration */
+	struct mig_core migration;
+	struct fen_shut_out *watching; /* proof (d) being made; else NULL */
+	int watchdog_fd;	       /* -1: nobody watches over us */
 };
 
-/* Before privileges are dropped. Without hvwatchdogd nothing is connected. */
-void hvcore_hooks_init(struct hvcore_wiring *w, const Hv__CoreStart *start,
-		       struct hv_core_hooks *hooks);
+/* Connects to hvwatchdogd if there is one: before privileges are dropped. engine is borrowed. */
+void hvcore_parts_init(struct hvcore_parts *p, const Hv__CoreStart *start,
+		       const struct hv_engine_choice *engine);
+
+/* The verbs that migration/ and fencing/ add to the control socket; their ctx is the hv_core. */
+#define HVCORE_VERBS 6
+extern const struct px_verb hvcore_verbs[HVCORE_VERBS];
 
 #endif

@@ -79,7 +79,7 @@ static bool is_hvcore(const char *pid)
 	if (end)
 		*end = '\0';
 	base = strrchr(exe, '/');
-	return base && strcmp(base + 1, "hvcore") == 0;
+	return base && (strcmp(base + 1, "hvcore") == 0 || strcmp(base + 1, "hvcore-soft") == 0);
 }
 
 static bool has_socket(const char *pid, unsigned long inode)

@@ -16,6 +16,7 @@
 
 #include "common/cm_err.h"
 #include "hvcore/cpu/hv_vcpu_state.h"
+#include "hvcore/machine/hv_machine.h"
 
 struct hv_mem;
 

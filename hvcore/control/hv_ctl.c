@@ -14,7 +14,6 @@
 
 #include "common/cm_clock.h"
 #include "hvcore/control/hv_ctl_int.h"
-#include "hvcore/hv_core_int.h"
 
 static void conn_drop(struct ctl_conn *k)
 {
@@ -30,11 +29,11 @@ static void conn_drop(struct ctl_conn *k)
 static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
 {
 	struct ctl_conn *k = arg;
-	struct hv_core *core = k->ctl->core;
+	struct hv_ctl *ctl = k->ctl;
 
 	if (m->type == PX_REQUEST) {
-		px_verbs_run(hv__ctl_verbs, hv__ctl_verb_count, core->hooks.verbs,
-			     core->hooks.verb_count, c, &k->reqs, m, core);
+		px_verbs_run(hv__ctl_verbs, hv__ctl_verb_count, ctl->verbs, ctl->verb_count, c,
+			     &k->reqs, m, ctl->core);
 	} else if (m->type == PX_DATA) {
 		hv__ctl_console_data(k, m->msg);
 	}
@@ -63,7 +62,7 @@ static void on_accept(struct px_server *s, int fd, void *arg)
 	CM_ASSERT(k);
 	k->ctl = ctl;
 	k->console_fd[0] = k->console_fd[1] = -1;
-	k->chan = px_chan_new(ctl->core->loop, fd, &ctl->self, &conn_ops, k);
+	k->chan = px_chan_new(hv_core_loop(ctl->core), fd, &ctl->self, &conn_ops, k);
 	if (!k->chan) {
 		free(k);
 		return;
@@ -72,39 +71,15 @@ static void on_accept(struct px_server *s, int fd, void *arg)
 	ctl->conns = k;
 }
 
-int hv_ctl_new(struct hv_ctl **out, struct hv_core *core, struct cm_err *err)
-{
-	const Hv__CoreStart *s = core->start;
-	struct hv_ctl *ctl;
-
-	*out = NULL;
-	if (s->control_fd < 0 && !s->control_socket[0])
-		return 0;
-	ctl = calloc(1, sizeof(*ctl));
-	if (!ctl)
-		return cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
-	ctl->core = core;
-	ctl->self = (struct px_self){.program = "hvcore", .node = s->node};
-	if (s->control_fd >= 0)
-		ctl->server = px_server_fd(core->loop, s->control_fd, on_accept, ctl, err);
-	else
-		ctl->server = px_server_unix(core->loop, s->control_socket, 0660, (gid_t)-1,
-					     on_accept, ctl, err);
-	if (!ctl->server) {
-		free(ctl);
-		return err->code;
-	}
-	*out = ctl;
-	return 0;
-}
-
 static void ctl_free(void *arg)
 {
 	free(arg);
 }
 
-void hv_ctl_close(struct hv_ctl *ctl)
+/* What is queued still leaves. */
+static void core_over(void *arg)
 {
+	struct hv_ctl *ctl = arg;
 	struct ctl_conn *k;
 
 	px_server_close(ctl->server);
@@ -112,27 +87,57 @@ void hv_ctl_close(struct hv_ctl *ctl)
 		conn_drop(k);
 		if (k->chan)
 			px_chan_finish(k->chan);
-		cm_loop_defer(ctl->core->loop, ctl_free, k);
+		cm_loop_defer(hv_core_loop(ctl->core), ctl_free, k);
 	}
 	free(ctl->counted);
-	cm_loop_defer(ctl->core->loop, ctl_free, ctl);
+	cm_loop_defer(hv_core_loop(ctl->core), ctl_free, ctl);
 }
 
-void hv_ctl_event(struct hv_ctl *ctl, const char *kind, const char *severity, const char *text,
-		  const char *doc)
+static void core_event(void *arg, const char *kind, const char *severity, const char *text,
+		       const char *doc)
 {
+	struct hv_ctl *ctl = arg;
+	const Hv__CoreStart *s = hv_core_start(ctl->core);
 	Hv__Event e = HV__EVENT__INIT;
 
 	e.seq = ++ctl->seq;
 	e.wall_ns = cm_wall_ns();
-	e.node = (char *)(uintptr_t)ctl->core->start->node;
-	e.vm = (char *)(uintptr_t)ctl->core->start->vm->name;
+	e.node = s->node;
+	e.vm = s->vm->name;
 	e.kind = (char *)(uintptr_t)kind;
 	e.severity = (char *)(uintptr_t)severity;
 	e.text = (char *)(uintptr_t)text;
 	e.doc = (char *)(uintptr_t)(doc ? doc : "");
-	e.state = (Hv__VmState)ctl->core->state;
+	e.state = (Hv__VmState)hv_core_state(ctl->core);
 	for (struct ctl_conn *k = ctl->conns; k; k = k->next)
 		if (k->watch && k->chan)
 			(void)px_chan_send(k->chan, PX_EVENT, &e);
+}
+
+int hv_ctl_new(struct hv_core *core, const struct px_verb *verbs, size_t verb_count,
+	       struct cm_err *err)
+{
+	const Hv__CoreStart *s = hv_core_start(core);
+	struct hv_core_watcher watcher = {.event = core_event, .over = core_over};
+	struct hv_ctl *ctl;
+
+	if (s->control_fd < 0 && !s->control_socket[0])
+		return 0;
+	ctl = calloc(1, sizeof(*ctl));
+	if (!ctl)
+		return cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
+	*ctl = (struct hv_ctl){.core = core, .verbs = verbs, .verb_count = verb_count};
+	ctl->self = (struct px_self){.program = "hvcore", .node = s->node};
+	if (s->control_fd >= 0)
+		ctl->server = px_server_fd(hv_core_loop(core), s->control_fd, on_accept, ctl, err);
+	else
+		ctl->server = px_server_unix(hv_core_loop(core), s->control_socket, 0660, (gid_t)-1,
+					     on_accept, ctl, err);
+	if (!ctl->server) {
+		free(ctl);
+		return err->code;
+	}
+	watcher.arg = ctl;
+	hv_core_watch(core, &watcher);
+	return 0;
 }

@@ -12,27 +12,21 @@
 #include <unistd.h>
 
 #include "hvcore/control/hv_ctl_int.h"
-#include "hvcore/hv_core_int.h"
 #include "hvcore/machine/hv_char.h"
 
 #define CONSOLE_CHUNK	16384u
 #define CONSOLE_PENDING (256u << 10)
 #define CONSOLE_REPLAY	8192u
 
-struct ctl_conn *hv__ctl_conn(struct px_req *q)
-{
-	return px_chan_arg(q->chan);
-}
-
 static void console_close(struct ctl_conn *k)
 {
-	struct hv_core *core = k->ctl->core;
+	struct hv_vm *vm = hv_core_vm(k->ctl->core);
 
 	cm_io_fini(&k->console_io);
-	if (core->vm) {
-		hv_lock_take(hv_vm_lock(core->vm));
-		hv_char_detach(hv_vm_serial(core->vm));
-		hv_lock_drop(hv_vm_lock(core->vm));
+	if (vm) {
+		hv_lock_take(hv_vm_lock(vm));
+		hv_char_detach(hv_vm_serial(vm));
+		hv_lock_drop(hv_vm_lock(vm));
 	}
 	for (int i = 0; i < 2; i++) {
 		if (k->console_fd[i] >= 0)
@@ -100,10 +94,12 @@ void hv__ctl_console(struct px_req *q, void *ctx)
 {
 	struct hv_core *core = ctx;
 	struct ctl_conn *k = hv__ctl_conn(q);
+	struct hv_vm *vm = hv_core_vm(core);
 	int rc;
 
-	if (!core->vm) {
-		px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(core->state));
+	if (!vm) { /* of one that is ending the last words are wanted */
+		px_req_failf(q, CM_E_VM_STATE, "the VM is %s",
+			     hv_core_state_word(hv_core_state(core)));
 		return;
 	}
 	if (k->console) {
@@ -114,10 +110,10 @@ void hv__ctl_console(struct px_req *q, void *ctx)
 		px_req_failf(q, -errno, "socketpair: %s", strerror(errno));
 		return;
 	}
-	hv_lock_take(hv_vm_lock(core->vm));
-	rc = hv_char_attach(hv_vm_serial(core->vm), k->console_fd[1], k->console_fd[1],
-			    CONSOLE_REPLAY, NULL, NULL);
-	hv_lock_drop(hv_vm_lock(core->vm));
+	hv_lock_take(hv_vm_lock(vm));
+	rc = hv_char_attach(hv_vm_serial(vm), k->console_fd[1], k->console_fd[1], CONSOLE_REPLAY,
+			    NULL, NULL);
+	hv_lock_drop(hv_vm_lock(vm));
 	if (rc < 0) {
 		close(k->console_fd[0]);
 		close(k->console_fd[1]);
@@ -129,6 +125,6 @@ void hv__ctl_console(struct px_req *q, void *ctx)
 	q->work = k;
 	q->gone = request_gone;
 	px_req_progress(q, "{\"console\":\"attached\"}");
-	cm_io_init(&k->console_io, core->loop, k->console_fd[0], console_out, k);
+	cm_io_init(&k->console_io, hv_core_loop(core), k->console_fd[0], console_out, k);
 	(void)cm_io_want(&k->console_io, CM_READ);
 }

@@ -13,14 +13,15 @@
 
 static struct ctl_counted *count_all(struct hv_core *core)
 {
-	unsigned cpus = hv_vm_config(core->vm)->cpus;
+	struct hv_vm *vm = hv_core_vm(core);
+	unsigned cpus = hv_vm_config(vm)->cpus;
 	struct ctl_counted *c = calloc(1, sizeof(*c) + cpus * sizeof(c->cpu[0]));
-	uint64_t wall = core->ran_ns ? cm_now_ns() - core->ran_ns : 0;
+	uint64_t ran = hv_core_ran_at_ns(core), wall = ran ? cm_now_ns() - ran : 0;
 
 	CM_ASSERT(c);
 	c->cpus = cpus;
 	for (unsigned i = 0; i < cpus; i++) {
-		hv_vm_tally(core->vm, i, &c->cpu[i]);
+		hv_vm_tally(vm, i, &c->cpu[i]);
 		c->cpu[i].wall_ns = wall;
 	}
 	return c;
@@ -45,7 +46,7 @@ static void put_unknown(struct hv_json *j, struct hv_vm *vm)
 					 (unsigned)(last[k].bytes >> 8 * b & 0xff));
 			hv_json_open(j, NULL, '{');
 			hv_json_u64(j, "vcpu", i);
-			hv__ctl_hex(j, "rip", last[k].rip);
+			hv_json_hex(j, "rip", last[k].rip);
 			hv_json_str(j, "bytes", bytes);
 			hv_json_u64(j, "at", last[k].at);
 			hv_json_close(j, '}');
@@ -107,17 +108,17 @@ static void switch_sampling(void *arg)
 }
 
 /* Several may want it at once; the first switches it on, the last off. */
-static int sampling(struct hv_core *core, bool on, struct cm_err *err)
+static int sampling(struct hv_ctl *ctl, bool on, struct cm_err *err)
 {
-	struct sample_switch s = {core->vm, on, 0, err};
-	unsigned *users = &core->ctl->sampling;
+	struct sample_switch s = {hv_core_vm(ctl->core), on, 0, err};
+	unsigned *users = &ctl->sampling;
 	int rc = 0;
 
-	if (!hv_vm_engine_ops(core->vm)->sample_set)
+	if (!hv_vm_engine_ops(s.vm)->sample_set)
 		return 0;
 	*users = on ? *users + 1 : *users - 1;
 	if (*users == (on ? 1u : 0u))
-		rc = hv_vm_look(core->vm, switch_sampling, &s, NULL, err);
+		rc = hv_vm_look(s.vm, switch_sampling, &s, NULL, err);
 	rc = rc == 0 ? s.rc : rc;
 	if (rc < 0 && on)
 		--*users;
@@ -126,10 +127,11 @@ static int sampling(struct hv_core *core, bool on, struct cm_err *err)
 
 static void sampling_over(struct ctl_window *w)
 {
+	struct hv_core *core = w->ctl->core;
 	struct cm_err err = CM_ERR_INIT;
 
-	if (w->switched && w->core->vm && !w->core->ending)
-		(void)sampling(w->core, false, &err); /* a VM that has gone samples nothing */
+	if (w->switched && hv_core_vm(core) && !hv_core_is_ending(core))
+		(void)sampling(w->ctl, false, &err); /* a VM that has gone samples nothing */
 	w->switched = false;
 }
 
@@ -150,11 +152,11 @@ static void counters_due(struct cm_timer *t, void *arg)
 
 	(void)t;
 	hv__ctl_window_end(w);
-	vm = hv__ctl_vm(w->q, w->core);
+	vm = hv__ctl_vm(w->q, w->ctl->core);
 	if (!vm)
 		return;
 	sampling_over(w);
-	now = count_all(w->core);
+	now = count_all(w->ctl->core);
 	counters_answer(w->q, vm, now, w->before);
 	free(now);
 }
@@ -163,6 +165,7 @@ void hv__ctl_counters(struct px_req *q, void *ctx)
 {
 	struct hv_core *core = ctx;
 	struct cm_err err = CM_ERR_INIT;
+	struct hv_ctl *ctl = hv__ctl_conn(q)->ctl;
 	struct hv_vm *vm = hv__ctl_vm(q, core);
 	struct ctl_counted *now;
 	struct ctl_window *w;
@@ -176,16 +179,16 @@ void hv__ctl_counters(struct px_req *q, void *ctx)
 	}
 	if (!ms) {
 		now = count_all(core);
-		counters_answer(q, vm, now, core->ctl->counted);
-		free(core->ctl->counted);
-		core->ctl->counted = now;
+		counters_answer(q, vm, now, ctl->counted);
+		free(ctl->counted);
+		ctl->counted = now;
 		return;
 	}
-	if (sampling(core, true, &err) < 0) {
+	if (sampling(ctl, true, &err) < 0) {
 		px_req_fail(q, &err);
 		return;
 	}
-	w = hv__ctl_window_new(q, core, ms, counters_due, counters_gone);
+	w = hv__ctl_window_new(q, ms, counters_due, counters_gone);
 	w->switched = true;
 	w->before = count_all(core);
 }

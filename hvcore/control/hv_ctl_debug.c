@@ -7,19 +7,10 @@
 
 #include "hvcore/control/hv_ctl_debug.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/cm_trace.h"
-
-struct hv_vm *hv__ctl_vm(struct px_req *q, struct hv_core *core)
-{
-	if (core->vm && !core->ending)
-		return core->vm;
-	px_req_failf(q, CM_E_VM_STATE, "the VM is %s", hv_core_state_word(core->state));
-	return NULL;
-}
 
 void hv__ctl_answer(struct px_req *q, struct hv_json *j)
 {
@@ -28,14 +19,6 @@ void hv__ctl_answer(struct px_req *q, struct hv_json *j)
 	else
 		px_req_ok(q, hv_json_text(j));
 	hv_json_fini(j);
-}
-
-void hv__ctl_hex(struct hv_json *j, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, value);
-	hv_json_str(j, key, text);
 }
 
 void hv__ctl_head(struct hv_json *j, struct hv_vm *vm)
@@ -61,20 +44,20 @@ void hv__ctl_window_end(struct ctl_window *w)
 {
 	w->q->gone = NULL;
 	cm_timer_fini(&w->timer);
-	cm_loop_defer(w->core->loop, window_free, w);
+	cm_loop_defer(hv_core_loop(w->ctl->core), window_free, w);
 }
 
-struct ctl_window *hv__ctl_window_new(struct px_req *q, struct hv_core *core, uint64_t ms,
-				      cm_timer_fn due, void (*gone)(struct px_req *q))
+struct ctl_window *hv__ctl_window_new(struct px_req *q, uint64_t ms, cm_timer_fn due,
+				      void (*gone)(struct px_req *q))
 {
 	struct ctl_window *w = calloc(1, sizeof(*w));
 
 	CM_ASSERT(w);
 	w->q = q;
-	w->core = core;
+	w->ctl = hv__ctl_conn(q)->ctl;
 	q->work = w;
 	q->gone = gone;
-	cm_timer_init(&w->timer, core->loop, due, w);
+	cm_timer_init(&w->timer, hv_core_loop(w->ctl->core), due, w);
 	cm_timer_arm_ms(&w->timer, ms);
 	return w;
 }
@@ -83,9 +66,8 @@ struct ctl_window *hv__ctl_window_new(struct px_req *q, struct hv_core *core, ui
 
 void hv__ctl_dump(struct px_req *q, void *ctx)
 {
-	struct hv_core *core = ctx;
+	struct hv_vm *vm = hv__ctl_vm(q, ctx);
 	struct cm_err err = CM_ERR_INIT;
-	struct hv_vm *vm = hv__ctl_vm(q, core);
 	struct hv_json j;
 	char *text = NULL;
 	size_t n = 0;

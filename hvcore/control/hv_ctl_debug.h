@@ -10,7 +10,6 @@
 #define HV_CTL_DEBUG_H
 
 #include "hvcore/control/hv_ctl_int.h"
-#include "hvcore/hv_core_int.h"
 
 #define HV_CTL_WINDOW_MAX_MS 20000u /* below the time that an agent waits for an answer */
 
@@ -23,7 +22,7 @@ struct ctl_counted {
 /* A request that waits for its time to pass. */
 struct ctl_window {
 	struct px_req *q;
-	struct hv_core *core;
+	struct hv_ctl *ctl;
 	struct cm_timer timer;
 	uint64_t count;		    /* trace: events to tell */
 	struct ctl_counted *before; /* counters; freed with the window */
@@ -31,16 +30,13 @@ struct ctl_window {
 };
 
 /* due comes when ms have passed, gone when the connection was lost before. */
-struct ctl_window *hv__ctl_window_new(struct px_req *q, struct hv_core *core, uint64_t ms,
-				      cm_timer_fn due, void (*gone)(struct px_req *q));
+struct ctl_window *hv__ctl_window_new(struct px_req *q, uint64_t ms, cm_timer_fn due,
+				      void (*gone)(struct px_req *q));
 /* First thing in due and gone, before the answer; w lives until this turn of the loop is over. */
 void hv__ctl_window_end(struct ctl_window *w);
 
-/* The VM, or NULL: then the request was refused. */
-struct hv_vm *hv__ctl_vm(struct px_req *q, struct hv_core *core);
 /* Opens a document: name, engine and state of the VM. */
 void hv__ctl_head(struct hv_json *j, struct hv_vm *vm);
-void hv__ctl_hex(struct hv_json *j, const char *key, uint64_t value);
 /* Answers with the document, and ends it. */
 void hv__ctl_answer(struct px_req *q, struct hv_json *j);
 

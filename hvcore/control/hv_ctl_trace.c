@@ -60,16 +60,16 @@ static void put_event(struct hv_json *j, const struct hv_trace_event *e)
 	hv_json_open(j, NULL, '{');
 	hv_json_u64(j, "at", e->at);
 	hv_json_str(j, "kind", kind[e->kind]);
-	hv__ctl_hex(j, "rip", e->rip);
+	hv_json_hex(j, "rip", e->rip);
 	hv_json_u64(j, "cpl", e->cpl);
 	if (e->kind == HV_TRACE_BLOCK) {
-		hv__ctl_hex(j, "gpa", e->gpa);
+		hv_json_hex(j, "gpa", e->gpa);
 		hv_json_u64(j, "insns", e->insns);
 		hv_json_u64(j, "times", e->times);
 	} else {
 		hv_json_u64(j, "vector", (uint64_t)e->vector);
-		hv__ctl_hex(j, "error", e->error);
-		hv__ctl_hex(j, "cr2", e->cr2);
+		hv_json_hex(j, "error", e->error);
+		hv_json_hex(j, "cr2", e->cr2);
 	}
 	hv_json_close(j, '}');
 }
@@ -90,35 +90,36 @@ static void put_trace(struct hv_json *j, const struct trace_copy *c)
 	hv_json_close(j, ']');
 }
 
-static void trace_answer(struct px_req *q, struct hv_core *core, uint64_t count)
+static void trace_answer(struct px_req *q, const struct hv_ctl *ctl, uint64_t count)
 {
+	struct hv_vm *vm = hv_core_vm(ctl->core);
 	struct cm_err err = CM_ERR_INIT;
-	unsigned cpus = hv_vm_config(core->vm)->cpus;
+	unsigned cpus = hv_vm_config(vm)->cpus;
 	struct trace_copy *c = calloc(1, sizeof(*c));
 	struct hv_json j;
 	uint64_t total = 0;
 
 	CM_ASSERT(c);
-	c->vm = core->vm;
+	c->vm = vm;
 	c->most = (unsigned)CM_MIN(count, TRACE_ALL / cpus);
 	for (unsigned i = 0; i < cpus; i++) {
 		c->cpu[i].event = calloc(c->most, sizeof(*c->cpu[i].event));
 		CM_ASSERT(c->cpu[i].event);
 	}
-	if (hv_vm_look(core->vm, copy_trace, c, NULL, &err) < 0) {
+	if (hv_vm_look(vm, copy_trace, c, NULL, &err) < 0) {
 		px_req_fail(q, &err);
 		goto out;
 	}
 	for (unsigned i = 0; i < cpus; i++)
 		total += c->cpu[i].total;
-	if (!total && !core->ctl->recording) {
+	if (!total && !ctl->recording) {
 		px_req_failf(
 			q, CM_E_VM_STATE,
 			"nothing was recorded: --ms N records for that long, --on until --off");
 		goto out;
 	}
-	hv__ctl_head(&j, core->vm);
-	hv_json_bool(&j, "recording", core->ctl->recording);
+	hv__ctl_head(&j, vm);
+	hv_json_bool(&j, "recording", ctl->recording);
 	put_trace(&j, c);
 	hv_json_close(&j, '}');
 	hv__ctl_answer(q, &j);
@@ -130,11 +131,12 @@ out:
 
 static void trace_over(struct ctl_window *w)
 {
+	struct hv_vm *vm = hv_core_vm(w->ctl->core);
 	struct cm_err err = CM_ERR_INIT;
 
-	if (w->switched && w->core->vm && !w->core->ending) {
-		w->core->ctl->recording = w->core->ctl->trace_window = false;
-		(void)record(w->core->vm, 0, &err); /* a VM that has gone records nothing */
+	if (w->switched && vm && !hv_core_is_ending(w->ctl->core)) {
+		w->ctl->recording = w->ctl->trace_window = false;
+		(void)record(vm, 0, &err); /* a VM that has gone records nothing */
 	}
 	w->switched = false;
 }
@@ -154,24 +156,24 @@ static void trace_due(struct cm_timer *t, void *arg)
 
 	(void)t;
 	hv__ctl_window_end(w);
-	if (!hv__ctl_vm(w->q, w->core))
+	if (!hv__ctl_vm(w->q, w->ctl->core))
 		return;
 	trace_over(w);
-	trace_answer(w->q, w->core, w->count);
+	trace_answer(w->q, w->ctl, w->count);
 }
 
 /* on and off, and the answer to them. */
-static void trace_turn(struct px_req *q, struct hv_core *core, bool on)
+static void trace_turn(struct px_req *q, struct hv_ctl *ctl, struct hv_vm *vm, bool on)
 {
 	struct cm_err err = CM_ERR_INIT;
 	struct hv_json j;
 
-	if (record(core->vm, on ? TRACE_RING : 0, &err) < 0) {
+	if (record(vm, on ? TRACE_RING : 0, &err) < 0) {
 		px_req_fail(q, &err);
 		return;
 	}
-	core->ctl->recording = on;
-	hv__ctl_head(&j, core->vm);
+	ctl->recording = on;
+	hv__ctl_head(&j, vm);
 	hv_json_bool(&j, "recording", on);
 	hv_json_close(&j, '}');
 	hv__ctl_answer(q, &j);
@@ -179,9 +181,9 @@ static void trace_turn(struct px_req *q, struct hv_core *core, bool on)
 
 void hv__ctl_trace(struct px_req *q, void *ctx)
 {
-	struct hv_core *core = ctx;
+	struct hv_ctl *ctl = hv__ctl_conn(q)->ctl;
+	struct hv_vm *vm = hv__ctl_vm(q, ctx);
 	struct cm_err err = CM_ERR_INIT;
-	struct hv_vm *vm = hv__ctl_vm(q, core);
 	bool on = px_req_flag(q, "on"), off = px_req_flag(q, "off");
 	uint64_t ms, count;
 	struct ctl_window *w;
@@ -204,21 +206,21 @@ void hv__ctl_trace(struct px_req *q, void *ctx)
 		px_req_failf(q, CM_E_USAGE, "only one of --on, --off and --ms");
 		return;
 	}
-	if ((on || off || ms) && core->ctl->trace_window) {
+	if ((on || off || ms) && ctl->trace_window) {
 		px_req_failf(q, CM_E_VM_STATE, "a trace with --ms is under way; it ends by itself");
 		return;
 	}
 	if (on || off) {
-		trace_turn(q, core, on);
+		trace_turn(q, ctl, vm, on);
 	} else if (!ms) {
-		trace_answer(q, core, count);
-	} else if (core->ctl->recording) {
+		trace_answer(q, ctl, count);
+	} else if (ctl->recording) {
 		px_req_failf(q, CM_E_VM_STATE, "recording is on already: ask without --ms");
 	} else if (record(vm, TRACE_RING, &err) < 0) {
 		px_req_fail(q, &err);
 	} else {
-		core->ctl->recording = core->ctl->trace_window = true;
-		w = hv__ctl_window_new(q, core, ms, trace_due, trace_gone);
+		ctl->recording = ctl->trace_window = true;
+		w = hv__ctl_window_new(q, ms, trace_due, trace_gone);
 		w->switched = true;
 		w->count = count;
 	}

@@ -7,7 +7,6 @@
 
 #include "hvcore/cpu/hv_dump_cpu.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -73,14 +72,6 @@ static const struct {
 	{0x4b564d01, "KVM_SYSTEM_TIME"},
 };
 
-void hv__dump_hex(struct hv_json *j, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, value);
-	hv_json_str(j, key, text);
-}
-
 static void put_bits(struct hv_json *j, const char *key, uint64_t value, const struct bit *bits,
 		     size_t n)
 {
@@ -132,11 +123,11 @@ static void put_general(struct hv_json *j, const struct hv_vcpu_state *s)
 						       "r12", "r13", "r14", "r15"};
 
 	hv_json_open(j, "general", '{');
-	hv__dump_hex(j, "rip", s->rip);
-	hv__dump_hex(j, "rflags", s->rflags);
+	hv_json_hex(j, "rip", s->rip);
+	hv_json_hex(j, "rflags", s->rflags);
 	BITS(j, "rflags_bits", s->rflags, rflags_bits);
 	for (unsigned i = 0; i < HV_GPR_COUNT; i++)
-		hv__dump_hex(j, name[i], s->gpr[i]);
+		hv_json_hex(j, name[i], s->gpr[i]);
 	hv_json_close(j, '}');
 }
 
@@ -172,10 +163,10 @@ static void put_seg(struct hv_json *j, const char *name, const struct hv_seg *s)
 	seg_words(s, words, sizeof(words));
 	hv_json_open(j, NULL, '{');
 	hv_json_str(j, "name", name);
-	hv__dump_hex(j, "selector", s->selector);
-	hv__dump_hex(j, "base", s->base);
-	hv__dump_hex(j, "limit", s->limit);
-	hv__dump_hex(j, "attr", s->attr);
+	hv_json_hex(j, "selector", s->selector);
+	hv_json_hex(j, "base", s->base);
+	hv_json_hex(j, "limit", s->limit);
+	hv_json_hex(j, "attr", s->attr);
 	hv_json_u64(j, "dpl", s->attr >> 5 & 3u);
 	hv_json_str(j, "words", words);
 	hv_json_close(j, '}');
@@ -192,10 +183,10 @@ static void put_segments(struct hv_json *j, const struct hv_vcpu_state *s)
 	put_seg(j, "ldt", &s->ldt);
 	hv_json_close(j, ']');
 	hv_json_open(j, "tables", '{');
-	hv__dump_hex(j, "gdt_base", s->gdt.base);
-	hv__dump_hex(j, "gdt_limit", s->gdt.limit);
-	hv__dump_hex(j, "idt_base", s->idt.base);
-	hv__dump_hex(j, "idt_limit", s->idt.limit);
+	hv_json_hex(j, "gdt_base", s->gdt.base);
+	hv_json_hex(j, "gdt_limit", s->gdt.limit);
+	hv_json_hex(j, "idt_base", s->idt.base);
+	hv_json_hex(j, "idt_limit", s->idt.limit);
 	hv_json_close(j, '}');
 }
 
@@ -204,25 +195,25 @@ static void put_segments(struct hv_json *j, const struct hv_vcpu_state *s)
 static void put_control(struct hv_json *j, const struct hv_vcpu_state *s)
 {
 	hv_json_open(j, "control", '{');
-	hv__dump_hex(j, "cr0", s->cr0);
+	hv_json_hex(j, "cr0", s->cr0);
 	BITS(j, "cr0_bits", s->cr0, cr0_bits);
-	hv__dump_hex(j, "cr2", s->cr2);
-	hv__dump_hex(j, "cr3", s->cr3);
-	hv__dump_hex(j, "cr4", s->cr4);
+	hv_json_hex(j, "cr2", s->cr2);
+	hv_json_hex(j, "cr3", s->cr3);
+	hv_json_hex(j, "cr4", s->cr4);
 	BITS(j, "cr4_bits", s->cr4, cr4_bits);
-	hv__dump_hex(j, "cr8", s->cr8);
-	hv__dump_hex(j, "efer", s->efer);
+	hv_json_hex(j, "cr8", s->cr8);
+	hv_json_hex(j, "efer", s->efer);
 	BITS(j, "efer_bits", s->efer, efer_bits);
-	hv__dump_hex(j, "xcr0", s->xcr0);
+	hv_json_hex(j, "xcr0", s->xcr0);
 	hv_json_close(j, '}');
 	hv_json_open(j, "debug", '{');
-	hv__dump_hex(j, "dr0", s->dr[0]);
-	hv__dump_hex(j, "dr1", s->dr[1]);
-	hv__dump_hex(j, "dr2", s->dr[2]);
-	hv__dump_hex(j, "dr3", s->dr[3]);
-	hv__dump_hex(j, "dr6", s->dr6);
+	hv_json_hex(j, "dr0", s->dr[0]);
+	hv_json_hex(j, "dr1", s->dr[1]);
+	hv_json_hex(j, "dr2", s->dr[2]);
+	hv_json_hex(j, "dr3", s->dr[3]);
+	hv_json_hex(j, "dr6", s->dr6);
 	BITS(j, "dr6_bits", s->dr6, dr6_bits);
-	hv__dump_hex(j, "dr7", s->dr7);
+	hv_json_hex(j, "dr7", s->dr7);
 	BITS(j, "dr7_bits", s->dr7, dr7_bits);
 	hv_json_close(j, '}');
 }
@@ -237,9 +228,9 @@ static void put_msrs(struct hv_json *j, const struct hv_vcpu_state *s)
 			if (msr_names[k].index == s->msr[i].index)
 				name = msr_names[k].name;
 		hv_json_open(j, NULL, '{');
-		hv__dump_hex(j, "index", s->msr[i].index);
+		hv_json_hex(j, "index", s->msr[i].index);
 		hv_json_str(j, "name", name);
-		hv__dump_hex(j, "value", s->msr[i].value);
+		hv_json_hex(j, "value", s->msr[i].value);
 		hv_json_close(j, '}');
 	}
 	hv_json_close(j, ']');
@@ -285,7 +276,7 @@ void hv_dump_cpu(struct hv_json *j, const struct hv_vcpu_state *s)
 	hv_json_str(j, "run_state", run_state(s->mp_state));
 	hv_json_str(j, "mode", mode_of(s));
 	hv_json_u64(j, "cpl", s->seg[HV_SS].attr >> 5 & 3u);
-	hv__dump_hex(j, "tsc", s->tsc);
+	hv_json_hex(j, "tsc", s->tsc);
 	hv_json_u64(j, "tsc_khz", s->tsc_khz);
 	put_pending(j, &s->events);
 	put_general(j, s);

@@ -16,6 +16,5 @@ void hv_dump_cpu(struct hv_json *j, const struct hv_vcpu_state *s);
 /* hv_dump_fpu.c */
 void hv__dump_fpu(struct hv_json *j, const struct hv_vcpu_state *s);
 void hv__dump_lapic(struct hv_json *j, const struct hv_vcpu_state *s);
-void hv__dump_hex(struct hv_json *j, const char *key, uint64_t value);
 
 #endif

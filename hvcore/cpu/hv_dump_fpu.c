@@ -38,10 +38,10 @@ void hv__dump_fpu(struct hv_json *j, const struct hv_vcpu_state *s)
 	if (s->xsave_bytes < FX_BYTES)
 		return;
 	hv_json_open(j, "fpu", '{');
-	hv__dump_hex(j, "fcw", cm_le16(fx));
-	hv__dump_hex(j, "fsw", cm_le16(fx + 2));
-	hv__dump_hex(j, "ftw", fx[4]);
-	hv__dump_hex(j, "mxcsr", cm_le32(fx + FX_MXCSR));
+	hv_json_hex(j, "fcw", cm_le16(fx));
+	hv_json_hex(j, "fsw", cm_le16(fx + 2));
+	hv_json_hex(j, "ftw", fx[4]);
+	hv_json_hex(j, "mxcsr", cm_le32(fx + FX_MXCSR));
 	hv_json_open(j, "st", '[');
 	for (unsigned i = 0; i < 8; i++) {
 		const uint8_t *r = fx + FX_ST + 16 * i;
@@ -86,12 +86,12 @@ static void put_timer(struct hv_json *j, const struct hv_vcpu_state *s)
 	hv_json_open(j, "timer", '{');
 	hv_json_str(j, "mode", mode[lvt >> 17 & 3]);
 	hv_json_bool(j, "masked", lvt >> 16 & 1);
-	hv__dump_hex(j, "vector", lvt & 0xff);
+	hv_json_hex(j, "vector", lvt & 0xff);
 	hv_json_u64(j, "initial", cm_le32(s->lapic + LAPIC_TMICT));
 	hv_json_u64(j, "current", cm_le32(s->lapic + LAPIC_TMCCT));
 	for (unsigned i = 0; i < s->msr_count && i < HV_MSR_MAX; i++)
 		if (s->msr[i].index == 0x6e0)
-			hv__dump_hex(j, "deadline", s->msr[i].value);
+			hv_json_hex(j, "deadline", s->msr[i].value);
 	hv_json_close(j, '}');
 }
 
@@ -100,14 +100,14 @@ void hv__dump_lapic(struct hv_json *j, const struct hv_vcpu_state *s)
 	const uint8_t *l = s->lapic;
 
 	hv_json_open(j, "lapic", '{');
-	hv__dump_hex(j, "base_msr", s->apic_base);
+	hv_json_hex(j, "base_msr", s->apic_base);
 	hv_json_bool(j, "enabled", s->apic_base >> 11 & 1);
 	hv_json_bool(j, "x2apic", s->apic_base >> 10 & 1);
-	hv__dump_hex(j, "id", cm_le32(l + LAPIC_ID));
-	hv__dump_hex(j, "tpr", cm_le32(l + LAPIC_TPR));
-	hv__dump_hex(j, "ppr", cm_le32(l + LAPIC_PPR));
-	hv__dump_hex(j, "svr", cm_le32(l + LAPIC_SVR));
-	hv__dump_hex(j, "esr", cm_le32(l + LAPIC_ESR));
+	hv_json_hex(j, "id", cm_le32(l + LAPIC_ID));
+	hv_json_hex(j, "tpr", cm_le32(l + LAPIC_TPR));
+	hv_json_hex(j, "ppr", cm_le32(l + LAPIC_PPR));
+	hv_json_hex(j, "svr", cm_le32(l + LAPIC_SVR));
+	hv_json_hex(j, "esr", cm_le32(l + LAPIC_ESR));
 	put_vectors(j, "in_service", l + LAPIC_ISR);
 	put_vectors(j, "requested", l + LAPIC_IRR);
 	put_timer(j, s);

@@ -191,7 +191,8 @@ struct hv_engine_base {
 	const struct hv_engine_ops *ops;
 };
 
-extern const struct hv_engine_ops hv_engine_kvm;
-extern const struct hv_engine_ops hv_engine_soft;
+/* The engines there are. Only programs and tests name them: what is not named is not linked. */
+extern const struct hv_engine_ops hv_engine_kvm;  /* libenginekvm.a */
+extern const struct hv_engine_ops hv_engine_soft; /* libenginesoft.a */
 
 #endif

@@ -14,7 +14,9 @@
 
 #include <stdint.h>
 
-#include "hvcore/machine/hv_machine.h"
+/* Guest ABI of machine hv-1, as the addresses of hv_machine.h. */
+#define HV_MAX_VCPUS   64u
+#define HV_IOAPIC_PINS 24u
 
 /* General registers in the order of their instruction encoding. */
 enum hv_gpr {

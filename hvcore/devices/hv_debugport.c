@@ -20,7 +20,7 @@
 #include <time.h>
 
 #include "hvcore/machine/hv_char.h"
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 
 #define LINE_BYTES 120u
 #define BOOT_BYTE  0x40u

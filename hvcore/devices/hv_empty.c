@@ -7,7 +7,7 @@
 #include "config.h"
 
 #include "common/cm_buf.h"
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 
 struct empty_state {
 	uint8_t reserved;

@@ -28,7 +28,7 @@
 #include "common/cm_log.h"
 #include "hvcore/devices/hv_net_header.h"
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 #include "hvcore/machine/hv_mem.h"
 
 enum { Q_RX, Q_TX, Q_CTRL, Q_COUNT };

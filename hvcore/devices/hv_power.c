@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 #include "hvcore/machine/hv_machine.h"
 
 #define SLP_EN   0x20u

@@ -13,7 +13,7 @@
 #include <sys/random.h>
 
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 
 #define FILL_MAX 4096u
 #define BUDGET   16u

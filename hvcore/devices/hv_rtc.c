@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "common/cm_clock.h"
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 
 #define RTC_BYTES 128u
 #define RTC_OFFSET_MAX_S (100ll * 366 * 86400)

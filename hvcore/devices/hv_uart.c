@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "hvcore/machine/hv_char.h"
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 
 struct uart {
 	struct hv_dev *dev;

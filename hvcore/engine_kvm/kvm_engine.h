@@ -14,6 +14,7 @@
 
 #include "common/cm_err.h"
 #include "hvcore/cpu/hv_engine.h"
+#include "hvcore/machine/hv_machine.h"
 
 #define KVM_SLOTS	8u
 #define KVM_CPUID_ROOM	256u

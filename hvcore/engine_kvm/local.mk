@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The KVM engine.
-libhvcore_a_SOURCES += \
+noinst_LIBRARIES += libenginekvm.a
+libenginekvm_a_SOURCES = \
 	hvcore/engine_kvm/kvm_clock.c \
 	hvcore/engine_kvm/kvm_cpuid.c \
 	hvcore/engine_kvm/kvm_engine.c hvcore/engine_kvm/kvm_engine.h \

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The soft engine: an interpreter of x86-64 and its interrupt controllers.
-libhvcore_a_SOURCES += \
+noinst_LIBRARIES += libenginesoft.a
+# Handlers end in tail calls at every level of optimisation; nothing unwinds through them.
+libenginesoft_a_CFLAGS = $(AM_CFLAGS) -foptimize-sibling-calls -fno-asynchronous-unwind-tables -fno-unwind-tables
+libenginesoft_a_SOURCES = \
 	hvcore/engine_soft/soft_apic.c hvcore/engine_soft/soft_apic.h \
 	hvcore/engine_soft/soft_ioapic.c hvcore/engine_soft/soft_ioapic.h \
 	hvcore/engine_soft/soft_irqchip.c hvcore/engine_soft/soft_irqchip.h
 # vectors and floating point
-libhvcore_a_SOURCES += \
+libenginesoft_a_SOURCES += \
 	hvcore/engine_soft/soft_sse.c hvcore/engine_soft/soft_sse.h \
 	hvcore/engine_soft/soft_sse_move.c \
 	hvcore/engine_soft/soft_sse_int.c \
@@ -18,7 +21,7 @@ libhvcore_a_SOURCES += \
 	hvcore/engine_soft/soft_x87_env.c \
 	hvcore/engine_soft/soft_x87_host.c hvcore/engine_soft/soft_x87_host.h
 # decoder, integer core, system
-libhvcore_a_SOURCES += \
+libenginesoft_a_SOURCES += \
 	hvcore/engine_soft/soft_op.h hvcore/engine_soft/soft_ops.h hvcore/engine_soft/soft_cpu.h \
 	hvcore/engine_soft/soft_mem.h hvcore/engine_soft/soft_flags.h hvcore/engine_soft/soft_reg.h \
 	hvcore/engine_soft/soft_vm.h \

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "hvcore/cpu/hv_vcpu_state.h"
+#include "hvcore/machine/hv_machine.h"
 
 #define SOFT_APIC_NEVER		UINT64_MAX
 

@@ -10,6 +10,7 @@
 
 #include "hvcore/cpu/hv_vcpu_state.h"
 #include "hvcore/engine_soft/soft_apic.h"
+#include "hvcore/machine/hv_machine.h"
 
 /* Takes one message to its processors; true: at least one accepted it. */
 typedef bool (*soft_ioapic_send_fn)(void *opaque, const struct soft_irq_msg *msg);

@@ -16,6 +16,7 @@
 #include "hvcore/cpu/hv_engine.h"
 #include "hvcore/engine_soft/soft_cpu.h"
 #include "hvcore/engine_soft/soft_irqchip.h"
+#include "hvcore/machine/hv_machine.h"
 
 #define SOFT_MAX_VCPUS HV_MAX_VCPUS
 #define SOFT_MAX_SLOTS 8u

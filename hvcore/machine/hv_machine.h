@@ -3,7 +3,8 @@
  * hv_machine.h - machine type hv-1: every address and interrupt that a guest can see.
  *
  * This is guest ABI: equal on every host and in every release. New needs make a new machine type,
- * never an edit here. The order of devices is the order of this table, never link order.
+ * never an edit here. The devices and their order are in vm/hv_machine_list.c; how many vCPUs and IO-APIC
+ * pins there may be says cpu/hv_vcpu_state.h.
  */
 #ifndef HV_MACHINE_H
 #define HV_MACHINE_H
@@ -11,8 +12,6 @@
 #include <stdint.h>
 
 #define HV_MACHINE_NAME "hv-1"
-
-#define HV_MAX_VCPUS 64u
 
 /* RAM below the hole starts at 0; what does not fit continues at 4 GiB. */
 #define HV_RAM_LOW_MAX	 0xc0000000ull /* 3 GiB */
@@ -23,7 +22,6 @@
 /* Interrupt controllers. */
 #define HV_LAPIC_GPA	 0xfee00000ull
 #define HV_IOAPIC_GPA	 0xfec00000ull
-#define HV_IOAPIC_PINS	 24u
 #define HV_IOAPIC_ID	 0u	       /* MADT id; LAPIC ids are the vCPU indices */
 #define HV_TSS_GPA	 0xfffbd000ull /* KVM_SET_TSS_ADDR: three pages, Intel hosts only */
 #define HV_IDENT_MAP_GPA 0xfffbc000ull /* KVM_SET_IDENTITY_MAP_ADDR */

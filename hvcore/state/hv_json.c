@@ -97,6 +97,14 @@ void hv_json_u64(struct hv_json *j, const char *key, uint64_t value)
 	hv_json_raw(j, key, text);
 }
 
+void hv_json_hex(struct hv_json *j, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, value);
+	hv_json_str(j, key, text);
+}
+
 void hv_json_bool(struct hv_json *j, const char *key, bool value)
 {
 	hv_json_raw(j, key, value ? "true" : "false");

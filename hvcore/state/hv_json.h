@@ -27,6 +27,7 @@ void hv_json_open(struct hv_json *j, const char *key, char bracket); /* '{' or '
 void hv_json_close(struct hv_json *j, char bracket);		     /* '}' or ']' */
 void hv_json_str(struct hv_json *j, const char *key, const char *value);
 void hv_json_u64(struct hv_json *j, const char *key, uint64_t value);
+void hv_json_hex(struct hv_json *j, const char *key, uint64_t value); /* a string: "0x1f" */
 void hv_json_bool(struct hv_json *j, const char *key, bool value);
 /* value is a JSON document itself. */
 void hv_json_raw(struct hv_json *j, const char *key, const char *value);

@@ -19,6 +19,7 @@
 #include "hvcore/machine/hv_bus.h"
 #include "hvcore/machine/hv_char.h"
 #include "hvcore/machine/hv_mem.h"
+#include "hvcore/vm/hv_vm_fsm.h"
 #include "hvcore/vm/hv_vm_int.h"
 
 static int chars_new(struct hv_vm *vm)
@@ -64,7 +65,7 @@ int hv_vm_new(struct hv_vm **out, const struct hv_vm_config *cfg, struct cm_loop
 	vm->loop = loop;
 	vm->owner = *owner;
 	hv_lock_init(&vm->lock);
-	cm_fsm_init(&vm->fsm, &hv_vm_fsm, HV_VM_EMPTY, vm, cfg->name);
+	cm_fsm_init(&vm->fsm, hv_vm_fsm(), HV_VM_EMPTY, vm, cfg->name);
 	rc = vm_setup(vm, err);
 	if (rc < 0) {
 		hv_vm_free(vm);
@@ -245,7 +246,7 @@ const struct hv_engine_ops *hv_vm_engine_ops(struct hv_vm *vm)
 
 const char *hv_vm_engine_why(const struct hv_vm *vm)
 {
-	return vm->engine_why;
+	return vm->cfg->engine_why;
 }
 
 struct hv_lock *hv_vm_lock(struct hv_vm *vm)

@@ -25,6 +25,7 @@
 #include "common/cm_buf.h"
 #include "common/cm_err.h"
 #include "hvcore/cpu/hv_engine.h"
+#include "hvcore/cpu/hv_engine_choice.h"
 #include "hvcore/cpu/hv_tally.h"
 #include "hvcore/machine/hv_dev.h"
 #include "hvcore/machine/hv_machine.h"
@@ -39,7 +40,6 @@ struct hv_vm;
 struct stor_dev;
 
 #define HV_NAME_MAX 64u
-#define HV_WHY_MAX  256u
 #define HV_RUN_FOREVER                                                                             \
 	UINT64_MAX /* run-until of a VM that needs no lease (foreground, no disk shared) */
 
@@ -61,9 +61,9 @@ struct hv_vm_config {
 	uint8_t uuid[16];
 	uint64_t memory_bytes;
 	unsigned cpus;
-	const struct hv_engine_ops *engine; /* NULL: kvm where it can run stock guests, else soft */
-	char engine_why[HV_WHY_MAX]; /* words of a choice that was made before, or "" */
-	int kvm_fd;			    /* or -1 */
+	const struct hv_engine_ops *engine; /* hv_engine_choice.h */
+	char engine_why[HV_WHY_MAX];
+	int kvm_fd; /* or -1 */
 	bool cpu_base; /* only what every host and engine has (hv_cpuid_reduce); decided at the
 			  first boot */
 	uint32_t insns_per_us; /* soft engine, see hv_engine.h */
@@ -81,18 +81,18 @@ struct hv_vm_config {
 /* X-macro: states of a VM. */
 // clang-format off
 #define HV_VM_STATES(XX) \
-	XX(HV_VM_NONE)      /* invalid */ \
-	XX(HV_VM_EMPTY)     /* built, nothing loaded; an incoming VM waits so for its state */ \
-	XX(HV_VM_PAUSED)    /* loaded or paused; vCPUs stopped, devices drained */ \
-	XX(HV_VM_RUNNING) \
-	XX(HV_VM_PAUSING)   /* vCPUs stopped, devices still complete what is in flight */ \
-	XX(HV_VM_RESETTING) /* as PAUSING, then built anew and run */ \
-	XX(HV_VM_STOPPING)  /* as PAUSING, then OFF */ \
-	XX(HV_VM_OFF)       /* the guest is gone; only hv_vm_free remains */ \
-	XX(HV_VM_FAILED)    /* vCPUs stopped by an error; the state may be looked at */ \
-	XX(HV_VM_FENCED)    /* run-until passed: vCPUs stopped; free it, or run it after a new lease */
+	XX(EMPTY)     /* built, nothing loaded; an incoming VM waits so for its state */ \
+	XX(PAUSED)    /* loaded or paused; vCPUs stopped, devices drained */ \
+	XX(RUNNING) \
+	XX(PAUSING)   /* vCPUs stopped, devices still complete what is in flight */ \
+	XX(RESETTING) /* as PAUSING, then built anew and run */ \
+	XX(STOPPING)  /* as PAUSING, then OFF */ \
+	XX(OFF)       /* the guest is gone; only hv_vm_free remains */ \
+	XX(FAILED)    /* vCPUs stopped by an error; the state may be looked at */ \
+	XX(FENCED)    /* run-until passed: vCPUs stopped; free it, or run it after a new lease */
 enum hv_vm_state {
-#define XX(n) n,
+	HV_VM_NONE,
+#define XX(n) HV_VM_##n,
 	HV_VM_STATES(XX)
 #undef XX
 	HV_VM_STATE_COUNT
@@ -112,10 +112,6 @@ struct hv_vm_owner {
 	void (*event)(void *arg, struct hv_vm *vm, enum hv_vm_event ev, const char *text);
 	void *arg;
 };
-
-/* What `auto` means on this host: kvm where it runs stock guests (tried, not assumed), else soft; and why. Needs
- * /dev/kvm, so it is asked before privileges are dropped. [any] */
-const struct hv_engine_ops *hv_vm_choose_engine(char why[HV_WHY_MAX]);
 
 typedef void (*hv_vm_done_fn)(void *arg, int error);
 

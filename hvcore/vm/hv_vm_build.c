@@ -1,41 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_vm_build.c - chooses the engine, plans the devices, and builds a machine at power on.
+ * hv_vm_build.c - opens the engine, plans the devices, and builds a machine at power on.
  *
  * Parses nothing itself; the kernel is the operator's (hv_boot.c).
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "common/cm_log.h"
 #include "hvcore/boot/hv_boot.h"
 #include "hvcore/cpu/hv_cpuid.h"
 #include "hvcore/machine/hv_bus.h"
 #include "hvcore/machine/hv_char.h"
 #include "hvcore/machine/hv_mem.h"
 #include "hvcore/vm/hv_vm_int.h"
-
-const struct hv_engine_ops *hv_vm_choose_engine(char why[HV_WHY_MAX])
-{
-	const struct hv_engine_ops *best = &hv_engine_soft;
-	struct hv_engine_caps caps;
-
-	if (hv_engine_kvm.probe(&caps, NULL) == 0 && caps.usable && caps.runs_stock_linux)
-		best = &hv_engine_kvm;
-	snprintf(why, HV_WHY_MAX, "%s", caps.words);
-	cm_notice("engine auto: %s: %s", best->name, caps.words);
-	return best;
-}
-
-static const struct hv_engine_ops *engine_of(struct hv_vm *vm)
-{
-	if (!vm->cfg->engine)
-		return hv_vm_choose_engine(vm->engine_why);
-	snprintf(vm->engine_why, sizeof(vm->engine_why), "%s", vm->cfg->engine_why);
-	return vm->cfg->engine;
-}
 
 static void up_pio(void *arg, uint16_t port, void *data, unsigned len, bool write)
 {
@@ -57,7 +35,7 @@ int hv__vm_engine_open(struct hv_vm *vm, struct cm_err *err)
 	};
 	int rc;
 
-	vm->eops = engine_of(vm);
+	vm->eops = vm->cfg->engine;
 	rc = vm->eops->create(&vm->engine, &ec, err);
 	if (rc < 0)
 		return rc;

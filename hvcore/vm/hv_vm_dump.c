@@ -169,8 +169,8 @@ static void put_slots(struct hv_json *j, const struct hv_mem *mem)
 		const struct hv_mem_slot *s = hv_mem_slot(mem, i);
 
 		hv_json_open(j, NULL, '{');
-		hv__dump_hex(j, "gpa", s->gpa);
-		hv__dump_hex(j, "end", s->gpa + s->bytes);
+		hv_json_hex(j, "gpa", s->gpa);
+		hv_json_hex(j, "end", s->gpa + s->bytes);
 		hv_json_u64(j, "size_bytes", s->bytes);
 		hv_json_close(j, '}');
 	}

@@ -4,156 +4,112 @@
  */
 #include "config.h"
 
+#include "hvcore/vm/hv_vm_fsm.h"
+
 #include "hvcore/vm/hv_vm_int.h"
 
-static const char *const state_names[] = {
-#define XX(n) #n,
-	HV_VM_STATES(XX)
-#undef XX
+#define A(next, fn) CM_ACT(HV_VM_##next, fn)
+#define ON(s, e)    [HV_VM_##s * HV_VM_INPUT_COUNT + HV_VM_IN_##e]
+
+static const struct cm_fsm_cell vm_cells[HV_VM_STATE_COUNT * HV_VM_INPUT_COUNT] = {
+	ON(EMPTY, BUILT) = A(PAUSED, NULL),
+	ON(EMPTY, RUN) = CM_BAD,
+	ON(EMPTY, PAUSE) = CM_BAD,
+	ON(EMPTY, STOP) = A(OFF, hv__vm_act_off),
+	ON(EMPTY, RESET) = CM_BAD,
+	ON(EMPTY, OFF) = CM_BAD,
+	ON(EMPTY, IDLE) = CM_IGN,
+	ON(EMPTY, FAILED) = CM_BAD,
+	ON(EMPTY, FENCED) = CM_IGN,
+
+	ON(PAUSED, BUILT) = CM_BAD,
+	ON(PAUSED, RUN) = A(RUNNING, hv__vm_act_start),
+	ON(PAUSED, PAUSE) = A(PAUSED, hv__vm_act_settled),
+	ON(PAUSED, STOP) = A(OFF, hv__vm_act_off),
+	ON(PAUSED, RESET) = A(PAUSED, hv__vm_act_rebuild),
+	ON(PAUSED, OFF) = A(OFF, hv__vm_act_off),
+	ON(PAUSED, IDLE) = CM_IGN,
+	ON(PAUSED, FAILED) = A(FAILED, hv__vm_act_failed),
+	ON(PAUSED, FENCED) = CM_IGN,
+
+	ON(RUNNING, BUILT) = CM_BAD,
+	ON(RUNNING, RUN) = CM_BAD,
+	ON(RUNNING, PAUSE) = A(PAUSING, hv__vm_act_stop),
+	ON(RUNNING, STOP) = A(STOPPING, hv__vm_act_stop),
+	ON(RUNNING, RESET) = A(RESETTING, hv__vm_act_stop),
+	ON(RUNNING, OFF) = A(STOPPING, hv__vm_act_stop),
+	ON(RUNNING, IDLE) = CM_IGN,
+	ON(RUNNING, FAILED) = A(FAILED, hv__vm_act_failed),
+	ON(RUNNING, FENCED) = A(FENCED, hv__vm_act_fenced),
+
+	ON(PAUSING, BUILT) = CM_BAD,
+	ON(PAUSING, RUN) = CM_BAD,
+	ON(PAUSING, PAUSE) = CM_BAD,
+	ON(PAUSING, STOP) = A(STOPPING, NULL),
+	ON(PAUSING, RESET) = A(PAUSING, hv__vm_act_later_reset),
+	ON(PAUSING, OFF) = A(STOPPING, NULL),
+	ON(PAUSING, IDLE) = A(PAUSED, hv__vm_act_settled),
+	ON(PAUSING, FAILED) = A(FAILED, hv__vm_act_failed),
+	ON(PAUSING, FENCED) = CM_IGN,
+
+	ON(RESETTING, BUILT) = CM_BAD,
+	ON(RESETTING, RUN) = CM_BAD,
+	ON(RESETTING, PAUSE) = CM_BAD,
+	ON(RESETTING, STOP) = A(STOPPING, NULL),
+	ON(RESETTING, RESET) = CM_IGN,
+	ON(RESETTING, OFF) = A(STOPPING, NULL),
+	ON(RESETTING, IDLE) = A(RUNNING, hv__vm_act_rebuild_run),
+	ON(RESETTING, FAILED) = A(FAILED, hv__vm_act_failed),
+	ON(RESETTING, FENCED) = CM_IGN,
+
+	ON(STOPPING, BUILT) = CM_BAD,
+	ON(STOPPING, RUN) = CM_BAD,
+	ON(STOPPING, PAUSE) = CM_BAD,
+	ON(STOPPING, STOP) = CM_BAD,
+	ON(STOPPING, RESET) = CM_IGN,
+	ON(STOPPING, OFF) = CM_IGN,
+	ON(STOPPING, IDLE) = A(OFF, hv__vm_act_off),
+	ON(STOPPING, FAILED) = CM_IGN,
+	ON(STOPPING, FENCED) = CM_IGN,
+
+	ON(OFF, BUILT) = CM_BAD,
+	ON(OFF, RUN) = CM_BAD,
+	ON(OFF, PAUSE) = CM_BAD,
+	ON(OFF, STOP) = A(OFF, hv__vm_act_off),
+	ON(OFF, RESET) = CM_IGN,
+	ON(OFF, OFF) = CM_IGN,
+	ON(OFF, IDLE) = CM_IGN,
+	ON(OFF, FAILED) = CM_IGN,
+	ON(OFF, FENCED) = CM_IGN,
+
+	ON(FAILED, BUILT) = CM_BAD,
+	ON(FAILED, RUN) = CM_BAD,
+	ON(FAILED, PAUSE) = CM_BAD,
+	ON(FAILED, STOP) = A(STOPPING, hv__vm_act_stop),
+	ON(FAILED, RESET) = A(RESETTING, hv__vm_act_stop),
+	ON(FAILED, OFF) = CM_IGN,
+	ON(FAILED, IDLE) = CM_IGN,
+	ON(FAILED, FAILED) = CM_IGN,
+	ON(FAILED, FENCED) = CM_IGN,
+
+	ON(FENCED, BUILT) = CM_BAD,
+	ON(FENCED, RUN) = A(RUNNING, hv__vm_act_start),
+	ON(FENCED, PAUSE) = A(PAUSING, hv__vm_act_stop),
+	ON(FENCED, STOP) = A(STOPPING, hv__vm_act_stop),
+	ON(FENCED, RESET) = A(FENCED, hv__vm_act_later_reset),
+	ON(FENCED, OFF) = A(STOPPING, hv__vm_act_stop),
+	ON(FENCED, IDLE) = CM_IGN,
+	ON(FENCED, FAILED) = A(FAILED, hv__vm_act_failed),
+	ON(FENCED, FENCED) = CM_IGN,
 };
+CM_FSM_DEFINE(vm_def, "vm", HV_VM_STATES, HV_VM_INPUTS, vm_cells);
 
-static const char *const input_names[] = {
-#define XX(n) #n,
-	HV_VM_INPUTS(XX)
-#undef XX
-};
-
-#define S(n)	HV_VM_##n
-#define START	hv__vm_act_start
-#define STOP	hv__vm_act_stop
-#define SETTLED hv__vm_act_settled
-#define END	hv__vm_act_off
-#define REBUILD hv__vm_act_rebuild
-#define AGAIN	hv__vm_act_rebuild_run
-#define LATER	hv__vm_act_later_reset
-#define FAIL	hv__vm_act_failed
-#define FENCE	hv__vm_act_fenced
-
-// clang-format off
-static const struct cm_fsm_cell cells[HV_VM_STATE_COUNT][HV_VM_INPUT_COUNT] = {
-	[HV_VM_EMPTY] = {
-		[HV_VM_IN_BUILT]  = CM_ACT(S(PAUSED), NULL),
-		[HV_VM_IN_RUN]    = CM_BAD,
-		[HV_VM_IN_PAUSE]  = CM_BAD,
-		[HV_VM_IN_STOP]   = CM_ACT(S(OFF), END),
-		[HV_VM_IN_RESET]  = CM_BAD,
-		[HV_VM_IN_OFF]    = CM_BAD,
-		[HV_VM_IN_IDLE]   = CM_IGN,
-		[HV_VM_IN_FAILED] = CM_BAD,
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-	[HV_VM_PAUSED] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_ACT(S(RUNNING), START),
-		[HV_VM_IN_PAUSE]  = CM_ACT(S(PAUSED), SETTLED),
-		[HV_VM_IN_STOP]   = CM_ACT(S(OFF), END),
-		[HV_VM_IN_RESET]  = CM_ACT(S(PAUSED), REBUILD),
-		[HV_VM_IN_OFF]    = CM_ACT(S(OFF), END),
-		[HV_VM_IN_IDLE]   = CM_IGN,
-		[HV_VM_IN_FAILED] = CM_ACT(S(FAILED), FAIL),
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-	[HV_VM_RUNNING] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_BAD,
-		[HV_VM_IN_PAUSE]  = CM_ACT(S(PAUSING), STOP),
-		[HV_VM_IN_STOP]   = CM_ACT(S(STOPPING), STOP),
-		[HV_VM_IN_RESET]  = CM_ACT(S(RESETTING), STOP),
-		[HV_VM_IN_OFF]    = CM_ACT(S(STOPPING), STOP),
-		[HV_VM_IN_IDLE]   = CM_IGN,
-		[HV_VM_IN_FAILED] = CM_ACT(S(FAILED), FAIL),
-		[HV_VM_IN_FENCED] = CM_ACT(S(FENCED), FENCE),
-	},
-	[HV_VM_PAUSING] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_BAD,
-		[HV_VM_IN_PAUSE]  = CM_BAD,
-		[HV_VM_IN_STOP]   = CM_ACT(S(STOPPING), NULL),
-		[HV_VM_IN_RESET]  = CM_ACT(S(PAUSING), LATER),
-		[HV_VM_IN_OFF]    = CM_ACT(S(STOPPING), NULL),
-		[HV_VM_IN_IDLE]   = CM_ACT(S(PAUSED), SETTLED),
-		[HV_VM_IN_FAILED] = CM_ACT(S(FAILED), FAIL),
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-	[HV_VM_RESETTING] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_BAD,
-		[HV_VM_IN_PAUSE]  = CM_BAD,
-		[HV_VM_IN_STOP]   = CM_ACT(S(STOPPING), NULL),
-		[HV_VM_IN_RESET]  = CM_IGN,
-		[HV_VM_IN_OFF]    = CM_ACT(S(STOPPING), NULL),
-		[HV_VM_IN_IDLE]   = CM_ACT(S(RUNNING), AGAIN),
-		[HV_VM_IN_FAILED] = CM_ACT(S(FAILED), FAIL),
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-	[HV_VM_STOPPING] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_BAD,
-		[HV_VM_IN_PAUSE]  = CM_BAD,
-		[HV_VM_IN_STOP]   = CM_BAD,
-		[HV_VM_IN_RESET]  = CM_IGN,
-		[HV_VM_IN_OFF]    = CM_IGN,
-		[HV_VM_IN_IDLE]   = CM_ACT(S(OFF), END),
-		[HV_VM_IN_FAILED] = CM_IGN,
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-	[HV_VM_OFF] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_BAD,
-		[HV_VM_IN_PAUSE]  = CM_BAD,
-		[HV_VM_IN_STOP]   = CM_ACT(S(OFF), END),
-		[HV_VM_IN_RESET]  = CM_IGN,
-		[HV_VM_IN_OFF]    = CM_IGN,
-		[HV_VM_IN_IDLE]   = CM_IGN,
-		[HV_VM_IN_FAILED] = CM_IGN,
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-	[HV_VM_FAILED] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_BAD,
-		[HV_VM_IN_PAUSE]  = CM_BAD,
-		[HV_VM_IN_STOP]   = CM_ACT(S(STOPPING), STOP),
-		[HV_VM_IN_RESET]  = CM_ACT(S(RESETTING), STOP),
-		[HV_VM_IN_OFF]    = CM_IGN,
-		[HV_VM_IN_IDLE]   = CM_IGN,
-		[HV_VM_IN_FAILED] = CM_IGN,
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-	[HV_VM_FENCED] = {
-		[HV_VM_IN_BUILT]  = CM_BAD,
-		[HV_VM_IN_RUN]    = CM_ACT(S(RUNNING), START),
-		[HV_VM_IN_PAUSE]  = CM_ACT(S(PAUSING), STOP),
-		[HV_VM_IN_STOP]   = CM_ACT(S(STOPPING), STOP),
-		[HV_VM_IN_RESET]  = CM_ACT(S(FENCED), LATER),
-		[HV_VM_IN_OFF]    = CM_ACT(S(STOPPING), STOP),
-		[HV_VM_IN_IDLE]   = CM_IGN,
-		[HV_VM_IN_FAILED] = CM_ACT(S(FAILED), FAIL),
-		[HV_VM_IN_FENCED] = CM_IGN,
-	},
-};
-// clang-format on
-
-const struct cm_fsm_def hv_vm_fsm = {
-	.name = "vm",
-	.states = HV_VM_STATE_COUNT,
-	.events = HV_VM_INPUT_COUNT,
-	.state_names = state_names,
-	.event_names = input_names,
-	.cells = &cells[0][0],
-};
-
-bool hv__vm_feed(struct hv_vm *vm, enum hv_vm_input in, const char *reason)
+const struct cm_fsm_def *hv_vm_fsm(void)
 {
-	const struct cm_fsm_cell *cell = &cells[vm->fsm.state][in];
-
-	if (cell->kind == CM_FSM_BAD)
-		return false;
-	return cm_fsm_feed(&vm->fsm, in, reason, NULL);
+	return &vm_def;
 }
 
 const char *hv_vm_state_name(enum hv_vm_state state)
 {
-	if ((unsigned)state >= HV_VM_STATE_COUNT)
-		return "?";
-	return state_names[state] + sizeof("HV_VM_") - 1;
+	return (unsigned)state < HV_VM_STATE_COUNT ? vm_def.state_names[state] : "?";
 }

@@ -41,7 +41,7 @@ static void vcpu_counters(struct hv_vm *vm, unsigned i, hv_counter_fn fn, void *
 	with_prefix(&p, "exits_halt", c.exits_halt);
 	with_prefix(&p, "exits_irq", c.exits_irq);
 	with_prefix(&p, "exits_other", c.exits_other);
-	if (vm->eops != &hv_engine_soft)
+	if (!vm->eops->unknown) /* it does not see the instructions */
 		return;
 	with_prefix(&p, "insns", c.insns);
 	with_prefix(&p, "block_hits", c.block_hits);

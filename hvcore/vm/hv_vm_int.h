@@ -9,25 +9,25 @@
 
 #include "common/cm_fsm.h"
 #include "hvcore/cpu/hv_vcpus.h"
-#include "hvcore/machine/hv_devset.h"
+#include "hvcore/vm/hv_devset.h"
 #include "hvcore/machine/hv_port.h"
 #include "hvcore/vm/hv_vm.h"
 
 /* What happens to a VM. */
 // clang-format off
 #define HV_VM_INPUTS(XX) \
-	XX(HV_VM_IN_NONE) \
-	XX(HV_VM_IN_BUILT)   /* devices and vCPUs have a state */ \
-	XX(HV_VM_IN_RUN) \
-	XX(HV_VM_IN_PAUSE) \
-	XX(HV_VM_IN_STOP) \
-	XX(HV_VM_IN_RESET)   /* by the owner or the guest */ \
-	XX(HV_VM_IN_OFF)     /* by the guest */ \
-	XX(HV_VM_IN_IDLE)    /* all devices have drained */ \
-	XX(HV_VM_IN_FAILED)  /* a vCPU cannot go on, or a rebuild failed */ \
-	XX(HV_VM_IN_FENCED)  /* run-until passed */
+	XX(BUILT)   /* devices and vCPUs have a state */ \
+	XX(RUN) \
+	XX(PAUSE) \
+	XX(STOP) \
+	XX(RESET)   /* by the owner or the guest */ \
+	XX(OFF)     /* by the guest */ \
+	XX(IDLE)    /* all devices have drained */ \
+	XX(FAILED)  /* a vCPU cannot go on, or a rebuild failed */ \
+	XX(FENCED)  /* run-until passed */
 enum hv_vm_input {
-#define XX(n) n,
+	HV_VM_IN_NONE,
+#define XX(n) HV_VM_IN_##n,
 	HV_VM_INPUTS(XX)
 #undef XX
 	HV_VM_INPUT_COUNT
@@ -63,14 +63,18 @@ struct hv_vm {
 	bool reset_pending; /* the guest asked for it while it was being paused; saved */
 	bool dead;
 	unsigned resets;
-	char engine_why[HV_WHY_MAX]; /* of the automatic choice */
-	char why[256];	      /* of FAILED */
+	char why[256]; /* of FAILED */
 };
 
-extern const struct cm_fsm_def hv_vm_fsm;
-
-/* hv_vm_fsm.c: feeds one input; false: not possible in this state. */
+/* hv_vm_note.c: feeds one input; false: not possible in this state. */
 bool hv__vm_feed(struct hv_vm *vm, enum hv_vm_input in, const char *reason);
+/* Tells the owner, later on the loop. [any] */
+void hv__vm_tell(struct hv_vm *vm, enum hv_vm_event ev, const char *text);
+/* Callbacks of devices and vCPUs [any]; they post to the loop. */
+void hv__vm_guest_event(void *arg, enum hv_guest_event event);
+void hv__vm_dev_idle(void *arg, struct hv_dev *dev);
+extern const struct hv_vcpus_ops hv__vm_vcpus_ops;
+
 /* hv_vm_act.c: the actions of the table. */
 unsigned hv__vm_act_start(void *ctx, void *arg);
 unsigned hv__vm_act_stop(void *ctx, void *arg);
@@ -81,11 +85,6 @@ unsigned hv__vm_act_rebuild_run(void *ctx, void *arg);
 unsigned hv__vm_act_later_reset(void *ctx, void *arg);
 unsigned hv__vm_act_failed(void *ctx, void *arg);
 unsigned hv__vm_act_fenced(void *ctx, void *arg);
-void hv__vm_tell(struct hv_vm *vm, enum hv_vm_event ev, const char *text);
-/* Callbacks of devices and vCPUs [any]; they post to the loop. */
-void hv__vm_guest_event(void *arg, enum hv_guest_event event);
-void hv__vm_dev_idle(void *arg, struct hv_dev *dev);
-extern const struct hv_vcpus_ops hv__vm_vcpus_ops;
 
 /* hv_vm_build.c */
 int hv__vm_engine_open(struct hv_vm *vm, struct cm_err *err);

@@ -15,6 +15,7 @@
 #include "common/cm_loop.h"
 #include "hvcore/hv_core.h"
 #include "migration/mig_types.h"
+#include "proto/px_req.h"
 #include "sharedstorage/volume/stor_volume.h"
 
 struct mig_dst;

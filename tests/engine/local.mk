@@ -13,7 +13,7 @@ engine_gen_sources = \
 	tests/engine/insn_gen.c tests/engine/insn_gen.h
 engine_rig_sources = tests/engine/rig.c tests/engine/rig.h tests/engine/rig_abi.h
 engine_native_sources = tests/engine/rig_native.c tests/engine/rig_native.h tests/engine/rig_work.c tests/engine/rig_work.h
-engine_libs = libhvcore.a libproto.a libsharedstorage.a libcommon.a $(HVCORE_LIBS) $(HV_SYS_LIBS)
+engine_libs = libhvcore.a libenginekvm.a libenginesoft.a libproto.a libsharedstorage.a libcommon.a $(HVCORE_LIBS) $(HV_SYS_LIBS)
 
 check_insn_SOURCES = $(engine_gen_sources) \
 	tests/engine/check_insn.c \

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "hvcore/cpu/hv_tables.h"
-#include "hvcore/machine/hv_devset.h"
+#include "hvcore/vm/hv_devset.h"
 #include "tests/fuzz/fuzz.h"
 
 #define KINDS 20u

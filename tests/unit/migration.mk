@@ -4,7 +4,7 @@ check_PROGRAMS += tests/unit/test_mig
 TESTS += tests/unit/test_mig
 tests_unit_test_mig_SOURCES = tests/unit/test_mig.c tests/unit/mig_bench.c tests/unit/mig_bench.h
 tests_unit_test_mig_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_mig_LDADD = libmigration.a libhvcore.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
+tests_unit_test_mig_LDADD = libmigration.a libhvcore.a libenginekvm.a libenginesoft.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
 	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm
 
 check_PROGRAMS += tests/unit/test_mig_kill

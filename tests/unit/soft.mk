@@ -3,10 +3,10 @@
 check_PROGRAMS += test_soft_irqchip
 TESTS += test_soft_irqchip
 test_soft_irqchip_SOURCES = tests/unit/test_soft_irqchip.c
-test_soft_irqchip_LDADD = libhvcore.a $(CMOCKA_LIBS)
+test_soft_irqchip_LDADD = libenginesoft.a $(CMOCKA_LIBS)
 # in a bare machine
 soft_machine_sources = tests/unit/soft_machine.c tests/unit/soft_machine.h
-soft_machine_libs = libhvcore.a libproto.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HVCORE_LIBS) $(HV_SYS_LIBS)
+soft_machine_libs = libhvcore.a libenginesoft.a libproto.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HVCORE_LIBS) $(HV_SYS_LIBS)
 check_PROGRAMS += test_soft_core test_soft_break
 TESTS += test_soft_core test_soft_break
 test_soft_core_SOURCES = $(soft_machine_sources) tests/unit/test_soft_core.c tests/unit/soft_guest.S tests/unit/soft_guest.h

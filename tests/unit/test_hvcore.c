@@ -37,6 +37,7 @@
 #include "hvcore/machine/hv_port.h"
 #include "hvcore/state/hv_json.h"
 #include "hvcore/state/hv_state.h"
+#include "hvcore/vm/hv_vm_fsm.h"
 #include "hvcore/vm/hv_vm_int.h"
 
 /* --- memory ------------------------------------------------------------------- */
@@ -584,7 +585,7 @@ static void vm_table(void **state)
 	struct cm_err err = CM_ERR_INIT;
 
 	(void)state;
-	if (cm_fsm_check(&hv_vm_fsm, &err) < 0)
+	if (cm_fsm_check(hv_vm_fsm(), &err) < 0)
 		fail_msg("%s", err.text);
 	assert_string_equal(hv_vm_state_name(HV_VM_PAUSED), "PAUSED");
 }

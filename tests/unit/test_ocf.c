@@ -325,15 +325,14 @@ static void test_stop_of_hung_asks_everybody(void **state)
 	assert_int_equal(clu__ocf_find_process("/nonexistent"), 0);
 }
 
-/* A process that is called hvcore, holds the socket, and answers nobody: found without asking, and killed. */
-static void test_stop_kills_a_hung_hvcore(void **state)
+/* A process that is called hvcore or hvcore-soft, holds the socket, and answers nobody: found without asking, and killed. */
+static void stop_kills_a_hung(struct world *w, const char *name)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct world *w = *state;
 	char exe[96], cmd[256];
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status = 0;
 
-	snprintf(exe, sizeof(exe), "%s/hvcore", w->dir);
+	snprintf(exe, sizeof(exe), "%s/%s", w->dir, name);
 	snprintf(cmd, sizeof(cmd), "cp \"$(command -v sleep)\" '%s'", exe);
 	assert_int_equal(system(cmd), 0);
 	snprintf(un.sun_path, sizeof(un.sun_path), "%s/vm/web1.sock", w->dir);
@@ -341,7 +340,7 @@ static void test_stop_kills_a_hung_hvcore(void **state)
 	assert_int_equal(listen(fd, 8), 0);
 	w->pid[0] = fork();
 	if (w->pid[0] == 0) {
-		execl(exe, "hvcore", "1000", (char *)NULL);
+		execl(exe, name, "1000", (char *)NULL);
 		_exit(1);
 	}
 	close(fd);
@@ -355,6 +354,13 @@ static void test_stop_kills_a_hung_hvcore(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	w->n = 0;
 	assert_int_equal(act(w, "monitor"), CLU_OCF_NOT_RUNNING);
+	unlink(un.sun_path);
+}
+
+static void test_stop_kills_a_hung_hvcore(void **state)
+{
+	stop_kills_a_hung(*state, "hvcore");
+	stop_kills_a_hung(*state, "hvcore-soft");
 }
 
 static void test_kill(void **state)

@@ -10,25 +10,7 @@
 
 #include "common/cm_buf.h"
 #include "hvcore/machine/hv_dev.h"
-#include "hvcore/machine/hv_devices.h"
-#include "hvcore/machine/hv_machine.h"
-
-struct hv_engine;
-
-#define HV_DEVSET_MAX (4u + HV_VIRTIO_SLOTS)
-#define HV_NO_GSI     ~0u
-
-/* One row of a machine's list: what is where. Guest ABI. */
-struct hv_machine_row {
-	const struct hv_dev_ops *ops; /* in a virtio slot: the device that may be there */
-	bool mmio;
-	uint64_t base, bytes;
-	unsigned gsi;
-	unsigned instance; /* of its kind */
-	unsigned slot;	   /* virtio slot, or HV_NO_GSI */
-};
-extern const struct hv_machine_row hv_machine_rows[];
-extern const unsigned hv_machine_row_count;
+#include "hvcore/vm/hv_machine_list.h"
 
 /* Configs of the devices, by row. ops NULL in cfg: the slot is empty. */
 struct hv_devset_config {

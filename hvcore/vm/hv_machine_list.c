@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_machine.c - the list of devices of machine hv-1, in their order. Guest ABI: never edited, only
- * followed by a list for a new machine type.
+ * hv_machine_list.c - the list of devices of machine hv-1, in their order. Guest ABI: never edited,
+ * only followed by a list for a new machine type.
  */
 #include "config.h"
 
-#include "hvcore/machine/hv_machine.h"
+#include "hvcore/vm/hv_machine_list.h"
 
-#include "hvcore/machine/hv_devset.h"
+#include "common/cm_err.h"
 
 #define PORT(ops, base, n, gsi)                                                                    \
 	{                                                                                          \

@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "hvcore/machine/hv_devset.h"
+#include "hvcore/vm/hv_devset.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /*
  * hv_devices.h - the devices that machine hv-1 is made of, and what each is configured with.
  *
- * The list with addresses and order is in hv_machine.c. Each config is borrowed and constant for
+ * The list with addresses and order is in vm/hv_machine_list.c. Each config is borrowed and constant for
  * the life of the VM; hv_dev_ops.create gets a pointer to it.
  *
  * Threads: as hv_dev.h says; the functions here run with the machine lock held.
