@@ -23,9 +23,12 @@
 
 #include <json-c/json.h>
 
+#include "cluster/node/clu_conf.h"
+#include "cluster/node/clu_event.h"
 #include "cluster/vm/clu_tap.h"
 #include "common/cm_log.h"
 #include "proto/px_req.h"
+#include "proto/px_words.h"
 
 #define SUPER_START_MS                                                                             \
 	120000u /* loading a kernel under load; the OCF start time-out is the real limit */
@@ -34,7 +37,8 @@
 struct clu_vm {
 	struct clu_vm *next;
 	struct clu_super *super;
-	char name[64], uuid[37], state[32];
+	char name[64], uuid[37];
+	Hv__VmState state; /* last known; STARTING also: it only lets a block go */
 	uint64_t memory_bytes;
 	pid_t pid;
 	int pidfd;
@@ -93,7 +97,7 @@ static struct clu_vm *vm_new(struct clu_super *s, const char *name)
 	vm->super = s;
 	vm->pidfd = vm->start_fd = -1;
 	snprintf(vm->name, sizeof vm->name, "%s", name);
-	snprintf(vm->state, sizeof vm->state, "starting");
+	vm->state = HV__VM_STATE__VM_STARTING;
 	vm->next = s->vms;
 	s->vms = vm;
 	return vm;
@@ -174,14 +178,14 @@ pid_t clu_vm_pid(const struct clu_vm *vm)
 	return vm->pid;
 }
 
-const char *clu_vm_state(const struct clu_vm *vm)
+Hv__VmState clu_vm_state(const struct clu_vm *vm)
 {
 	return vm->state;
 }
 
 bool clu_vm_incoming(const struct clu_vm *vm)
 {
-	return strcmp(vm->state, "incoming") == 0;
+	return vm->state == HV__VM_STATE__VM_INCOMING;
 }
 
 uint64_t clu_vm_memory_bytes(const struct clu_vm *vm)
@@ -197,8 +201,8 @@ static void core_event(struct px_client *c, const Hv__Event *e, void *arg)
 
 	(void)c;
 	if (strcmp(e->kind, "state") == 0) {
-		snprintf(vm->state, sizeof vm->state, "%s", e->text);
-		if (strcmp(e->text, "stopped") == 0)
+		vm->state = e->state;
+		if (e->state == HV__VM_STATE__VM_STOPPED)
 			vm->clean = true;
 	}
 	vm->super->ops->event(vm, e, vm->super->arg);
@@ -371,10 +375,8 @@ static void vm_start_read(struct cm_io *io, unsigned events, void *arg)
 		if (r->code == 0) {
 			/* A process that only lets a block go never ran: a start must wait for its end, not
 			 * take it for the VM. */
-			if (!r->doc || !strstr(r->doc, "\"stopping\""))
-				snprintf(vm->state, sizeof vm->state, "%s",
-					 r->doc && strstr(r->doc, "\"incoming\"") ? "incoming"
-										  : "running");
+			if (r->state != HV__VM_STATE__VM_STOPPING)
+				vm->state = r->state;
 			clu_vm_core(vm, NULL); /* to hear its events */
 		} else {
 			cm_err_set(&err, r->code, "%s", r->error);
@@ -591,12 +593,12 @@ static void adopt_status(const Hv__Reply *r, const struct cm_err *err, void *arg
 		vm->memory_bytes = (uint64_t)json_object_get_int64(v);
 	if (o) {
 		snprintf(vm->uuid, sizeof vm->uuid, "%s", doc_str(o, "uuid"));
-		snprintf(vm->state, sizeof vm->state, "%s", doc_str(o, "state"));
+		vm->state = r->state;
 		json_object_put(o);
 	}
 	if (vm->pid > 0 && vm_watch(vm) == 0) {
 		clu_event(s->events, "notice", "vm-found", vm->name, NULL,
-			  "found running (pid %d, %s)", (int)vm->pid, vm->state);
+			  "found running (pid %d, %s)", (int)vm->pid, px_vm_state_word(vm->state));
 	} else {
 		cm_warning("%s: a socket without a VM that answers: %s", vm->name, err->text);
 		vm_drop(vm);
