@@ -32,7 +32,6 @@
 #include "cluster/vm/clu_probe.h"
 #include "cluster/vm/clu_saved_note.h"
 #include "cluster/vm/clu_super.h"
-#include "common/cm_clock.h"
 #include "common/cm_log.h"
 
 #define AGENT_PICTURE_MS 2000u
@@ -74,7 +73,7 @@ static void agent_vm_gone(struct clu_vm *vm, bool clean, void *arg)
 {
 	struct clu_agent *a = arg;
 
-	clu_event(a->events, clean ? "notice" : "error", clean ? "vm-stopped" : "vm-died",
+	clu_event(a->events, clean ? CLU_NOTICE : CLU_ERROR, clean ? "vm-stopped" : "vm-died",
 		  clu_vm_name(vm), NULL,
 		  clean ? "hvcore (pid %d) ended"
 			: "hvcore (pid %d) died without letting go of the VM",
@@ -93,7 +92,7 @@ static void agent_vm_event(struct clu_vm *vm, const Hv__Event *e, void *arg)
 	if (strcmp(e->kind, "state") == 0)
 		cm_info("vm=%s: %s", clu_vm_name(vm), e->text);
 	else
-		clu_event(a->events, e->severity[0] ? e->severity : "notice", e->kind,
+		clu_event(a->events, clu_severity_find(e->severity), e->kind,
 			  clu_vm_name(vm), e->doc, "%s", e->text);
 }
 

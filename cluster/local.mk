@@ -10,8 +10,10 @@ libcluster_a_SOURCES = \
 	cluster/verb/clu_verb_console.c cluster/verb/clu_verb_console.h \
 	cluster/verb/clu_verb_disk.c cluster/verb/clu_verb_disk.h \
 	cluster/verb/clu_verb_look.c cluster/verb/clu_verb_look.h \
+	cluster/verb/clu_verb_node.c cluster/verb/clu_verb_node.h \
 	cluster/verb/clu_verb_peer.c cluster/verb/clu_verb_peer.h \
 	cluster/verb/clu_verb_register.c cluster/verb/clu_verb_register.h \
+	cluster/verb/clu_verb_run.c cluster/verb/clu_verb_run.h \
 	cluster/verb/clu_verb_saved.c cluster/verb/clu_verb_saved.h \
 	cluster/verb/clu_verb_vm.c cluster/verb/clu_verb_vm.h \
 	cluster/verb/clu_verb_volume.c cluster/verb/clu_verb_volume.h \
@@ -33,6 +35,7 @@ libcluster_a_SOURCES = \
 	cluster/vm/clu_probe.c cluster/vm/clu_probe.h \
 	cluster/vm/clu_proof.c cluster/vm/clu_proof.h \
 	cluster/vm/clu_saved_note.c cluster/vm/clu_saved_note.h \
+	cluster/vm/clu_spawn.c cluster/vm/clu_spawn.h \
 	cluster/vm/clu_start.c cluster/vm/clu_start.h \
 	cluster/vm/clu_store.c cluster/vm/clu_store.h \
 	cluster/vm/clu_super.c cluster/vm/clu_super.h \

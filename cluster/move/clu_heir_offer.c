@@ -92,7 +92,7 @@ void clu_verb_local_orphan(struct px_req *q, void *agent)
 			     q->msg->vm);
 		return;
 	}
-	clu_event(a->events, "warning", "orphaned", q->msg->vm, NULL,
+	clu_event(a->events, CLU_WARNING, "orphaned", q->msg->vm, NULL,
 		  "its source %s is lost: its memory is kept here for a while", source);
 	px_req_ok(q, NULL);
 }
@@ -116,7 +116,7 @@ static void offer_answer(const Hv__Reply *r, const struct cm_err *err, void *arg
 			o->node, err->text);
 		o->refused(o->agent, o->config);
 	} else {
-		clu_event(o->agent->events, "warning", "inherited", o->config->name, NULL,
+		clu_event(o->agent->events, CLU_WARNING, "inherited", o->config->name, NULL,
 			  "its process died at the end of a move: node %s goes on with its memory",
 			  o->node);
 	}

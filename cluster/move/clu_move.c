@@ -23,7 +23,6 @@
 #include "cluster/node/clu_agent_int.h"
 #include "cluster/node/clu_event.h"
 #include "cluster/vm/clu_vmconf.h"
-#include "common/cm_log.h"
 #include "proto/px_words.h"
 
 /* --- the table ------------------------------------------------------------- */
@@ -179,7 +178,7 @@ struct clu_move *clu__move_new(struct clu_agent *a, const struct px_req *q, cons
 	clu__move_number(m);
 	m->next = a->moves;
 	a->moves = m;
-	clu_event(a->events, "notice", "migration-started", m->vm, NULL, "%s migration to node %s",
+	clu_event(a->events, CLU_NOTICE, "migration-started", m->vm, NULL, "%s migration to node %s",
 		  px_mig_mode_word(mode), m->node);
 	cm_timer_arm_ms(&m->timer, 0);
 	return m;

@@ -95,7 +95,7 @@ unsigned clu__move_act_wait(void *ctx, void *arg)
 	struct clu_move *m = ctx;
 
 	(void)arg;
-	clu_event(m->agent->events, "warning", "migration-again", m->vm, NULL,
+	clu_event(m->agent->events, CLU_WARNING, "migration-again", m->vm, NULL,
 		  "migration to node %s failed (%s): trying again", m->node, m->err.text);
 	clu__move_number(m);
 	clu__move_cancel_core(m);
@@ -117,7 +117,7 @@ unsigned clu__move_act_settle(void *ctx, void *arg)
 	cm_timer_disarm(&m->timer);
 	if (!m->result)
 		clu__move_result(m, NULL);
-	clu_event(m->agent->events, "notice", "migrated", m->vm, m->result, "moved to node %s (%s)", m->node,
+	clu_event(m->agent->events, CLU_NOTICE, "migrated", m->vm, m->result, "moved to node %s (%s)", m->node,
 		  px_mig_mode_word(m->mode));
 	clu__move_tell(&m->ocf, m->result, &none);
 	if (!m->preferred)
@@ -171,7 +171,7 @@ unsigned clu__move_act_failed(void *ctx, void *arg)
 
 	(void)arg;
 	cm_err_set(&m->err, CM_E_MIG_PEER, "the migration failed");
-	clu_event(m->agent->events, "warning", "migration-failed", m->vm, NULL, "migration to node %s failed: %s",
+	clu_event(m->agent->events, CLU_WARNING, "migration-failed", m->vm, NULL, "migration to node %s failed: %s",
 		  m->node, m->err.text);
 	clu__move_cancel_core(m);
 	clu__move_cancel_landing(m);

@@ -18,7 +18,6 @@
 #include "cluster/vm/clu_vmconf.h"
 #include "cluster/vm/clu_where.h"
 #include "common/cm_clock.h"
-#include "common/cm_log.h"
 
 static int move_check(struct clu_agent *a, const char *vm, const char *node, struct cm_err *err)
 {

@@ -120,7 +120,7 @@ static void member_lost(struct clu_agent *a, const char *name)
 		m->n_lost++;
 	memcpy(m->lost[i].node, node, sizeof node);
 	m->lost[i].wall_s = cm_wall_ns() / CM_NS_PER_S;
-	clu_event(a->events, "warning", "node-lost", NULL, NULL, "node %s left the membership",
+	clu_event(a->events, CLU_WARNING, "node-lost", NULL, NULL, "node %s left the membership",
 		  node);
 	if (a->peers)
 		clu_peers_lost(a->peers, node);
@@ -131,7 +131,7 @@ static void member_lost(struct clu_agent *a, const char *name)
 
 static void member_joined(struct clu_agent *a, const char *node)
 {
-	clu_event(a->events, "notice", "node-joined", NULL, NULL, "node %s is a member", node);
+	clu_event(a->events, CLU_NOTICE, "node-joined", NULL, NULL, "node %s is a member", node);
 	if (a->members->ops->joined)
 		a->members->ops->joined(a, node);
 }
@@ -163,7 +163,7 @@ static void member_quorum(bool quorate, const uint32_t *ids, size_t n, void *age
 	memcpy(m->name, now, sizeof now);
 	m->n = n_now;
 	if (quorate != m->quorate)
-		clu_event(a->events, quorate ? "notice" : "error", "quorum", NULL, NULL,
+		clu_event(a->events, quorate ? CLU_NOTICE : CLU_ERROR, "quorum", NULL, NULL,
 			  quorate ? "this partition has quorum" : "this partition has lost quorum");
 	m->quorate = quorate;
 }

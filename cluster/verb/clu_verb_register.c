@@ -19,8 +19,6 @@
 #include "cluster/vm/clu_define.h"
 #include "cluster/vm/clu_store.h"
 #include "cluster/vm/clu_volwork.h"
-#include "common/cm_buf.h"
-#include "common/cm_log.h"
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/volume/stor_volume.h"
 
@@ -164,7 +162,7 @@ static void attached(int code, const struct cm_err *err, void *arg)
 	if (code) {
 		px_req_fail(k->q, err);
 	} else {
-		clu_event(k->agent->events, "notice", "volume-attached", NULL, NULL,
+		clu_event(k->agent->events, CLU_NOTICE, "volume-attached", NULL, NULL,
 			  "volume %s on %s", k->volume, k->url);
 		clu_answer(k->q, k->doc);
 		k->doc = NULL;

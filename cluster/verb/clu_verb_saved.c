@@ -65,7 +65,7 @@ static void saving_end(struct saving *s)
 	if (s->err.code) {
 		if (s->noted)
 			clu_saved_note_drop(a, s->vm);
-		clu_event(a->events, "warning", "save-failed", s->vm, NULL, "%s", s->err.text);
+		clu_event(a->events, CLU_WARNING, "save-failed", s->vm, NULL, "%s", s->err.text);
 		px_req_fail(s->q, &s->err);
 	} else {
 		clu_add_str(s->result, "name", s->vm);
@@ -295,7 +295,7 @@ static void before_done(const struct cm_err *err, void *arg)
 	} else {
 		if (b->fresh) {
 			if (b->saved)
-				clu_event(b->agent->events, "notice", "saved-discarded", vm, NULL,
+				clu_event(b->agent->events, CLU_NOTICE, "saved-discarded", vm, NULL,
 					  "its saved state was discarded");
 			clu_saved_note_forget(b->agent, vm);
 		}

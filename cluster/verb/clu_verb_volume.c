@@ -231,7 +231,7 @@ static int format_create(struct clu__volume_job *j)
 /* A new volume is announced to the cluster after it was made. */
 static void create_done(struct clu__volume_job *j)
 {
-	clu_event(j->agent->events, "notice", "volume-created", NULL, NULL, "volume %s on %s",
+	clu_event(j->agent->events, CLU_NOTICE, "volume-created", NULL, NULL, "volume %s on %s",
 		  j->volume, j->url);
 	clu_store_set_volume(j->agent, j->volume, j->url, clu__volume_job_stored, j);
 }

@@ -126,7 +126,7 @@ static void define_end(struct define *k)
 	if (k->err.code) {
 		px_req_fail(k->q, &k->err);
 	} else {
-		clu_event(k->agent->events, "notice", "vm-created", k->config->name, NULL, "created");
+		clu_event(k->agent->events, CLU_NOTICE, "vm-created", k->config->name, NULL, "created");
 		o = json_object_new_object();
 		clu_add_str(o, "name", k->config->name);
 		clu_add_str(o, "uuid", k->config->uuid);

@@ -24,7 +24,6 @@
 #include "cluster/node/clu_agent_int.h"
 #include "cluster/vm/clu_super.h"
 #include "common/cm_clock.h"
-#include "common/cm_log.h"
 #include "fencing/fen_proof.h"
 #include "proto/px_req.h"
 #include "proto/px_words.h"

@@ -79,10 +79,10 @@ static void start_end(struct start *s, const Hv__Reply *r, const struct cm_err *
 	if (err->code && s->mode == CLU_START_RELEASE)
 		cm_info("vm=%s: its ownership was not let go: %s", s->config->name, err->text);
 	else if (err->code)
-		clu_event(a->events, "error", "vm-start-failed", s->config->name, NULL, "start failed: %s (%s)",
+		clu_event(a->events, CLU_ERROR, "vm-start-failed", s->config->name, NULL, "start failed: %s (%s)",
 			  err->text, cm_err_name(err->code));
 	else if (s->mode == CLU_START_RUN)
-		clu_event(a->events, "notice", s->proof ? "takeover" : "vm-started", s->config->name, NULL,
+		clu_event(a->events, CLU_NOTICE, s->proof ? "takeover" : "vm-started", s->config->name, NULL,
 			  s->proof ? "runs here; taken over from %s (%s)" : "runs here%s%s",
 			  s->proof ? s->proof->node : "", s->proof ? s->proof->detail : "");
 	if (!err->code && s->mode == CLU_START_RUN)
@@ -195,7 +195,7 @@ static void heir_done(const struct cm_err *err, void *arg)
 		heir_refused(s, err->text);
 		return;
 	}
-	clu_event(s->agent->events, "notice", "inherited", s->config->name, NULL,
+	clu_event(s->agent->events, CLU_NOTICE, "inherited", s->config->name, NULL,
 		  "goes on here with the memory of its move from %s", s->proof->node);
 	start_end(s, NULL, &none);
 }

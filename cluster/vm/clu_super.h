@@ -18,10 +18,6 @@
 #include "cluster/node/clu_event.h"
 #include "proto/px_client.h"
 
-#define CLU_START_FD   3 /* descriptor numbers in a new hvcore */
-#define CLU_CONTROL_FD 4
-#define CLU_TAP_FD     10
-
 struct clu_super;
 struct clu_vm;
 
