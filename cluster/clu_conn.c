@@ -2,9 +2,9 @@
 /*
  * clu_conn.c - who is connected to this agent, and their requests.
  *
- * Operators and the OCF agent come by the UNIX socket (its mode and group decide who may connect; verbs
- * marked admin are for root); agents of other nodes by mutual TLS. Knows no verb by name: the tables are
- * handed in. Parses nothing itself.
+ * Operators and the OCF agent come by the UNIX socket (its mode and group decide who may connect;
+ * verbs marked admin are for root); agents of other nodes by mutual TLS. Knows no verb by name: the
+ * tables are handed in. Parses nothing itself.
  */
 #include "config.h"
 
@@ -97,8 +97,8 @@ static void conn_run(struct conn *k, struct px_msg *m)
 	px_verbs_run(v ? &v->row : NULL, v ? 1 : 0, NULL, 0, k->chan, &k->reqs, m, k->agent);
 }
 
-/* Verbs that look at VMs, nodes or volumes must not answer from a picture that is older than the question. A start looks
- * for its volumes, and pacemaker may be faster than the picture. */
+/* Verbs that look at VMs, nodes or volumes must not answer from a picture that is older than the
+ * question. A start looks for its volumes, and pacemaker may be faster than the picture. */
 static bool conn_needs_picture(const struct conn *k, const Hv__Request *r)
 {
 	const struct clu_verb *v = k->agent->pcmk ? conn_verb(k, r->verb) : NULL;
@@ -118,7 +118,8 @@ void clu__conns_fresh(struct clu_agent *a)
 		while (list) {
 			struct waiting *w = list;
 
-			if (w->number > clu_pcmk_last_number(a->pcmk)) { /* this and all after it came later */
+			if (w->number >
+			    clu_pcmk_last_number(a->pcmk)) { /* this and all after it came later */
 				k->waiting = list;
 				break;
 			}
@@ -137,7 +138,8 @@ static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
 	if (m->type == PX_DATA) {
 		k->agent->conns->table->data(k->agent, c, m->msg);
 	} else if (m->type != PX_REQUEST) {
-		cm_warning("a %s sent a %s", k->peer ? "peer" : "client", px_type_name((uint16_t)m->type));
+		cm_warning("a %s sent a %s", k->peer ? "peer" : "client",
+			   px_type_name((uint16_t)m->type));
 	} else if (conn_needs_picture(k, m->msg)) {
 		struct waiting *w = calloc(1, sizeof *w), **end = &k->waiting;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_conn.h - the connections to this agent, and what they may ask: tables that whoever wires the agent
- * hands in.
+ * clu_conn.h - the connections to this agent, and what they may ask: tables that whoever wires the
+ * agent hands in.
  *
  * Thread: [loop]. Ownership: the agent's (a->conns); a request lives on when its connection went.
  */
@@ -15,7 +15,7 @@ struct clu_conns;
 
 struct clu_verb {
 	struct px_verb row;
-	bool looks; /* at VMs, nodes or volumes: not before there is a picture as new as the question */
+	bool looks; /* at VMs, nodes or volumes: needs a picture as new as the question */
 };
 
 struct clu_verbs {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_dead.c - a VM's process died: what it held is let go of, or goes to its move's destination, and
- * pacemaker is told. Parses nothing.
+ * clu_dead.c - a VM's process died: what it held is let go of, or goes to its move's destination,
+ * and pacemaker is told. Parses nothing.
  */
 #include "config.h"
 
@@ -76,8 +76,8 @@ static void dead_look(struct cm_timer *t, void *arg)
 		cm_timer_arm_ms(t, DEAD_LOOK_MS);
 		return;
 	}
-	if (!clu_move_is(a, d->vm) && !clu_super_find(a->super, d->vm) && v && v->active && !v->failed &&
-	    v->role == CLU_PCMK_ROLE_STARTED && strcmp(v->node, a->node) == 0)
+	if (!clu_move_is(a, d->vm) && !clu_super_find(a->super, d->vm) && v && v->active &&
+	    !v->failed && v->role == CLU_PCMK_ROLE_STARTED && strcmp(v->node, a->node) == 0)
 		clu_pcmk_report_failed(a->pcmk, d->vm, a->node, failed_reported, NULL);
 	cm_loop_defer(a->loop, dead_free, d);
 }

@@ -10,8 +10,8 @@
 struct clu_agent;
 struct clu_vm;
 
-/* Its process was collected. Its ownership goes, to its move's destination or to nobody; and if pacemaker
- * still believes a moment later that it runs here, it is told. */
+/* Its process was collected. Its ownership goes, to its move's destination or to nobody; and if
+ * pacemaker still believes a moment later that it runs here, it is told. */
 void clu__dead_vm(struct clu_agent *a, const struct clu_vm *vm);
 
 #endif

@@ -85,7 +85,8 @@ static const struct clu_verb ocf_verbs[] = {
 	{{"local-migrate-from", "vm timeout_ms", clu_verb_local_migrate_from, true}, false},
 };
 
-/* Besides these a peer may use the operator's verbs, for a VM that is here: an agent forwards them. */
+/* Besides these a peer may use the operator's verbs, for a VM that is here: an agent forwards
+ * them. */
 static const struct clu_verb peer_verbs[] = {
 	{{"peer-hello", "", clu_verb_peer_hello, false}, false},
 	{{"peer-reclaim", "vm", clu_verb_peer_reclaim, false}, false},

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_heir_offer.c - a move whose source dies between "verified" and the commit, as the agents see it: the
- * source's offers the VM to the destination before it lets the block go, the destination's hands its
- * own landing the proof (vm/clu_heir.c). Parses a peer's numbers, believes them about its own processes
- * only.
+ * clu_heir_offer.c - a move whose source dies between "verified" and the commit, as the agents see
+ * it: the source's offers the VM to the destination before it lets the block go, the destination's
+ * hands its own landing the proof (vm/clu_heir.c). Parses a peer's numbers, believes them about its
+ * own processes only.
  */
 #include "config.h"
 
@@ -125,7 +125,7 @@ static void offer_answer(const Hv__Reply *r, const struct cm_err *err, void *arg
 }
 
 bool clu_heir_offer(struct clu_agent *a, const Hv__VmConfig *config, uint32_t pid,
-		     void (*refused)(struct clu_agent *a, const Hv__VmConfig *config))
+		    void (*refused)(struct clu_agent *a, const Hv__VmConfig *config))
 {
 	struct clu_move *m = clu__move_find(a, config->name);
 	struct offer *o;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_heir_offer.h - a move whose source died before the commit: the source's agent offers what landed to the
- * destination's, and that one hands it the proof.
+ * clu_heir_offer.h - a move whose source died before the commit: the source's agent offers what
+ * landed to the destination's, and that one hands it the proof.
  *
  * Thread: [loop].
  */

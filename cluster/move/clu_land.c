@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_land.c - the destination's side of a migration: admission, an hvcore that lands it, and pacemaker's
- * local-migrate-from. Parses what the source's agent and the OCF agent say.
+ * clu_land.c - the destination's side of a migration: admission, an hvcore that lands it, and
+ * pacemaker's local-migrate-from. Parses what the source's agent and the OCF agent say.
  */
 #include "config.h"
 
@@ -48,7 +48,8 @@ static void landed_look(struct cm_timer *t, void *arg)
 		clu_landings_forget(l->agent->landings, l->q->msg->vm);
 		px_req_ok(l->q, "{\"state\":\"running\"}");
 	} else if (!vm || cm_now_ns() > l->deadline_ns) {
-		px_req_failf(l->q, CM_E_VM_STATE, "VM %s did not land on node %s (%s)", l->q->msg->vm, l->agent->node,
+		px_req_failf(l->q, CM_E_VM_STATE, "VM %s did not land on node %s (%s)",
+			     l->q->msg->vm, l->agent->node,
 			     vm ? px_vm_state_word(clu_vm_state(vm)) : "no process");
 	} else {
 		cm_timer_arm_ms(t, 10);
@@ -75,14 +76,14 @@ void clu_verb_local_migrate_from(struct px_req *q, void *agent)
 	cm_timer_arm_ms(&l->timer, 0);
 }
 
-/* --- for the source's agent ------------------------------------------------------------------------------------- */
+/* --- for the source's agent ------------------------------------------------------------------- */
 
 static void incoming_ready(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
 	struct px_req *q = arg;
 	struct clu_agent *a = q->work;
 	const char *address = a->conf->migration_address[0] ? a->conf->migration_address
-							     : clu_member_address(a->node, a);
+							    : clu_member_address(a->node, a);
 	struct json_object *o, *v;
 
 	if (err->code) {
@@ -107,13 +108,15 @@ void clu_verb_peer_incoming(struct px_req *q, void *agent)
 	struct clu_vm *old = clu_super_find(a->super, q->msg->vm);
 
 	if (!q->msg->config || !t || t->psk.len != PX_PSK_BYTES || t->id.len != PX_PSK_ID_BYTES) {
-		cm_err_set(&err, CM_E_MIG_TICKET, "peer-incoming needs a configuration and a ticket");
-	} else if (strcmp(t->destination, a->node) != 0 || strcmp(t->source, px_chan_peer_name(q->chan)) != 0 ||
+		cm_err_set(&err, CM_E_MIG_TICKET,
+			   "peer-incoming needs a configuration and a ticket");
+	} else if (strcmp(t->destination, a->node) != 0 ||
+		   strcmp(t->source, px_chan_peer_name(q->chan)) != 0 ||
 		   strcmp(t->vm_uuid, q->msg->config->uuid) != 0) {
 		cm_err_set(&err, CM_E_MIG_TICKET, "the ticket is not for this move");
 	} else if (old && !clu_vm_incoming(old)) {
-		cm_err_set(&err, CM_E_VM_STATE, "VM %s has a process on node %s already (%s)", q->msg->vm, a->node,
-			   px_vm_state_word(clu_vm_state(old)));
+		cm_err_set(&err, CM_E_VM_STATE, "VM %s has a process on node %s already (%s)",
+			   q->msg->vm, a->node, px_vm_state_word(clu_vm_state(old)));
 	} else {
 		clu_vmconf_check(q->msg->config, &err);
 	}
@@ -122,9 +125,9 @@ void clu_verb_peer_incoming(struct px_req *q, void *agent)
 		return;
 	}
 	if (q->msg->config->memory_bytes > clu_host_free_bytes(a->conf)) {
-		px_req_failf(q, CM_E_TARGET_FULL, "VM %s needs %llu MiB, node %s has %llu MiB free", q->msg->vm,
-			     (unsigned long long)(q->msg->config->memory_bytes >> 20), a->node,
-			     (unsigned long long)(clu_host_free_bytes(a->conf) >> 20));
+		px_req_failf(q, CM_E_TARGET_FULL, "VM %s needs %llu MiB, node %s has %llu MiB free",
+			     q->msg->vm, (unsigned long long)(q->msg->config->memory_bytes >> 20),
+			     a->node, (unsigned long long)(clu_host_free_bytes(a->conf) >> 20));
 		return;
 	}
 	q->work = a;
@@ -144,7 +147,8 @@ void clu_verb_peer_incoming_cancel(struct px_req *q, void *agent)
 	struct clu_agent *a = agent;
 	struct clu_vm *vm = clu_super_find(a->super, q->msg->vm);
 
-	/* hvcore itself gives up in the right way (a COMPARE AND WRITE if it had said "verified"). */
+	/* hvcore itself gives up in the right way (a COMPARE AND WRITE if it had said
+	 * "verified"). */
 	if (vm && clu_vm_incoming(vm))
 		clu_vm_ask(vm, "stop", 10000, incoming_stopped, NULL);
 	px_req_ok(q, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_land.h - the destination's side of a migration: verbs of the source's agent and of pacemaker's.
+ * clu_land.h - the destination's side of a migration: verbs of the source's agent and of
+ * pacemaker's.
  *
  * Thread: [loop].
  */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move.c - migrations as the source's agent leads them: who lands, when pacemaker hears of it, and who has
- * the VM when something broke.
+ * clu_move.c - migrations as the source's agent leads them: who lands, when pacemaker hears of it,
+ * and who has the VM when something broke.
  *
- * All that can fail happens before pacemaker is told: the destination's admission, the connection, pre-copy until
- * the forecast blackout fits ("hold"). Then the expiring preference makes pacemaker call migrate_to, which performs
- * only the hand-over. A move that pacemaker starts by itself runs all of it inside migrate_to. Pacemaker answers a
- * failed migrate_to with stop + cold start, so while it waits a move that failed is tried again, and one whose
- * outcome is unclear is looked into: the VM is with whom its ownership block names, which is the one hvcore that runs.
+ * All that can fail happens before pacemaker is told: the destination's admission, the connection,
+ * pre-copy until the forecast blackout fits ("hold"). Then the expiring preference makes pacemaker
+ * call migrate_to, which performs only the hand-over. A move that pacemaker starts by itself runs
+ * all of it inside migrate_to. Pacemaker answers a failed migrate_to with stop + cold start, so
+ * while it waits a move that failed is tried again, and one whose outcome is unclear is looked
+ * into: the VM is with whom its ownership block names, which is the one hvcore that runs.
  *
  * Decides nothing about ownership. Parses replies of hvcore and of peers.
  */
@@ -161,8 +162,9 @@ void clu_move_node_lost(struct clu_agent *a, const char *node)
 			clu__move_cancel_core(m); /* else it would wait for its time-out */
 }
 
-struct clu_move *clu__move_new(struct clu_agent *a, const struct px_req *q, const Hv__VmConfig *config,
-			       Hv__MigrationMode mode, uint64_t max_blackout_ms)
+struct clu_move *clu__move_new(struct clu_agent *a, const struct px_req *q,
+			       const Hv__VmConfig *config, Hv__MigrationMode mode,
+			       uint64_t max_blackout_ms)
 {
 	struct clu_move *m = calloc(1, sizeof *m);
 
@@ -178,8 +180,8 @@ struct clu_move *clu__move_new(struct clu_agent *a, const struct px_req *q, cons
 	clu__move_number(m);
 	m->next = a->moves;
 	a->moves = m;
-	clu_event(a->events, CLU_NOTICE, "migration-started", m->vm, NULL, "%s migration to node %s",
-		  px_mig_mode_word(mode), m->node);
+	clu_event(a->events, CLU_NOTICE, "migration-started", m->vm, NULL,
+		  "%s migration to node %s", px_mig_mode_word(mode), m->node);
 	cm_timer_arm_ms(&m->timer, 0);
 	return m;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move.h - migrations as the source's agent leads them: what others have to tell them, and hear.
+ * clu_move.h - migrations as the source's agent leads them: what others have to tell them, and
+ * hear.
  *
  * Thread: [loop]. Ownership: a move is in the agent's list until it ended.
  */

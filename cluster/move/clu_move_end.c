@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move_end.c - how a move ends: who has the VM when something broke, another try, pacemaker sees it
- * there, and those who wait are told.
+ * clu_move_end.c - how a move ends: who has the VM when something broke, another try, pacemaker
+ * sees it there, and those who wait are told.
  *
  * Decides nothing about ownership: the VM is with the one hvcore that runs. Parses nothing.
  */
@@ -73,10 +73,12 @@ void clu__move_resolve_look(struct clu_move *m)
 	if (vm) {
 		clu_vm_ask(vm, "status", 5000, resolve_here, clu__move_ref(m));
 	} else if (!clu_member_is(m->agent, m->node) || !m->agent->peers) {
-		clu__move_feed(m, MOVE_EV_FAILED, "its process here ended, and the destination left the cluster");
+		clu__move_feed(m, MOVE_EV_FAILED,
+			       "its process here ended, and the destination left the cluster");
 	} else {
 		px_ask_init(&ask, "peer-status", m->vm);
-		clu_peers_call(m->agent->peers, m->node, &ask.req, 3000, resolve_there, clu__move_ref(m));
+		clu_peers_call(m->agent->peers, m->node, &ask.req, 3000, resolve_there,
+			       clu__move_ref(m));
 	}
 }
 
@@ -117,12 +119,13 @@ unsigned clu__move_act_settle(void *ctx, void *arg)
 	cm_timer_disarm(&m->timer);
 	if (!m->result)
 		clu__move_result(m, NULL);
-	clu_event(m->agent->events, CLU_NOTICE, "migrated", m->vm, m->result, "moved to node %s (%s)", m->node,
-		  px_mig_mode_word(m->mode));
+	clu_event(m->agent->events, CLU_NOTICE, "migrated", m->vm, m->result,
+		  "moved to node %s (%s)", m->node, px_mig_mode_word(m->mode));
 	clu__move_tell(&m->ocf, m->result, &none);
 	if (!m->preferred)
 		return MOVE_EV_SEEN;
-	/* The preference stays until pacemaker has it there: without it the VM would be wanted back. */
+	/* The preference stays until pacemaker has it there: without it the VM would be wanted
+	 * back. */
 	m->mark_ns = cm_now_ns();
 	clu_pcmk_refresh(m->agent->pcmk);
 	cm_timer_arm_ms(&m->timer, MOVE_LOOK_MS);
@@ -133,7 +136,9 @@ static void move_unpreferred(int code, const struct cm_err *err, void *arg)
 {
 	(void)arg;
 	if (code)
-		cm_warning("a migration's preference could not be removed (it expires by itself): %s", err->text);
+		cm_warning(
+			"a migration's preference could not be removed (it expires by itself): %s",
+			err->text);
 }
 
 static void move_end(struct clu_move *m)
@@ -171,8 +176,8 @@ unsigned clu__move_act_failed(void *ctx, void *arg)
 
 	(void)arg;
 	cm_err_set(&m->err, CM_E_MIG_PEER, "the migration failed");
-	clu_event(m->agent->events, CLU_WARNING, "migration-failed", m->vm, NULL, "migration to node %s failed: %s",
-		  m->node, m->err.text);
+	clu_event(m->agent->events, CLU_WARNING, "migration-failed", m->vm, NULL,
+		  "migration to node %s failed: %s", m->node, m->err.text);
 	clu__move_cancel_core(m);
 	clu__move_cancel_landing(m);
 	clu__move_tell(&m->operator, NULL, &m->err);
@@ -185,8 +190,9 @@ unsigned clu__move_act_failed(void *ctx, void *arg)
 /* --- pacemaker has to see it ------------------------------------------------ */
 
 /*
- * Pacemaker orders what happened on two nodes by whole seconds: were the next move of this VM to begin in this second, it
- * could take this one's operations for newer and restart the VM. So the move ends with its second.
+ * Pacemaker orders what happened on two nodes by whole seconds: were the next move of this VM to
+ * begin in this second, it could take this one's operations for newer and restart the VM. So the
+ * move ends with its second.
  */
 static void settle_seen(struct clu_move *m)
 {

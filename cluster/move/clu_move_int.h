@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move_int.h - one migration as its source's agent leads it, for the files of this room: clu_move.c (the
- * state machine), clu_move_list.c (the list and small parts), clu_move_way.c and clu_move_end.c (what its
- * steps do), clu_move_doc.c (what is said about it), clu_move_verb.c (who asks for it).
+ * clu_move_int.h - one migration as its source's agent leads it, for the files of this room:
+ * clu_move.c (the state machine), clu_move_list.c (the list and small parts), clu_move_way.c and
+ * clu_move_end.c (what its steps do), clu_move_doc.c (what is said about it), clu_move_verb.c (who
+ * asks for it).
  *
- * Thread: [loop]. Ownership: a move is in the agent's list until it ended; answers that come later find it
- * by its number only, so it may go at any time.
+ * Thread: [loop]. Ownership: a move is in the agent's list until it ended; answers that come later
+ * find it by its number only, so it may go at any time.
  */
 #ifndef CLU_MOVE_INT_H
 #define CLU_MOVE_INT_H
@@ -16,7 +17,8 @@
 #include "proto/px_req.h"
 #include "proto/px_tls.h"
 
-/* X-macro: states and events of a move. Until HANDOVER nothing has happened that going on could not undo. */
+/* X-macro: states and events of a move. Until HANDOVER nothing has happened that going on could
+ * not undo. */
 // clang-format off
 #define MOVE_STATES(XX) \
 	XX(WAITING)   /* it begins, or runs on here and pacemaker waits, so it is tried again */ \
@@ -42,14 +44,14 @@ enum clu__move_state {
 #define XX(n) MOVE_##n,
 	MOVE_STATES(XX)
 #undef XX
-	MOVE_STATE_COUNT
+		MOVE_STATE_COUNT
 };
 enum clu__move_event {
 	MOVE_EV_NONE = 0,
 #define XX(n) MOVE_EV_##n,
 	MOVE_EVENTS(XX)
 #undef XX
-	MOVE_EVENT_COUNT
+		MOVE_EVENT_COUNT
 };
 
 struct clu_move {
@@ -68,7 +70,8 @@ struct clu_move {
 	char address[64], port[8];
 	struct px_req *operator; /* who asked by hvctl; NULL: pacemaker did, or it went away */
 	struct px_req *ocf;	 /* pacemaker's migrate_to, while it waits */
-	struct px_req *cancel;	 /* an operator's cancel that waits for pacemaker to forget the preference */
+	struct px_req *
+		cancel; /* an operator's cancel that waits for pacemaker to forget the preference */
 	struct cm_timer timer;
 	char *result; /* our document for people */
 	char last_progress[512];
@@ -80,8 +83,9 @@ struct clu_move {
 
 /* --- clu_move.c --- */
 /* q: whoever asks, not kept. */
-struct clu_move *clu__move_new(struct clu_agent *a, const struct px_req *q, const Hv__VmConfig *config,
-			       Hv__MigrationMode mode, uint64_t max_blackout_ms);
+struct clu_move *clu__move_new(struct clu_agent *a, const struct px_req *q,
+			       const Hv__VmConfig *config, Hv__MigrationMode mode,
+			       uint64_t max_blackout_ms);
 
 /* --- clu_move_list.c --- */
 struct clu__move_ref;
@@ -121,7 +125,8 @@ unsigned clu__move_act_commit(void *ctx, void *arg);
 /* --- clu_move_end.c --- */
 void clu__move_resolve_look(struct clu_move *m);
 void clu__move_settle_look(struct clu_move *m);
-void clu__move_settle_again(struct clu_move *m); /* at a fresh picture, and a moment later once more */
+void clu__move_settle_again(
+	struct clu_move *m); /* at a fresh picture, and a moment later once more */
 unsigned clu__move_act_resolve(void *ctx, void *arg);
 unsigned clu__move_act_wait(void *ctx, void *arg);
 unsigned clu__move_act_settle(void *ctx, void *arg);
@@ -129,7 +134,8 @@ unsigned clu__move_act_done(void *ctx, void *arg);
 unsigned clu__move_act_failed(void *ctx, void *arg);
 
 /* --- clu_move_doc.c --- */
-/* Makes m->result of hvcore's result, or (NULL) of what is known without it. True: the destination said that it runs. */
+/* Makes m->result of hvcore's result, or (NULL) of what is known without it. True: the
+ * destination said that it runs. */
 bool clu__move_result(struct clu_move *m, const char *core_doc);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move_list.c - the moves of this node, and the small parts that all steps of a move use. Answers find
- * their move by the number of its try, so it may go at any time. Parses nothing.
+ * clu_move_list.c - the moves of this node, and the small parts that all steps of a move use.
+ * Answers find their move by the number of its try, so it may go at any time. Parses nothing.
  */
 #include "config.h"
 
@@ -96,7 +96,8 @@ struct px_client *clu__move_core(struct clu_move *m, struct cm_err *err)
 	struct clu_vm *vm = clu__move_vm(m);
 
 	if (!vm) {
-		cm_err_set(err, CM_E_VM_STATE, "VM %s does not run on node %s", m->vm, m->agent->node);
+		cm_err_set(err, CM_E_VM_STATE, "VM %s does not run on node %s", m->vm,
+			   m->agent->node);
 		return NULL;
 	}
 	return clu_vm_core(vm, err);
@@ -160,13 +161,14 @@ static void move_why(struct clu_move *m, const struct cm_err *err)
 /* m->err says why it failed. */
 enum clu__move_event clu__move_verdict(struct clu_move *m)
 {
-	static const int final[] = {CM_E_MIG_CANCELLED, CM_E_INCOMPATIBLE, CM_E_TARGET_FULL, CM_E_NO_FILE};
+	static const int final[] = {CM_E_MIG_CANCELLED, CM_E_INCOMPATIBLE, CM_E_TARGET_FULL,
+				    CM_E_NO_FILE};
 
 	for (size_t i = 0; i < CM_ARRAY_LEN(final); i++)
 		if (m->err.code == final[i])
 			return MOVE_EV_FAILED;
-	if (!m->ocf || !clu__move_vm(m) || m->tries >= MOVE_TRIES || !clu_member_is(m->agent, m->node) ||
-	    (m->until_ns && cm_now_ns() >= m->until_ns))
+	if (!m->ocf || !clu__move_vm(m) || m->tries >= MOVE_TRIES ||
+	    !clu_member_is(m->agent, m->node) || (m->until_ns && cm_now_ns() >= m->until_ns))
 		return MOVE_EV_FAILED;
 	return MOVE_EV_AGAIN;
 }

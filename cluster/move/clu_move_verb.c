@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move_verb.c - who asks for a migration: the operator (migrate, migrate-cancel) and pacemaker's agent
- * (local-migrate-to). Parses their arguments.
+ * clu_move_verb.c - who asks for a migration: the operator (migrate, migrate-cancel) and pacemaker's
+ * agent (local-migrate-to). Parses their arguments.
  */
 #include "config.h"
 
@@ -25,20 +25,24 @@ static int move_check(struct clu_agent *a, const char *vm, const char *node, str
 	const struct clu_pcmk_node *n = pic ? clu_pcmk_find_node(pic, node) : NULL;
 
 	if (!a->pcmk)
-		return cm_err_set(err, CM_E_NO_CLUSTER, "this host runs standalone: there is no other node to move to");
+		return cm_err_set(err, CM_E_NO_CLUSTER,
+				  "this host runs standalone: there is no other node to move to");
 	if (clu_member_need_quorum(a, err))
 		return err->code;
 	if (!n && pic)
 		return cm_err_set(err, CM_E_NO_NODE, "no node '%s' in this cluster", node);
 	if (strcmp(node, a->node) == 0)
-		return cm_err_set(err, CM_E_MIG_SAME_NODE, "VM %s runs on node %s already", vm, node);
+		return cm_err_set(err, CM_E_MIG_SAME_NODE, "VM %s runs on node %s already", vm,
+				  node);
 	if (!clu_member_is(a, node) || (n && (!n->online || n->pending)))
 		return cm_err_set(err, CM_E_NODE_OFFLINE, "node %s is not an online member", node);
 	if (n && (n->standby || n->maintenance))
-		return cm_err_set(err, CM_E_NODE_OFFLINE, "node %s takes no VMs now: it is %s", node,
+		return cm_err_set(err, CM_E_NODE_OFFLINE, "node %s takes no VMs now: it is %s",
+				  node,
 				  n->standby ? "drained (hvctl node undrain)" : "in maintenance");
 	if (!a->peers)
-		return cm_err_set(err, CM_E_NO_CLUSTER, "this node's agent cannot reach others yet");
+		return cm_err_set(err, CM_E_NO_CLUSTER,
+				  "this node's agent cannot reach others yet");
 	if (clu__move_find(a, vm))
 		return cm_err_set(err, CM_E_MIG_BUSY, "VM %s is being moved already", vm);
 	return 0;
@@ -49,7 +53,7 @@ static void operator_gone(struct px_req *q)
 	struct clu_move *m = q->work;
 
 	/* The operator's terminal went away; the move goes on and its result is an event. */
-	m->operator = NULL;
+	m->operator= NULL;
 	px_req_ok(q, NULL);
 }
 
@@ -84,9 +88,11 @@ void clu_verb_migrate(struct px_req *q, void *agent)
 		return;
 	}
 	if (*node && strcmp(node, q->msg->node) == 0) {
-		cm_err_set(&err, CM_E_MIG_SAME_NODE, "VM %s runs on node %s already", q->msg->vm, node);
+		cm_err_set(&err, CM_E_MIG_SAME_NODE, "VM %s runs on node %s already", q->msg->vm,
+			   node);
 	} else if (!*node) {
-		cm_err_set(&err, CM_E_VM_STATE, "VM %s does not run (hvctl start %s)", q->msg->vm, q->msg->vm);
+		cm_err_set(&err, CM_E_VM_STATE, "VM %s does not run (hvctl start %s)", q->msg->vm,
+			   q->msg->vm);
 	} else if (strcmp(node, a->node) != 0) {
 		hv__vm_config__free_unpacked(c, NULL);
 		clu_forward(a, node, q);
@@ -98,7 +104,7 @@ void clu_verb_migrate(struct px_req *q, void *agent)
 		px_req_fail(q, &err);
 	} else {
 		m = clu__move_new(a, q, c, mode, ms);
-		m->operator = q;
+		m->operator= q;
 		q->work = m;
 		q->gone = operator_gone;
 	}
@@ -128,7 +134,8 @@ void clu_verb_migrate_cancel(struct px_req *q, void *agent)
 		clu__move_cancel_held(m, q);
 		return;
 	}
-	cm_err_set(&err, CM_E_MIG_CANCELLED, "cancelled by the operator; VM %s runs on node %s", m->vm, a->node);
+	cm_err_set(&err, CM_E_MIG_CANCELLED, "cancelled by the operator; VM %s runs on node %s",
+		   m->vm, a->node);
 	clu__move_fail(m, &err);
 	px_req_ok(q, NULL);
 }
@@ -150,12 +157,13 @@ void clu_verb_local_migrate_to(struct px_req *q, void *agent)
 	}
 	if (m) {
 		/* Pacemaker decides where: what an operator began towards another node ends. */
-		cm_err_set(&err, CM_E_MIG_CANCELLED, "pacemaker moves VM %s to node %s instead", m->vm, q->msg->node);
+		cm_err_set(&err, CM_E_MIG_CANCELLED, "pacemaker moves VM %s to node %s instead",
+			   m->vm, q->msg->node);
 		clu__move_fail(m, &err);
 		cm_err_clear(&err);
 	}
-	/* Where it may go is pacemaker's business. A VM that has no process here may have moved already (the answer to an
-	 * earlier call was lost): then the destination knows. */
+	/* Where it may go is pacemaker's business. A VM that has no process here may have moved
+	 * already (the answer to an earlier call was lost): then the destination knows. */
 	if (!a->peers)
 		cm_err_set(&err, CM_E_NO_CLUSTER, "this node's agent cannot reach others yet");
 	else if (px_req_u64(q, "timeout_ms", 3500000, 1, 86400000, &ms, &err) == 0 &&

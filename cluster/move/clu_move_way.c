@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move_way.c - a move on its way: the destination is asked, hvcore copies, is held while pacemaker is
- * told, and hands over.
+ * clu_move_way.c - a move on its way: the destination is asked, hvcore copies, is held while
+ * pacemaker is told, and hands over.
  *
  * Decides nothing about ownership. Parses what the destination's agent says of where it listens.
  */
@@ -25,7 +25,8 @@
 #define MOVE_INCOMING_MS 30000u
 #define MOVE_PREFER_S	 120u
 #define MOVE_PCMK_MS	 60000u /* from the preference to pacemaker's migrate_to */
-#define MOVE_CANCEL_MS	 1000u	/* a transition that pacemaker may have begun already shows itself in that time */
+#define MOVE_CANCEL_MS                                                                             \
+	1000u /* a transition that pacemaker may have begun already shows itself in that time */
 
 static void move_progress(struct clu_move *m, const char *doc)
 {
@@ -89,7 +90,8 @@ static void move_ask_peer(struct clu_move *m)
 	px_ask_init(&ask, "peer-incoming", m->vm);
 	ask.req.config = m->config;
 	ask.req.ticket = &t;
-	clu_peers_call(m->agent->peers, m->node, &ask.req, MOVE_INCOMING_MS, incoming_answer, clu__move_ref(m));
+	clu_peers_call(m->agent->peers, m->node, &ask.req, MOVE_INCOMING_MS, incoming_answer,
+		       clu__move_ref(m));
 }
 
 static void ask_status(const Hv__Reply *r, const struct cm_err *err, void *arg)
@@ -107,9 +109,8 @@ static void ask_status(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	if (err->code)
 		bad = *err;
 	else
-		cm_err_set(&bad, CM_E_VM_STATE,
-			   "VM %s is %s: only a running or paused VM can move", m->vm,
-			   px_vm_state_word(r->state));
+		cm_err_set(&bad, CM_E_VM_STATE, "VM %s is %s: only a running or paused VM can move",
+			   m->vm, px_vm_state_word(r->state));
 	/* For pacemaker it may be an earlier try that is not over yet. */
 	if (m->ocf)
 		clu__move_unclear(m, &bad);
@@ -131,7 +132,8 @@ unsigned clu__move_act_ask(void *ctx, void *arg)
 		return MOVE_EV_FAILED;
 	}
 	if (!vm) {
-		cm_err_set(&m->err, CM_E_VM_STATE, "VM %s does not run on node %s", m->vm, m->agent->node);
+		cm_err_set(&m->err, CM_E_VM_STATE, "VM %s does not run on node %s", m->vm,
+			   m->agent->node);
 		return MOVE_EV_UNCLEAR;
 	}
 	clu_vm_ask(vm, "status", 5000, ask_status, clu__move_ref(m));
@@ -159,7 +161,8 @@ static void core_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	if (!r) {
 		struct cm_err ended = CM_ERR_INIT;
 
-		cm_err_set(&ended, CM_E_MIG_PEER, "the process of VM %s on node %s ended during the migration (%s)", m->vm,
+		cm_err_set(&ended, CM_E_MIG_PEER,
+			   "the process of VM %s on node %s ended during the migration (%s)", m->vm,
 			   m->agent->node, err->text);
 		clu__move_unclear(m, &ended);
 		return;
@@ -173,8 +176,11 @@ static void core_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	} else {
 		struct cm_err untold = CM_ERR_INIT;
 
-		/* Committed, but the destination was not heard any more: it may have died with the VM. */
-		cm_err_set(&untold, CM_E_MIG_PEER, "VM %s was handed over to node %s, but it does not run there", m->vm, m->node);
+		/* Committed, but the destination was not heard any more: it may have died with
+		 * the VM. */
+		cm_err_set(&untold, CM_E_MIG_PEER,
+			   "VM %s was handed over to node %s, but it does not run there", m->vm,
+			   m->node);
 		clu__move_unclear(m, &untold);
 	}
 }
@@ -243,7 +249,8 @@ static void prefer_done(int code, const struct cm_err *err, void *arg)
 static void prefer_now(struct clu_move *m)
 {
 	m->preferred = true;
-	clu_pcmk_prefer(m->agent->pcmk, m->vm, m->node, MOVE_PREFER_S, prefer_done, clu__move_ref(m));
+	clu_pcmk_prefer(m->agent->pcmk, m->vm, m->node, MOVE_PREFER_S, prefer_done,
+			clu__move_ref(m));
 	cm_timer_arm_ms(&m->timer, MOVE_PCMK_MS);
 }
 
@@ -310,10 +317,13 @@ void clu__move_held_timeout(struct clu_move *m)
 	struct cm_err err = CM_ERR_INIT;
 
 	if (m->cancel)
-		cm_err_set(&err, CM_E_MIG_CANCELLED, "cancelled by the operator; VM %s runs on node %s", m->vm,
+		cm_err_set(&err, CM_E_MIG_CANCELLED,
+			   "cancelled by the operator; VM %s runs on node %s", m->vm,
 			   m->agent->node);
 	else
-		cm_err_set(&err, CM_E_TIMEOUT, "pacemaker did not ask for the hand-over of VM %s within %u s (hvctl why %s)",
+		cm_err_set(&err, CM_E_TIMEOUT,
+			   "pacemaker did not ask for the hand-over of VM %s within %u s (hvctl "
+			   "why %s)",
 			   m->vm, MOVE_PCMK_MS / 1000, m->vm);
 	clu__move_fail(m, &err);
 }

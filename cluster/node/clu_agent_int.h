@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_agent_int.h - the agent's own struct: who it is, and one pointer for each of its parts. What a
- * part is, its module's header says; whoever needs it includes that one.
+ * clu_agent_int.h - the agent's own struct: who it is, and one pointer for each of its parts. What
+ * a part is, its module's header says; whoever needs it includes that one.
  *
  * Thread: [loop]. Ownership: clu_agent.c makes and frees the parts.
  */
@@ -17,21 +17,21 @@ struct clu_agent {
 	const struct clu_conf *conf;
 	struct px_self self;
 	char node[64], boot_id[37];
-	struct clu_events *events;	/* node/clu_event.h */
-	struct clu_members *members;	/* node/clu_member.h */
-	struct clu_super *super;	/* vm/clu_super.h */
-	struct clu_probed *probed;	/* vm/clu_probe.h */
-	struct clu_landings *landings;	/* vm/clu_landings.h */
-	struct clu_move *moves;		/* move/clu_move.h */
-	struct clu_relay *relays;	/* verb/clu_verb_console.h */
-	struct clu_conns *conns;	/* clu_conn.h */
-	struct px_server *server;	/* for operators and the OCF agent */
-	uint64_t last_move;		/* number of the latest try of a move */
+	struct clu_events *events;     /* node/clu_event.h */
+	struct clu_members *members;   /* node/clu_member.h */
+	struct clu_super *super;       /* vm/clu_super.h */
+	struct clu_probed *probed;     /* vm/clu_probe.h */
+	struct clu_landings *landings; /* vm/clu_landings.h */
+	struct clu_move *moves;	       /* move/clu_move.h */
+	struct clu_relay *relays;      /* verb/clu_verb_console.h */
+	struct clu_conns *conns;       /* clu_conn.h */
+	struct px_server *server;      /* for operators and the OCF agent */
+	uint64_t last_move;	       /* number of the latest try of a move */
 	/* In a cluster only; NULL when standalone. */
-	struct clu_corosync *corosync;	/* node/clu_corosync.h */
-	struct clu_pcmk *pcmk;		/* pcmk/clu_pcmk.h */
+	struct clu_corosync *corosync; /* node/clu_corosync.h */
+	struct clu_pcmk *pcmk;	       /* pcmk/clu_pcmk.h */
 	struct px_tls *tls;
-	struct clu_peers *peers;	/* node/clu_peer.h */
+	struct clu_peers *peers; /* node/clu_peer.h */
 	struct cm_timer peers_timer;
 };
 

@@ -93,8 +93,8 @@ void clu_event(struct clu_events *e, enum clu_severity severity, const char *kin
 	if (*slot)
 		hv__event__free_unpacked(*slot, NULL);
 	*slot = ev;
-	cm_log(severities[severity].level, "%s%s%s%s", vm ? "vm=" : "", vm ? vm : "", vm ? ": " : "",
-	       text);
+	cm_log(severities[severity].level, "%s%s%s%s", vm ? "vm=" : "", vm ? vm : "",
+	       vm ? ": " : "", text);
 	for (size_t i = 0; i < EVENTS_FOLLOWERS; i++)
 		if (e->follower[i])
 			px_chan_send(e->follower[i], PX_EVENT, ev);

@@ -10,7 +10,8 @@
 #include "cluster/node/clu_conf.h"
 
 uint64_t clu_host_total_bytes(void);
-/* Memory that a new VM may take here: what is available without the reserve of the configuration. */
+/* Memory that a new VM may take here: what is available without the reserve of the
+ * configuration. */
 uint64_t clu_host_free_bytes(const struct clu_conf *conf);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_member.c - the members of the cluster as corosync tells of them. Decides nothing about VMs: what a
- * loss means for moves and proofs is told to others (struct clu_member_ops). Parses nothing.
+ * clu_member.c - the members of the cluster as corosync tells of them. Decides nothing about VMs:
+ * what a loss means for moves and proofs is told to others (struct clu_member_ops). Parses nothing.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_member.h - who is in the cluster with us: the member nodes by name, when one was lost, whether
- * this partition has quorum, and where a node is reached.
+ * clu_member.h - who is in the cluster with us: the member nodes by name, when one was lost,
+ * whether this partition has quorum, and where a node is reached.
  *
  * Standalone there are no members and nothing needs quorum. Thread: [loop]. Ownership: the agent's.
  */
@@ -30,7 +30,8 @@ void clu_members_free(struct clu_members *m);
 extern const struct clu_corosync_ops clu_member_corosync_ops;
 
 bool clu_member_is(const struct clu_agent *a, const char *node);
-/* Wall clock second at which node was seen to leave; the agent's own start if it was never a member since. */
+/* Wall clock second at which node was seen to leave; the agent's own start if it was never a
+ * member since. */
 uint64_t clu_member_lost_wall_s(const struct clu_agent *a, const char *node);
 /* Where the agent of a node is reached; NULL if it is not known. A clu_address_fn. */
 const char *clu_member_address(const char *node, void *agent);

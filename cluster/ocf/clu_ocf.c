@@ -38,7 +38,7 @@ struct call {
 
 typedef int (*action_fn)(struct call *k);
 
-/* --- helpers ---------------------------------------------------------------------------------------- */
+/* --- helpers ---------------------------------------------------------------------------------- */
 static const char *env(const struct call *k, const char *name)
 {
 	const char *v = k->o->get(name, k->o->arg);
@@ -161,11 +161,11 @@ static const char *get_param(const char *name, void *arg)
 	struct call *k = arg;
 	char key[64];
 
-	snprintf(key, sizeof(key), "OCF_RESKEY_%s", name);
+	snprintf(key, sizeof key, "OCF_RESKEY_%s", name);
 	return env(k, key);
 }
 
-/* --- actions ---------------------------------------------------------------------------------------- */
+/* --- actions ---------------------------------------------------------------------------------- */
 static int do_meta_data(struct call *k)
 {
 	clu__ocf_meta_data(k->o->out);
@@ -245,7 +245,7 @@ static int do_start(struct call *k)
 	}
 	px_ask_init(&ask, "local-start", k->vm);
 	ask.req.config = c;
-	set_limit(k, &ask, limit, sizeof(limit));
+	set_limit(k, &ask, limit, sizeof limit);
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), false, &err);
 	hv__vm_config__free_unpacked(c, NULL);
 	if (rc != 0) {
@@ -337,7 +337,7 @@ static int do_stop(struct call *k)
 		}
 		return rc;
 	}
-	snprintf(timeout, sizeof(timeout), "%llu", (unsigned long long)grace);
+	snprintf(timeout, sizeof timeout, "%llu", (unsigned long long)grace);
 	set_stop(&ask, "stop", k->vm, timeout);
 	rc = clu__ocf_ask(k->vm_sock, &ask.req, (unsigned)grace + k->answer_ms, NULL, NULL);
 	if ((rc == 0 || rc == CM_E_NO_DAEMON || rc == CM_E_PROTO_CLOSED) && vm_gone(k))
@@ -376,7 +376,7 @@ static int do_migrate_to(struct call *k)
 	px_ask_init(&ask, "local-migrate-to", k->vm);
 	ask.req.node = (char *)(uintptr_t)target;
 	ask.req.config = c;
-	set_limit(k, &ask, limit, sizeof(limit));
+	set_limit(k, &ask, limit, sizeof limit);
 	/* Progress counts as an answer, so this only ends a migration that is stuck. Asked again after a restart,
 	 * hvclusterd goes on or looks where the VM is. */
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), true, &err);
@@ -402,7 +402,7 @@ static int do_migrate_from(struct call *k)
 
 	px_ask_init(&ask, "local-migrate-from", k->vm);
 	ask.req.node = (char *)(uintptr_t)(source ? source : "");
-	set_limit(k, &ask, limit, sizeof(limit));
+	set_limit(k, &ask, limit, sizeof limit);
 	clu__ocf_ask(k->daemon_sock, &ask.req, (unsigned)left_ms(k), NULL, &err);
 	/* Whatever hvclusterd said (it may be away): the VM that landed here knows best. */
 	for (;;) {
@@ -450,8 +450,8 @@ int clu_ocf_run(const struct clu_ocf *o, const char *action)
 			return CLU_OCF_CONFIGURED;
 		}
 		if (k.vm) {
-			snprintf(k.vm_sock, sizeof(k.vm_sock), "%s/vm/%.63s.sock", o->run_dir, k.vm);
-			snprintf(k.daemon_sock, sizeof(k.daemon_sock), "%s/hvclusterd.sock", o->run_dir);
+			snprintf(k.vm_sock, sizeof k.vm_sock, "%s/vm/%.63s.sock", o->run_dir, k.vm);
+			snprintf(k.daemon_sock, sizeof k.daemon_sock, "%s/hvclusterd.sock", o->run_dir);
 		}
 		return actions[i].fn(&k);
 	}

@@ -47,7 +47,7 @@ static unsigned long socket_inode(const char *path)
 	unsigned long found = 0;
 	char line[512];
 
-	while (f && fgets(line, sizeof(line), f)) {
+	while (f && fgets(line, sizeof line, f)) {
 		unsigned long inode = 0;
 		unsigned flags = 0;
 		int at = 0;
@@ -68,8 +68,8 @@ static bool is_hvcore(const char *pid)
 	char path[64], exe[512], *base, *end;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%.16s/exe", pid);
-	n = readlink(path, exe, sizeof(exe) - 1);
+	snprintf(path, sizeof path, "/proc/%.16s/exe", pid);
+	n = readlink(path, exe, sizeof exe - 1);
 	if (n <= 0)
 		return false;
 	exe[n] = '\0';
@@ -87,11 +87,11 @@ static bool has_socket(const char *pid, unsigned long inode)
 	bool found = false;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%.16s/fd", pid);
-	snprintf(want, sizeof(want), "socket:[%lu]", inode);
+	snprintf(path, sizeof path, "/proc/%.16s/fd", pid);
+	snprintf(want, sizeof want, "socket:[%lu]", inode);
 	dir = opendir(path);
 	while (dir && !found && (e = readdir(dir))) {
-		ssize_t n = readlinkat(dirfd(dir), e->d_name, link, sizeof(link) - 1);
+		ssize_t n = readlinkat(dirfd(dir), e->d_name, link, sizeof link - 1);
 
 		if (n > 0) {
 			link[n] = '\0';

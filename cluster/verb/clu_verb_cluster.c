@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_cluster.c - the cluster as a whole, events, host check: documents, changes nothing. Parses
- * arguments of operators.
+ * clu_verb_cluster.c - the cluster as a whole, events, host check: documents, changes nothing.
+ * Parses arguments of operators.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_console.c - relays a VM's console between an operator and the VM's hvcore, here or (through
- * the agent there) on another node. The bytes pass unread.
+ * clu_verb_console.c - relays a VM's console between an operator and the VM's hvcore, here or
+ * (through the agent there) on another node. The bytes pass unread.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_console.h - a VM's console, relayed. Thread: [loop]. Ownership: relays are in the agent's list until
- * either end closes.
+ * clu_verb_console.h - a VM's console, relayed. Thread: [loop]. Ownership: relays are in the
+ * agent's list until either end closes.
  */
 #ifndef CLU_VERB_CONSOLE_H
 #define CLU_VERB_CONSOLE_H

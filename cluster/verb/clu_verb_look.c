@@ -300,7 +300,7 @@ void clu_verb_why(struct px_req *q, void *agent)
 	list = json_object_new_array();
 	clu_add_str(doc, "name", q->msg->vm);
 	clu_add_str(doc, "state",
-		     vm_state(a, q->msg->vm, pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL));
+		    vm_state(a, q->msg->vm, pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL));
 	clu_add_str(doc, "node", node);
 	if (pic)
 		why_cluster(q->msg->vm, pic, list);

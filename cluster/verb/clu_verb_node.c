@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_node.c - the verbs about nodes: list, show, drain, undrain. Pacemaker moves the VMs. Parses
- * arguments of operators.
+ * clu_verb_node.c - the verbs about nodes: list, show, drain, undrain. Pacemaker moves the VMs.
+ * Parses arguments of operators.
  */
 #include "config.h"
 
@@ -25,7 +25,7 @@
 #define NODE_LOOK_MS  300u
 
 struct json_object *clu__node_row(struct clu_agent *a, const struct clu_pcmk_picture *pic,
-				    const struct clu_pcmk_node *n)
+				  const struct clu_pcmk_node *n)
 {
 	struct json_object *o = json_object_new_object();
 	const char *state = n->unclean	     ? "unclean"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_register.c - what a volume tells of its VMs by their copies (vm/clu_copy.h): `volume vms`,
- * `volume attach`, and `register` (a new cluster on an old SAN). Parses copies through vm/clu_vmconf.c:
- * a volume's bytes are checked as an operator's are.
+ * clu_verb_register.c - what a volume tells of its VMs by their copies (vm/clu_copy.h): `volume
+ * vms`, `volume attach`, and `register` (a new cluster on an old SAN). Parses copies through
+ * vm/clu_vmconf.c: a volume's bytes are checked as an operator's are.
  */
 #include "config.h"
 

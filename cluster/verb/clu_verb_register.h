@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_register.h - what a volume tells of its VMs: volume vms, volume attach, register (a new cluster on an
- * old SAN). Thread: [loop].
+ * clu_verb_register.h - what a volume tells of its VMs: volume vms, volume attach, register (a new
+ * cluster on an old SAN). Thread: [loop].
  */
 #ifndef CLU_VERB_REGISTER_H
 #define CLU_VERB_REGISTER_H

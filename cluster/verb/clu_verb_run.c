@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_run.c - start, restore and stop, and what the OCF agent asks for on this node. In a cluster an
- * operator's start or stop is a wish handed to pacemaker (vm/clu_wish.h); standalone it is done here.
+ * clu_verb_run.c - start, restore and stop, and what the OCF agent asks for on this node. In a
+ * cluster an operator's start or stop is a wish handed to pacemaker (vm/clu_wish.h); standalone it
+ * is done here.
  *
  * Parses arguments of operators and of the OCF agent.
  */
@@ -192,12 +193,14 @@ static void local_stop(struct clu_agent *a, struct px_req *q)
 	snprintf(k->vm, sizeof k->vm, "%s", q->msg->vm);
 	cm_timer_init(&k->timer, a->loop, local_stop_look, k);
 	if (!vm) {
-		/* Pacemaker orders what happened on two nodes by whole seconds: a stop in the same second as the failed migrate_to
-		 * counts for nothing, and it would take the VM to be active here, too. */
+		/* Pacemaker orders what happened on two nodes by whole seconds: a stop in the
+		 * same second as the failed migrate_to counts for nothing, and it would take the
+		 * VM to be active here, too. */
 		cm_timer_arm_ms(&k->timer, RUN_STOP_LANDING_MS);
 		return;
 	}
-	/* hvcore gets most of the time for the guest's own shutdown; the rest is for the forced end. */
+	/* hvcore gets most of the time for the guest's own shutdown; the rest is for the forced
+	 * end. */
 	k->deadline_ns = cm_now_ns() + (ms + 5000) * CM_NS_PER_MS;
 	cm_timer_arm_ms(&k->timer, 5);
 	px_ask_init(&ask, "stop", k->vm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_saved.c - saved states as the agent sees them: `save`, and what `start --fresh` and `restore`
- * do before the start.
+ * clu_verb_saved.c - saved states as the agent sees them: `save`, and what `start --fresh` and
+ * `restore` do before the start.
  *
  * The VM's hvcore does all that matters, under its lease (docs/SAVED-STATE.md). The agent of the
  * node that runs the VM lets it write and seal the image while pacemaker sees a running VM; only

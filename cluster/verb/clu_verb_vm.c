@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_vm.c - create and delete, and what a VM's hvcore does itself: handed on as it is. Whether a VM
- * runs is clu_verb_run.c's.
+ * clu_verb_vm.c - create and delete, and what a VM's hvcore does itself: handed on as it is.
+ * Whether a VM runs is clu_verb_run.c's.
  *
  * Parses arguments of operators.
  */
@@ -171,7 +171,8 @@ void clu_verb_delete(struct px_req *q, void *agent)
 		return;
 	}
 	if (*clu_where_node(a, q->msg->vm) || clu_super_find(a->super, q->msg->vm)) {
-		px_req_failf(q, CM_E_VM_STATE, "VM %s runs: stop it first (hvctl stop %s)", q->msg->vm, q->msg->vm);
+		px_req_failf(q, CM_E_VM_STATE, "VM %s runs: stop it first (hvctl stop %s)",
+			     q->msg->vm, q->msg->vm);
 	} else {
 		k = calloc(1, sizeof *k);
 		CM_ASSERT(k);

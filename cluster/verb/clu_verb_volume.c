@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_volume.c - volumes: a row for each verb, and what it does (clu_volume_job.h has the way there).
+ * clu_verb_volume.c - volumes: a row for each verb, and what it does (clu_volume_job.h has the way
+ * there).
  *
  * Parses arguments of operators.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_volume_job.c - the way of a verb about a volume: names, device, a thread for the work, the answer.
+ * clu_volume_job.c - the way of a verb about a volume: names, device, a thread for the work, the
+ * answer.
  *
  * Parses the names that operators give.
  */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_volume_job.h - one verb about a volume or a disk on it: from its arguments to its answer. What the
- * verbs differ in are rows (struct clu__volume_verb); the way is the same for all.
+ * clu_volume_job.h - one verb about a volume or a disk on it: from its arguments to its answer.
+ * What the verbs differ in are rows (struct clu__volume_verb); the way is the same for all.
  *
- * Thread: [loop], but for what is marked [worker]: the metadata work of sharedstorage/ blocks, so each job
- * has a thread of its own. Ownership: a job ends with the answer to its request.
+ * Thread: [loop], but for what is marked [worker]: the metadata work of sharedstorage/ blocks, so
+ * each job has a thread of its own. Ownership: a job ends with the answer to its request.
  */
 #ifndef CLU_VOLUME_JOB_H
 #define CLU_VOLUME_JOB_H

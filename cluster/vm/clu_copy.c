@@ -123,8 +123,8 @@ void clu_copy_put(struct clu_agent *a, const Hv__VmConfig *c, clu_pcmk_done_fn d
 	copy_start(a, k, c, put_work, done, arg);
 }
 
-void clu_copy_drop(struct clu_agent *a, const Hv__VmConfig *c, bool force,
-			clu_pcmk_done_fn done, void *arg)
+void clu_copy_drop(struct clu_agent *a, const Hv__VmConfig *c, bool force, clu_pcmk_done_fn done,
+		   void *arg)
 {
 	struct copy *k = calloc(1, sizeof *k);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_copy.h - the copy of a VM's definition that lies on the volume of its ownership block, so that a
- * volume tells by itself what runs on it.
+ * clu_copy.h - the copy of a VM's definition that lies on the volume of its ownership block, so
+ * that a volume tells by itself what runs on it.
  *
  * Thread: [loop].
  */

@@ -72,7 +72,9 @@ int clu_define_check(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *
 	}
 	if (pic && (!pic->stonith_enabled || pic->fence_devices == 0))
 		return cm_err_set(err, CM_E_NO_FENCING,
-				  "this cluster has no working fencing (stonith-enabled %s, %u fence devices): a VM could not be started again safely after the loss of its node",
+				  "this cluster has no working fencing (stonith-enabled %s, %u "
+				  "fence devices): a VM could not be started again safely after "
+				  "the loss of its node",
 				  pic->stonith_enabled ? "true" : "false", pic->fence_devices);
 	/* Every volume that it names must be known. */
 	resolved = clu_vmconf_dup(c);
@@ -110,7 +112,8 @@ static void params_free(struct params *ps)
 
 /* --- copy, then entry ------------------------------------------------------- */
 
-/* The copy on the volume comes first: a VM that is defined has one, and could not start without its volume anyway. */
+/* The copy on the volume comes first: a VM that is defined has one, and could not start without
+ * its volume anyway. */
 struct define {
 	struct clu_agent *agent;
 	struct px_req *q;
@@ -126,7 +129,8 @@ static void define_end(struct define *k)
 	if (k->err.code) {
 		px_req_fail(k->q, &k->err);
 	} else {
-		clu_event(k->agent->events, CLU_NOTICE, "vm-created", k->config->name, NULL, "created");
+		clu_event(k->agent->events, CLU_NOTICE, "vm-created", k->config->name, NULL,
+			  "created");
 		o = json_object_new_object();
 		clu_add_str(o, "name", k->config->name);
 		clu_add_str(o, "uuid", k->config->uuid);

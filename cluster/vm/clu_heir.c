@@ -10,7 +10,8 @@
  * it anew; the landing outlives the stop (it is "not running" to pacemaker anyway: local-orphan),
  * and a start on its node looks for a proof and hands it to the landing (clu_start.c).
  *
- * Here is what the landing's node does; who asks for it is in move/clu_heir_offer.c and clu_start.c.
+ * Here is what the landing's node does; who asks for it is in move/clu_heir_offer.c and
+ * clu_start.c.
  * Parses nothing.
  */
 #include "config.h"
@@ -85,7 +86,7 @@ static void heir_asked(const Hv__Reply *r, const struct cm_err *err, void *arg)
 }
 
 void clu_heir_take_over(struct clu_agent *a, struct clu_vm *vm, const Hv__Proof *proof,
-			 clu_heir_fn done, void *arg)
+			clu_heir_fn done, void *arg)
 {
 	struct heir *h = calloc(1, sizeof *h);
 	struct cm_err err = CM_ERR_INIT;
@@ -94,9 +95,9 @@ void clu_heir_take_over(struct clu_agent *a, struct clu_vm *vm, const Hv__Proof 
 
 	CM_ASSERT(h);
 	*h = (struct heir){.agent = a,
-				.done = done,
-				.arg = arg,
-				.deadline_ns = cm_now_ns() + HEIR_WAIT_MS * CM_NS_PER_MS};
+			   .done = done,
+			   .arg = arg,
+			   .deadline_ns = cm_now_ns() + HEIR_WAIT_MS * CM_NS_PER_MS};
 	snprintf(h->vm, sizeof h->vm, "%s", clu_vm_name(vm));
 	cm_timer_init(&h->timer, a->loop, heir_look, h);
 	core = clu_vm_core(vm, &err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_heir.h - a VM goes on with the memory that its destination has (rule 5 of the ownership block):
- * the destination's half. The source's half is move/clu_heir_offer.h.
+ * clu_heir.h - a VM goes on with the memory that its destination has (rule 5 of the ownership
+ * block): the destination's half. The source's half is move/clu_heir_offer.h.
  *
  * Thread: [loop].
  */

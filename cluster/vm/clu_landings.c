@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_landings.c - which VMs began to land here of late. Lands nothing (move/clu_land.c does). Parses
- * nothing.
+ * clu_landings.c - which VMs began to land here of late. Lands nothing (move/clu_land.c does).
+ * Parses nothing.
  */
 #include "config.h"
 

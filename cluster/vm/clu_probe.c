@@ -99,7 +99,7 @@ static void one_not_begun(void *arg)
 }
 
 void clu_probe_url(struct clu_agent *a, const char *url, unsigned flags, clu_probe_fn done,
-		    void *arg)
+		   void *arg)
 {
 	struct probe_one *p = calloc(1, sizeof *p);
 
@@ -161,7 +161,7 @@ static void all_next(struct probe_all *p)
 }
 
 void clu_probe_volumes(struct clu_agent *a, clu_probe_each_fn each, void (*done)(void *arg),
-			void *arg)
+		       void *arg)
 {
 	struct probe_all *p = calloc(1, sizeof *p);
 

@@ -96,7 +96,8 @@ static void search_free(void *arg)
 	free(s);
 }
 
-static void search_answer(struct search *s, const Hv__Proof *p, bool released, const struct cm_err *err)
+static void search_answer(struct search *s, const Hv__Proof *p, bool released,
+			  const struct cm_err *err)
 {
 	clu__proof_fn done = s->done;
 	void *arg = s->arg;
@@ -145,8 +146,9 @@ static void search_watch(struct search *s)
 static void search_wait(struct search *s, const char *why)
 {
 	cm_err_clear(&s->last);
-	cm_err_set(&s->last, CM_E_LEASE_NO_PROOF, "VM %s belongs to %s, which did not release it: %s", s->owner.vm,
-		   s->owner.node, why);
+	cm_err_set(&s->last, CM_E_LEASE_NO_PROOF,
+		   "VM %s belongs to %s, which did not release it: %s", s->owner.vm, s->owner.node,
+		   why);
 	if (cm_now_ns() >= s->deadline_ns) {
 		search_answer(s, NULL, false, &s->last);
 		return;
@@ -224,8 +226,8 @@ static void search_peer_answer(const Hv__Reply *r, const struct cm_err *err, voi
 	struct stor_uuid boot;
 
 	if (o && strcmp(doc_str(o, "boot_id"), s->owner.boot_id) != 0 &&
-		   stor_uuid_parse(doc_str(o, "boot_id"), &boot) == 0 &&
-		   fen_evidence_other_boot(s->owner.node, &boot, evidence) == 0) {
+	    stor_uuid_parse(doc_str(o, "boot_id"), &boot) == 0 &&
+	    fen_evidence_other_boot(s->owner.node, &boot, evidence) == 0) {
 		search_found(s, FEN_PROOF_OTHER_BOOT, evidence);
 	} else if (o && strcmp(doc_str(o, "block"), "released") == 0) {
 		search_answer(s, NULL, true, &none);
@@ -244,7 +246,8 @@ static void search_peer(struct search *s)
 
 	px_ask_init(&ask, "peer-reclaim", s->owner.vm);
 	ask.req.config = s->config;
-	clu_peers_call(s->agent->peers, s->owner.node, &ask.req, PROOF_PEER_MS, search_peer_answer, s);
+	clu_peers_call(s->agent->peers, s->owner.node, &ask.req, PROOF_PEER_MS, search_peer_answer,
+		       s);
 }
 
 static void search_how(enum clu__fenced how, void *arg)
@@ -261,7 +264,8 @@ static void search_how(enum clu__fenced how, void *arg)
 static void search_fenced(struct search *s)
 {
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(s->agent->pcmk);
-	const struct clu_pcmk_fence *f = pic ? clu_pcmk_find_fence(pic, s->owner.node, CLU_PCMK_FENCE_OK) : NULL;
+	const struct clu_pcmk_fence *f =
+		pic ? clu_pcmk_find_fence(pic, s->owner.node, CLU_PCMK_FENCE_OK) : NULL;
 	enum clu__fenced how;
 
 	memset(&s->word, 0, sizeof s->word);
@@ -304,12 +308,12 @@ void clu__proof_find(struct clu_agent *a, const struct clu__owner *owner,
 
 	CM_ASSERT(s);
 	*s = (struct search){.agent = a,
-					.owner = *owner,
-					.deadline_ns = deadline_ns,
-					.watch_ns = cm_now_ns() + PROOF_WATCH_MS * CM_NS_PER_MS,
-					.waiting = waiting,
-					.done = done,
-					.arg = arg};
+			     .owner = *owner,
+			     .deadline_ns = deadline_ns,
+			     .watch_ns = cm_now_ns() + PROOF_WATCH_MS * CM_NS_PER_MS,
+			     .waiting = waiting,
+			     .done = done,
+			     .arg = arg};
 	s->config = clu_vmconf_dup(config);
 	cm_timer_init(&s->timer, a->loop, search_look, s);
 	cm_timer_arm_ms(&s->timer, 0);

@@ -27,7 +27,8 @@ int clu__owner_parse(const char *vm, const char *vm_uuid, const char *doc, struc
  * again. */
 typedef void (*clu__proof_fn)(const Hv__Proof *proof, bool released, const struct cm_err *err,
 			      void *arg);
-/* Looks again and again until deadline_ns; waiting(text) is told what it waits for. done comes once. */
+/* Looks again and again until deadline_ns; waiting(text) is told what it waits for. done comes
+ * once. */
 void clu__proof_find(struct clu_agent *a, const struct clu__owner *owner,
 		     const Hv__VmConfig *config, uint64_t deadline_ns,
 		     void (*waiting)(const char *text, void *arg), clu__proof_fn done, void *arg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_saved_note.h - what is remembered about a saved VM, for list and show: "WALL_S BYTES NODE". Only a note:
- * the image on the volume decides.
+ * clu_saved_note.h - what is remembered about a saved VM, for list and show: "WALL_S BYTES NODE".
+ * Only a note: the image on the volume decides.
  *
  * Thread: [loop].
  */

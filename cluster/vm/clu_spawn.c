@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_spawn.c - makes the process of a VM: its taps, control socket and log, the fork, and the configuration
- * on descriptor 3. Watches nothing (clu_super.c does). Parses nothing.
+ * clu_spawn.c - makes the process of a VM: its taps, control socket and log, the fork, and the
+ * configuration on descriptor 3. Watches nothing (clu_super.c does). Parses nothing.
  */
 #include "config.h"
 

@@ -2,7 +2,8 @@
 /*
  * clu_spawn.h - makes the process of a VM.
  *
- * Thread: [loop]. Ownership: what is spawned is the caller's: a child to be collected, a descriptor to be closed.
+ * Thread: [loop]. Ownership: what is spawned is the caller's: a child to be collected, a descriptor
+ * to be closed.
  */
 #ifndef CLU_SPAWN_H
 #define CLU_SPAWN_H
@@ -21,7 +22,8 @@ struct clu__spawned {
 	int start_fd; /* says once how the start went */
 };
 
-/* Listens on socket for it. start is read during the call only; its control_fd and tap_fd fields are set here. */
+/* Listens on socket for it. start is read during the call only; its control_fd and tap_fd fields
+ * are set here. */
 int clu__spawn(const struct clu_conf *conf, const char *socket, Hv__CoreStart *start,
 	       struct clu__spawned *out, struct cm_err *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_start.c - starting a VM on this node: checks, spawn, and if the ownership block belongs to somebody
- * who did not release it, a search for a proof and another try with it.
+ * clu_start.c - starting a VM on this node: checks, spawn, and if the ownership block belongs to
+ * somebody who did not release it, a search for a proof and another try with it.
  *
  * Parses hvcore's replies only.
  */
@@ -38,12 +38,12 @@
 
 #define START_TRIES_MAX 8u
 #define START_LOOKS_MAX 10u
-#define START_LOOK_MS   200u
+#define START_LOOK_MS	200u
 
 struct start {
 	struct clu_agent *agent;
 	enum clu_start_mode mode;
-	Hv__VmConfig *config;   /* as the administrator gave it */
+	Hv__VmConfig *config; /* as the administrator gave it */
 	Hv__Ticket *ticket;
 	Hv__Proof *proof;
 	uint64_t deadline_ns;
@@ -79,10 +79,11 @@ static void start_end(struct start *s, const Hv__Reply *r, const struct cm_err *
 	if (err->code && s->mode == CLU_START_RELEASE)
 		cm_info("vm=%s: its ownership was not let go: %s", s->config->name, err->text);
 	else if (err->code)
-		clu_event(a->events, CLU_ERROR, "vm-start-failed", s->config->name, NULL, "start failed: %s (%s)",
-			  err->text, cm_err_name(err->code));
+		clu_event(a->events, CLU_ERROR, "vm-start-failed", s->config->name, NULL,
+			  "start failed: %s (%s)", err->text, cm_err_name(err->code));
 	else if (s->mode == CLU_START_RUN)
-		clu_event(a->events, CLU_NOTICE, s->proof ? "takeover" : "vm-started", s->config->name, NULL,
+		clu_event(a->events, CLU_NOTICE, s->proof ? "takeover" : "vm-started",
+			  s->config->name, NULL,
 			  s->proof ? "runs here; taken over from %s (%s)" : "runs here%s%s",
 			  s->proof ? s->proof->node : "", s->proof ? s->proof->detail : "");
 	if (!err->code && s->mode == CLU_START_RUN)
@@ -149,7 +150,8 @@ static void start_proof(const Hv__Proof *p, bool released, const struct cm_err *
 	start_try(s);
 }
 
-static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm_err *err, void *arg)
+static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm_err *err,
+			  void *arg)
 {
 	struct start *s = arg;
 	struct clu__owner owner;
@@ -231,8 +233,7 @@ static bool start_heir(struct start *s)
 	snprintf(owner.vm, sizeof owner.vm, "%s", s->config->name);
 	snprintf(owner.vm_uuid, sizeof owner.vm_uuid, "%s", s->config->uuid);
 	snprintf(owner.node, sizeof owner.node, "%s", source);
-	clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting,
-				    heir_proof, s);
+	clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting, heir_proof, s);
 	return true;
 }
 
@@ -244,21 +245,22 @@ static int start_check(struct start *s, struct cm_err *err)
 	if (s->mode == CLU_START_RELEASE)
 		return 0;
 	if (access(c->kernel, R_OK) < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "kernel %s cannot be read on node %s: %s", c->kernel,
-				  s->agent->node, strerror(errno));
+		return cm_err_set(err, CM_E_NO_FILE, "kernel %s cannot be read on node %s: %s",
+				  c->kernel, s->agent->node, strerror(errno));
 	if (c->initrd[0] && access(c->initrd, R_OK) < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "initrd %s cannot be read on node %s: %s", c->initrd,
-				  s->agent->node, strerror(errno));
+		return cm_err_set(err, CM_E_NO_FILE, "initrd %s cannot be read on node %s: %s",
+				  c->initrd, s->agent->node, strerror(errno));
 	free_bytes = clu_host_free_bytes(s->agent->conf);
 	if (c->memory_bytes > free_bytes)
-		return cm_err_set(err, CM_E_NO_MEMORY, "VM %s needs %llu MiB, node %s has %llu MiB free", c->name,
+		return cm_err_set(err, CM_E_NO_MEMORY,
+				  "VM %s needs %llu MiB, node %s has %llu MiB free", c->name,
 				  (unsigned long long)(c->memory_bytes >> 20), s->agent->node,
 				  (unsigned long long)(free_bytes >> 20));
 	return 0;
 }
 
-static void start_fill(struct start *s, Hv__CoreStart *start, const struct cm_buf *definition, Hv__Arg *option,
-		       Hv__Arg **options)
+static void start_fill(struct start *s, Hv__CoreStart *start, const struct cm_buf *definition,
+		       Hv__Arg *option, Hv__Arg **options)
 {
 	struct clu_agent *a = s->agent;
 	struct passwd *pw = a->conf->user[0] ? getpwnam(a->conf->user) : NULL;
@@ -270,9 +272,10 @@ static void start_fill(struct start *s, Hv__CoreStart *start, const struct cm_bu
 	/* docs/adr/0002: corosync's node id; a host that runs standalone is number 1. */
 	start->host_slot = a->corosync ? clu_corosync_local_id(a->corosync) : 1;
 	start->incoming = s->mode == CLU_START_INCOMING;
-	start->incoming_address = (char *)(uintptr_t)(a->conf->migration_address[0]
-							      ? a->conf->migration_address
-							      : start->incoming ? clu_member_address(a->node, a) : "");
+	start->incoming_address =
+		(char *)(uintptr_t)(a->conf->migration_address[0] ? a->conf->migration_address
+				    : start->incoming		  ? clu_member_address(a->node, a)
+								  : "");
 	if (!start->incoming_address)
 		start->incoming_address = (char *)(uintptr_t) "127.0.0.1";
 	start->ticket = s->ticket;
@@ -320,18 +323,20 @@ static void start_try(struct start *s)
 	if (old && start_heir(s))
 		return;
 	if (old) {
-		/* A process that just ended (or was killed for this) is still being collected: a moment. */
+		/* A process that just ended (or was killed for this) is still being collected: a
+		 * moment. */
 		bool ending = s->mode == CLU_START_INCOMING ? s->ending : s->ending || s->tries > 0;
 
-		/* STARTING: a process that only lets the block of a dead one go, or an earlier start. */
+		/* STARTING: a process that only lets the block of a dead one go, or an earlier
+		 * start. */
 		if (cm_now_ns() < s->deadline_ns &&
 		    (ending || clu_vm_state(old) == HV__VM_STATE__VM_STOPPED ||
 		     clu_vm_state(old) == HV__VM_STATE__VM_STARTING)) {
 			cm_timer_arm_ms(&s->again, 50);
 			return;
 		}
-		cm_err_set(&err, CM_E_VM_STATE, "VM %s has a process on node %s already (%s)", s->config->name,
-			   a->node, px_vm_state_word(clu_vm_state(old)));
+		cm_err_set(&err, CM_E_VM_STATE, "VM %s has a process on node %s already (%s)",
+			   s->config->name, a->node, px_vm_state_word(clu_vm_state(old)));
 		start_end(s, NULL, &err);
 		return;
 	}
@@ -344,7 +349,8 @@ static void start_try(struct start *s)
 	snprintf(heartbeat, sizeof heartbeat, "%s/heartbeat.sock", a->conf->run_dir);
 	start.console_log = console;
 	start.heartbeat_socket = access(heartbeat, F_OK) == 0 ? heartbeat : (char *)(uintptr_t) "";
-	if (clu_store_resolve(a, start.vm, &err) == CM_E_NO_DISK && a->pcmk && s->looks++ < START_LOOKS_MAX) {
+	if (clu_store_resolve(a, start.vm, &err) == CM_E_NO_DISK && a->pcmk &&
+	    s->looks++ < START_LOOKS_MAX) {
 		/* Our picture of the cluster may be older than the volume. */
 		clu_pcmk_refresh(a->pcmk);
 		cm_timer_arm_ms(&s->again, START_LOOK_MS);

@@ -170,7 +170,8 @@ static int store_load_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out
 	return rc;
 }
 
-int clu_store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfig **out, struct cm_err *err)
+int clu_store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfig **out,
+			struct cm_err *err)
 {
 	FILE *f = n ? fmemopen((void *)(uintptr_t)text, n, "r") : NULL;
 	struct pairs p = {.n = 0};
@@ -185,8 +186,7 @@ int clu_store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfig
 	return rc;
 }
 
-void clu_store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
-			void *arg)
+void clu_store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg)
 {
 	char dir[256];
 	struct dirent *e;
@@ -229,7 +229,8 @@ int clu_store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struct
 	return clu_vmconf_build(vm, pcmk_get, (void *)(uintptr_t)v, out, err);
 }
 
-void clu_store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg)
+void clu_store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
+			   void *arg)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	Hv__VmConfig *c;
@@ -247,7 +248,7 @@ void clu_store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c
 /* --- volumes ------------------------------------------------------------- */
 
 int clu_store_volume(struct clu_agent *a, const char *volume, char *url, size_t cap,
-		      struct cm_err *err)
+		     struct cm_err *err)
 {
 	const char *found = NULL;
 	char key[128], path[256], line[1024] = "";
@@ -279,7 +280,7 @@ int clu_store_volume(struct clu_agent *a, const char *volume, char *url, size_t 
 }
 
 void clu_store_each_volume(struct clu_agent *a,
-			    void (*fn)(const char *name, const char *url, void *arg), void *arg)
+			   void (*fn)(const char *name, const char *url, void *arg), void *arg)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	char dir[256], url[1024];
@@ -317,8 +318,8 @@ static void note_done(void *arg)
 }
 
 /* A line by name: a property of the cluster, or standalone a file. text NULL: removed. */
-static void note_set(struct clu_agent *a, const char *prop, const char *dir, const char *name, const char *text,
-		     clu_pcmk_done_fn done, void *arg)
+static void note_set(struct clu_agent *a, const char *prop, const char *dir, const char *name,
+		     const char *text, clu_pcmk_done_fn done, void *arg)
 {
 	char key[128], path[256];
 	struct set_done *s;
@@ -340,7 +341,8 @@ static void note_set(struct clu_agent *a, const char *prop, const char *dir, con
 	cm_loop_defer(a->loop, note_done, s);
 }
 
-static bool note_get(struct clu_agent *a, const char *prop, const char *dir, const char *name, char *text, size_t cap)
+static bool note_get(struct clu_agent *a, const char *prop, const char *dir, const char *name,
+		     char *text, size_t cap)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	char key[128], path[256];
@@ -365,7 +367,7 @@ static bool note_get(struct clu_agent *a, const char *prop, const char *dir, con
 }
 
 void clu_store_set_volume(struct clu_agent *a, const char *volume, const char *url,
-			   clu_pcmk_done_fn done, void *arg)
+			  clu_pcmk_done_fn done, void *arg)
 {
 	note_set(a, VOLUME_PROP, "volumes", volume, url, done, arg);
 }
@@ -375,7 +377,8 @@ bool clu_store_saved(struct clu_agent *a, const char *vm, char *text, size_t cap
 	return note_get(a, SAVED_PROP, "saved", vm, text, cap);
 }
 
-void clu_store_set_saved(struct clu_agent *a, const char *vm, const char *text, clu_pcmk_done_fn done, void *arg)
+void clu_store_set_saved(struct clu_agent *a, const char *vm, const char *text,
+			 clu_pcmk_done_fn done, void *arg)
 {
 	note_set(a, SAVED_PROP, "saved", vm, text, done, arg);
 }

@@ -26,7 +26,8 @@ void clu_store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c
 /* Standalone only: the files. */
 int clu_store_save_vm(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err);
 int clu_store_drop_vm(struct clu_agent *a, const char *vm, struct cm_err *err);
-void clu_store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg);
+void clu_store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
+		       void *arg);
 /* The VM as lines name=value: what a file of ours and a volume's copy have. b: initialised. */
 int clu_store_text(const Hv__VmConfig *c, struct cm_buf *b, struct cm_err *err);
 /* The reverse; text of n bytes from a volume, so anything may be in it. */

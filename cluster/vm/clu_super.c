@@ -28,7 +28,8 @@
 #include "proto/px_req.h"
 #include "proto/px_words.h"
 
-#define SUPER_START_MS	120000u /* a kernel loads under load; the OCF start's time-out is the real limit */
+#define SUPER_START_MS                                                                             \
+	120000u /* a kernel loads under load; the OCF start's time-out is the real limit */
 #define SUPER_STATUS_MS 5000u
 
 struct clu_vm {
@@ -370,8 +371,8 @@ static void vm_start_read(struct cm_io *io, unsigned events, void *arg)
 		const Hv__Reply *r = m.msg;
 
 		if (r->code == 0) {
-			/* A process that only lets a block go never ran: a start must wait for its end, not
-			 * take it for the VM. */
+			/* A process that only lets a block go never ran: a start must wait for
+			 * its end, not take it for the VM. */
 			if (r->state != HV__VM_STATE__VM_STOPPING)
 				vm->state = r->state;
 			clu_vm_core(vm, NULL); /* to hear its events */

@@ -52,7 +52,7 @@ void clu_super_each(struct clu_super *s, void (*fn)(struct clu_vm *vm, void *arg
 const char *clu_vm_name(const struct clu_vm *vm);
 const char *clu_vm_uuid(const struct clu_vm *vm);
 pid_t clu_vm_pid(const struct clu_vm *vm);
-bool clu_vm_incoming(const struct clu_vm *vm);	     /* it lands: state INCOMING */
+bool clu_vm_incoming(const struct clu_vm *vm);	   /* it lands: state INCOMING */
 Hv__VmState clu_vm_state(const struct clu_vm *vm); /* last known */
 uint64_t clu_vm_memory_bytes(const struct clu_vm *vm);
 /* Its control connection, made anew if needed; NULL and err if it does not answer. */

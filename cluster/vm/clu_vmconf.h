@@ -21,8 +21,9 @@ struct clu_vmconf_param {
 	bool required;
 	const char *dflt; /* "" none */
 	const char *text; /* one line for people */
-	/* clu_vmconf.c's own: where it is in the configuration, its range, its functions. get: NULL if it has no
-	 * value, else text (CLU_VMCONF_TEXT bytes) or a string of the configuration. */
+	/* clu_vmconf.c's own: where it is in the configuration, its range, its functions. get:
+	 * NULL if it has no value, else text (CLU_VMCONF_TEXT bytes) or a string of the
+	 * configuration. */
 	size_t at;
 	uint64_t min, max;
 	int (*set)(Hv__VmConfig *c, const struct clu_vmconf_param *p, const char *value,

@@ -78,7 +78,7 @@ static void volwork_event(struct stor_dev *dev, enum stor_dev_event ev, const st
 }
 
 void clu_volwork(struct clu_agent *a, const char *url, clu_volwork_fn work,
-		  clu_volwork_done_fn done, void *arg)
+		 clu_volwork_done_fn done, void *arg)
 {
 	struct volwork *w = calloc(1, sizeof *w);
 	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL,
@@ -95,7 +95,7 @@ void clu_volwork(struct clu_agent *a, const char *url, clu_volwork_fn work,
 }
 
 int clu_volwork_vm_url(struct clu_agent *a, const Hv__VmConfig *c, char *url, size_t cap,
-			struct cm_err *err)
+		       struct cm_err *err)
 {
 	url[0] = '\0';
 	return stor_name_valid(c->lease) ? clu_store_volume(a, c->lease, url, cap, err) : 0;

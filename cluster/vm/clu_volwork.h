@@ -13,7 +13,8 @@
 struct clu_agent;
 struct stor_volume;
 
-typedef void (*clu_volwork_fn)(struct stor_volume *vol, void *arg, struct cm_err *err); /* [worker] */
+typedef void (*clu_volwork_fn)(struct stor_volume *vol, void *arg,
+			       struct cm_err *err); /* [worker] */
 typedef void (*clu_volwork_done_fn)(const struct cm_err *err, void *arg);
 /* Opens the volume, works, closes it; then done, never from inside the call. */
 void clu_volwork(struct clu_agent *a, const char *url, clu_volwork_fn work,

@@ -51,7 +51,8 @@ void clu_forward(struct clu_agent *a, const char *node, struct px_req *q)
 	Hv__Request req = *q->msg;
 
 	if (px_chan_peer_name(q->chan)[0]) {
-		px_req_failf(q, CM_E_VM_STATE, "%s is not on node %s (any more)", q->msg->vm, a->node);
+		px_req_failf(q, CM_E_VM_STATE, "%s is not on node %s (any more)", q->msg->vm,
+			     a->node);
 		return;
 	}
 	if (!a->peers) {

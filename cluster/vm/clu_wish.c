@@ -71,11 +71,13 @@ static void wish_look(struct cm_timer *t, void *arg)
 		cm_err_set(&err, CM_E_NO_VM, "VM %s is gone", w->q->msg->vm);
 	else if (w->want && v->failure[0] && cm_now_ns() - w->asked_ns > 2 * CM_NS_PER_S &&
 		 v->role == CLU_PCMK_ROLE_STOPPED)
-		cm_err_set(&err, CM_E_GUEST_FAILED, "VM %s could not be started: %s", v->name, v->failure);
-	else if (cm_now_ns() > w->deadline_ns)
-		cm_err_set(&err, CM_E_TIMEOUT, "VM %s is not %s yet (%s%s%s); it goes on in the background", v->name,
-			   w->want ? "running" : "stopped", clu_pcmk_role_name(v->role), v->failure[0] ? ": " : "",
+		cm_err_set(&err, CM_E_GUEST_FAILED, "VM %s could not be started: %s", v->name,
 			   v->failure);
+	else if (cm_now_ns() > w->deadline_ns)
+		cm_err_set(&err, CM_E_TIMEOUT,
+			   "VM %s is not %s yet (%s%s%s); it goes on in the background", v->name,
+			   w->want ? "running" : "stopped", clu_pcmk_role_name(v->role),
+			   v->failure[0] ? ": " : "", v->failure);
 	if (err.code) {
 		wish_fail(w, &err);
 		return;
