@@ -30,7 +30,8 @@ struct hvctl {
 	bool tty;	     /* progress is shown */
 };
 
-/* One option of a verb: --NAME VALUE, or a flag. It becomes the request's argument of that name. */
+/* One option of a verb: --NAME VALUE, or a flag. It becomes the request's argument of that name; a flag may also
+ * choose another verb ("verb=migrate-cancel") or the request's mode ("mode=quick"). */
 struct hvctl_opt {
 	const char *name, *value; /* value NULL: a flag */
 	const char *arg;	  /* request argument, NULL: as name */

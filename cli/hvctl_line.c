@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/hvctl.h"
+#include "proto/px_words.h"
 
 static void verb_usage(const struct hvctl_verb *v, FILE *to)
 {
@@ -94,23 +95,18 @@ static int take_option(struct hvctl *h, const struct hvctl_verb *v, struct px_as
 	}
 	for (unsigned i = 0; i < HVCTL_OPTS && v->opt[i].name; i++) {
 		const struct hvctl_opt *o = &v->opt[i];
-		const char *arg = o->arg ? o->arg : o->name, *set = strchr(arg, '=');
+		const char *arg = o->arg ? o->arg : o->name;
 
 		if (strlen(o->name) != n || strncmp(o->name, word, n) != 0)
 			continue;
 		if (!o->value && eq)
 			return cm_err_set(err, CM_E_USAGE, "--%s takes no value", o->name);
-		if (set && strncmp(arg, "verb=", 5) == 0) {
-			ask->req.verb = (char *)(uintptr_t)(set + 1);
+		if (strncmp(arg, "verb=", 5) == 0) {
+			ask->req.verb = (char *)(uintptr_t)(arg + 5);
 			return 0;
 		}
-		if (set) { /* "mode=quick" */
-			static char keys[4][16];
-			static unsigned used;
-			char *key = keys[used++ % 4];
-
-			snprintf(key, sizeof keys[0], "%.*s", (int)(set - arg), arg);
-			px_ask_arg(ask, key, set + 1);
+		if (strncmp(arg, "mode=", 5) == 0) {
+			ask->req.mode = px_mig_mode_find(arg + 5);
 			return 0;
 		}
 		if (!o->value) {

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_conn.c - who is connected to this agent, and the tables of verbs that they may use.
+ * clu_conn.c - who is connected to this agent, and their requests.
  *
- * Operators and the OCF agent come by the UNIX socket (its mode and group decide who may connect; verbs
- * marked admin are for root); agents of other nodes by mutual TLS. Parses nothing itself.
+ * Operators and the OCF agent come by the UNIX socket (its mode and group decide who may connect;
+ * verbs marked admin are for root); agents of other nodes by mutual TLS. Knows no verb by name: the
+ * tables are handed in. Parses nothing itself.
  */
 #include "config.h"
+
+#include "cluster/clu_conn.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_event.h"
+#include "cluster/pcmk/clu_pcmk.h"
 #include "common/cm_log.h"
 
 #define CONNS_MAX 256u
 
-struct clu__conn {
-	struct clu__conn *next;
+struct conn {
+	struct conn *next;
 	struct clu_agent *agent;
 	struct px_chan *chan;
 	struct px_reqs reqs;
@@ -25,92 +30,32 @@ struct clu__conn {
 	struct waiting *waiting; /* in order */
 };
 
-/* An operator's request that waits for a picture of the cluster that is not older than itself. */
+/* A request that waits for a picture of the cluster that is not older than itself. */
 struct waiting {
 	struct waiting *next;
 	struct px_msg msg;
 	uint64_t number; /* of the first picture that is not older */
 };
 
-/* {name, arguments, handler, root only} */
-static const struct px_verb operator_verbs[] = {
-	{"list", "", clu__verb_list, false},
-	{"show", "vm", clu__verb_show, false},
-	{"why", "vm", clu__verb_why, false},
-	{"create", "vm uuid memory cpus engine kernel initrd cmdline disk net lease machine io_timeout_ms io_fail_after_ms start",
-	 clu__verb_create, false},
-	{"delete", "vm force", clu__verb_delete, false},
-	{"start", "vm fresh timeout_ms", clu__verb_start, false},
-	{"restore", "vm timeout_ms", clu__verb_start, false},
-	{"save", "vm", clu__verb_save, false},
-	{"register", "disk", clu__verb_register, false},
-	{"stop", "vm force timeout_ms", clu__verb_stop, false},
-	{"pause", "vm", clu__verb_core, false},
-	{"resume", "vm", clu__verb_core, false},
-	{"reset", "vm", clu__verb_core, false},
-	{"power-button", "vm", clu__verb_core, false},
-	{"qga-ping", "vm", clu__verb_core, false},
-	{"qga-time", "vm", clu__verb_core, false},
-	{"qga-freeze", "vm", clu__verb_core, false},
-	{"qga-thaw", "vm", clu__verb_core, false},
-	{"qga-shutdown", "vm", clu__verb_core, false},
-	{"dump", "vm", clu__verb_core, false},
-	{"counters", "vm interval_ms", clu__verb_core, false},
-	{"trace", "vm on off window_ms count", clu__verb_core, false},
-	{"balloon", "vm bytes", clu__verb_core, false},
-	{"fault", "vm spec", clu__verb_core, true},
-	{"console", "vm", clu__verb_console, false},
-	{"migrate", "vm node mode max_blackout_ms", clu__verb_migrate, false},
-	{"migrate-cancel", "vm", clu__verb_migrate_cancel, false},
-	{"node-list", "", clu__verb_node_list, false},
-	{"node-show", "node", clu__verb_node_show, false},
-	{"node-drain", "node", clu__verb_node_drain, false},
-	{"node-undrain", "node", clu__verb_node_undrain, false},
-	{"cluster-status", "", clu__verb_cluster_status, false},
-	{"events", "follow", clu__verb_events, false},
-	{"host-check", "", clu__verb_host_check, false},
-	{"volume-create", "volume url extent force", clu__verb_volume, true},
-	{"volume-list", "", clu__verb_volume, false},
-	{"volume-show", "volume", clu__verb_volume, false},
-	{"volume-check", "volume repair", clu__verb_volume, true},
-	{"volume-forget", "volume", clu__verb_volume, true},
-	{"volume-attach", "volume url", clu__verb_volume_attach, true},
-	{"volume-vms", "volume", clu__verb_volume_vms, false},
-	{"disk-create", "disk size thick", clu__verb_volume, false},
-	{"disk-inspect", "disk", clu__verb_volume, false},
-	{"disk-resize", "disk size", clu__verb_volume, false},
-	{"disk-rename", "disk to", clu__verb_volume, false},
-	{"disk-delete", "disk", clu__verb_volume, false},
-	{"volume-dump", "volume what", clu__verb_volume, false},
-	{"volume-grow", "volume", clu__verb_volume, false},
-	{"disk-resized", "", clu__verb_core, false},
+struct clu_conns {
+	const struct clu_conn_table *table;
+	struct conn *first;
 };
 
-static const struct px_verb ocf_verbs[] = {
-	{"local-start", "vm timeout_ms", clu__verb_local_start, true},
-	{"local-stop", "vm force timeout_ms", clu__verb_local_stop, true},
-	{"local-status", "vm", clu__verb_local_status, false},
-	{"local-orphan", "vm", clu__verb_local_orphan, true},
-	{"local-migrate-to", "vm node timeout_ms", clu__verb_local_migrate_to, true},
-	{"local-migrate-from", "vm timeout_ms", clu__verb_local_migrate_from, true},
-};
+struct clu_conns *clu__conns_new(const struct clu_conn_table *table)
+{
+	struct clu_conns *all = calloc(1, sizeof *all);
 
-/* Besides these a peer may use the operator's verbs, for a VM that is here: an agent forwards them. */
-static const struct px_verb peer_verbs[] = {
-	{"peer-hello", "", clu__verb_peer_hello, false},
-	{"peer-reclaim", "vm", clu__verb_peer_reclaim, false},
-	{"peer-status", "vm", clu__verb_local_status, false},
-	{"peer-fence-mark", "node", clu__verb_peer_fence_mark, false},
-	{"peer-take-over", "vm pid boot", clu__verb_peer_take_over, false},
-	{"peer-incoming", "vm", clu__verb_peer_incoming, false},
-	{"peer-incoming-cancel", "vm", clu__verb_peer_incoming_cancel, false},
-};
+	CM_ASSERT(all);
+	all->table = table;
+	return all;
+}
 
-static void conn_drop(struct clu__conn *k)
+static void conn_drop(struct conn *k)
 {
 	struct clu_agent *a = k->agent;
 
-	for (struct clu__conn **p = &a->conns; *p; p = &(*p)->next)
+	for (struct conn **p = &a->conns->first; *p; p = &(*p)->next)
 		if (*p == k) {
 			*p = k->next;
 			break;
@@ -127,37 +72,45 @@ static void conn_drop(struct clu__conn *k)
 	free(k);
 }
 
-static void conn_run(struct clu__conn *k, struct px_msg *m)
+static const struct clu_verb *verb_find(const struct clu_verbs *in, const char *name)
 {
-	const struct px_verb *own = k->peer ? peer_verbs : ocf_verbs;
-
-	px_verbs_run(operator_verbs, CM_ARRAY_LEN(operator_verbs), own,
-		     k->peer ? CM_ARRAY_LEN(peer_verbs) : CM_ARRAY_LEN(ocf_verbs), k->chan, &k->reqs, m, k->agent);
+	for (size_t i = 0; i < in->n; i++)
+		if (strcmp(in->rows[i].row.name, name) == 0)
+			return &in->rows[i];
+	return NULL;
 }
 
-/* Verbs that look at VMs, nodes or volumes must not answer from a picture that is older than the question;
- * the ones named here never look. A start looks for its volumes, and pacemaker may be faster than the picture. */
-static bool conn_needs_picture(const struct clu__conn *k, const Hv__Request *r)
+/* NULL: there is none for this one. */
+static const struct clu_verb *conn_verb(const struct conn *k, const char *name)
 {
-	static const char *const never[] = {
-		"events",	  "host-check",		  "local-stop",
-		"local-status",	  "local-migrate-from",	  "peer-hello",
-		"peer-reclaim",	  "peer-incoming-cancel", "peer-fence-mark",
-		"peer-take-over", "local-orphan"};
+	const struct clu_conn_table *t = k->agent->conns->table;
+	const struct clu_verb *v = verb_find(&t->operators, name);
 
-	if (!k->agent->pcmk)
-		return false;
-	for (size_t i = 0; i < CM_ARRAY_LEN(never); i++)
-		if (strcmp(r->verb, never[i]) == 0)
-			return false;
-	return true;
+	return v ? v : verb_find(k->peer ? &t->peers : &t->ocf, name);
+}
+
+static void conn_run(struct conn *k, struct px_msg *m)
+{
+	const Hv__Request *r = m->msg;
+	const struct clu_verb *v = conn_verb(k, r->verb);
+
+	px_verbs_run(v ? &v->row : NULL, v ? 1 : 0, NULL, 0, k->chan, &k->reqs, m, k->agent);
+}
+
+/* Verbs that look at VMs, nodes or volumes must not answer from a picture that is older than the
+ * question. A start looks for its volumes, and pacemaker may be faster than the picture. */
+static bool conn_needs_picture(const struct conn *k, const Hv__Request *r)
+{
+	const struct clu_verb *v = k->agent->pcmk ? conn_verb(k, r->verb) : NULL;
+
+	return v && v->looks;
 }
 
 void clu__conns_fresh(struct clu_agent *a)
 {
-	struct clu__conn *next;
+	struct conn *next;
 
-	for (struct clu__conn *k = a->conns; k; k = next) {
+	for (struct conn *k = a->conns->first; k; k = next) {
 		struct waiting *list = k->waiting;
 
 		next = k->next;
@@ -165,7 +118,8 @@ void clu__conns_fresh(struct clu_agent *a)
 		while (list) {
 			struct waiting *w = list;
 
-			if (w->number > clu_pcmk_last_number(a->pcmk)) { /* this and all after it came later */
+			if (w->number >
+			    clu_pcmk_last_number(a->pcmk)) { /* this and all after it came later */
 				k->waiting = list;
 				break;
 			}
@@ -179,12 +133,13 @@ void clu__conns_fresh(struct clu_agent *a)
 
 static void conn_message(struct px_chan *c, struct px_msg *m, void *arg)
 {
-	struct clu__conn *k = arg;
+	struct conn *k = arg;
 
 	if (m->type == PX_DATA) {
-		clu__console_input(c, m->msg);
+		k->agent->conns->table->data(k->agent, c, m->msg);
 	} else if (m->type != PX_REQUEST) {
-		cm_warning("a %s sent a %s", k->peer ? "peer" : "client", px_type_name((uint16_t)m->type));
+		cm_warning("a %s sent a %s", k->peer ? "peer" : "client",
+			   px_type_name((uint16_t)m->type));
 	} else if (conn_needs_picture(k, m->msg)) {
 		struct waiting *w = calloc(1, sizeof *w), **end = &k->waiting;
 
@@ -213,10 +168,10 @@ static const struct px_chan_ops conn_ops = {.message = conn_message, .closed = c
 
 static void conn_accept(struct clu_agent *a, int fd, bool peer)
 {
-	struct clu__conn *k;
+	struct conn *k;
 	unsigned n = 0;
 
-	for (k = a->conns; k; k = k->next)
+	for (k = a->conns->first; k; k = k->next)
 		n++;
 	k = n < CONNS_MAX ? calloc(1, sizeof *k) : NULL;
 	if (!k) {
@@ -226,8 +181,8 @@ static void conn_accept(struct clu_agent *a, int fd, bool peer)
 	}
 	k->agent = a;
 	k->peer = peer;
-	k->next = a->conns;
-	a->conns = k;
+	k->next = a->conns->first;
+	a->conns->first = k;
 	k->chan = peer ? px_chan_new_tls(a->loop, fd, a->tls, true, NULL, &a->self, &conn_ops, k)
 		       : px_chan_new(a->loop, fd, &a->self, &conn_ops, k);
 }
@@ -246,10 +201,12 @@ void clu__conn_accept_peer(struct px_server *s, int fd, void *agent)
 
 void clu__conns_free(struct clu_agent *a)
 {
-	while (a->conns) {
-		struct clu__conn *k = a->conns;
+	while (a->conns->first) {
+		struct conn *k = a->conns->first;
 
 		px_chan_close(k->chan);
 		conn_drop(k);
 	}
+	free(a->conns);
+	a->conns = NULL;
 }

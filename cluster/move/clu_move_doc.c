@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_move_doc.c - what is said about a migration, and what hvcore says, read. Parses hvcore's JSON.
+ * clu_move_doc.c - what is said about a migration, and what hvcore says, read. Parses hvcore's
+ * JSON.
  */
 #include "config.h"
 
@@ -8,67 +9,59 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/move/clu_move.h"
 #include "cluster/move/clu_move_int.h"
+#include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_doc.h"
+#include "proto/px_words.h"
 
-struct json_object *clu__move_doc(struct clu_agent *a, const char *vm)
+struct json_object *clu_move_doc(struct clu_agent *a, const char *vm)
 {
-	struct clu__move *m = clu__move_find(a, vm);
+	struct clu_move *m = clu__move_find(a, vm);
 	struct json_object *o;
 
 	if (!m)
 		return NULL;
 	o = json_object_new_object();
-	clu__add_str(o, "to", m->node);
-	clu__add_str(o, "mode", m->mode);
-	clu__add_str(o, "state", cm_fsm_state_name(&m->fsm));
-	clu__add_u64(o, "tries", m->tries);
+	clu_add_str(o, "to", m->node);
+	clu_add_str(o, "mode", px_mig_mode_word(m->mode));
+	clu_add_str(o, "state", cm_fsm_state_name(&m->fsm));
+	clu_add_u64(o, "tries", m->tries);
 	if (m->last_progress[0])
 		json_object_object_add(o, "progress", json_tokener_parse(m->last_progress));
 	return o;
 }
 
 /* hvcore's result, or what is known without it, as the operator sees it. */
-bool clu__move_result(struct clu__move *m, const char *core_doc)
+bool clu__move_result(struct clu_move *m, const char *core_doc)
 {
 	static const char *const keys[][2] = {
-		{"total_ms", "total_ms"}, {"blackout_ms", "blackout_ms"}, {"sent_bytes", "bytes"}, {"rounds", "rounds"},
-		{"ram_pages", "ram_pages"}, {"zero_pages", "zero_pages"}, {"state_bytes", "state_bytes"},
-		{"phases", "phases"},
+		{"total_ms", "total_ms"},	{"blackout_ms", "blackout_ms"},
+		{"sent_bytes", "bytes"},	{"rounds", "rounds"},
+		{"ram_pages", "ram_pages"},	{"zero_pages", "zero_pages"},
+		{"state_bytes", "state_bytes"}, {"phases", "phases"},
 	};
-	struct json_object *o = json_object_new_object(), *core = core_doc ? json_tokener_parse(core_doc) : NULL, *v;
-	bool told = core && json_object_object_get_ex(core, "blackout_ms", &v) && json_object_get_double(v) > 0;
+	struct json_object *o = json_object_new_object(),
+			   *core = core_doc ? json_tokener_parse(core_doc) : NULL, *v;
+	bool told = core && json_object_object_get_ex(core, "blackout_ms", &v) &&
+		    json_object_get_double(v) > 0;
 
-	clu__add_str(o, "vm", m->vm);
-	clu__add_str(o, "mode", m->mode);
-	clu__add_str(o, "from", m->agent->node);
-	clu__add_str(o, "to", m->node);
-	clu__add_u64(o, "tries", m->tries);
+	clu_add_str(o, "vm", m->vm);
+	clu_add_str(o, "mode", px_mig_mode_word(m->mode));
+	clu_add_str(o, "from", m->agent->node);
+	clu_add_str(o, "to", m->node);
+	clu_add_u64(o, "tries", m->tries);
 	for (size_t i = 0; i < CM_ARRAY_LEN(keys); i++)
 		if (core && json_object_object_get_ex(core, keys[i][0], &v))
 			json_object_object_add(o, keys[i][1], json_object_get(v));
 	if (!core)
-		clu__add_str(o, "note", "the source ended without its figures; the VM runs on the destination");
+		clu_add_str(o, "note",
+			    "the source ended without its figures; the VM runs on the destination");
 	free(m->result);
-	m->result = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	m->result = strdup(json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	CM_ASSERT(m->result);
 	json_object_put(core);
 	json_object_put(o);
 	return told;
-}
-
-void clu__move_state(const Hv__Reply *r, char *state, size_t cap, uint64_t *epoch)
-{
-	struct json_object *o = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL, *v;
-
-	state[0] = '\0';
-	if (o && json_object_object_get_ex(o, "state", &v))
-		snprintf(state, cap, "%s", json_object_get_string(v));
-	if (o && epoch && json_object_object_get_ex(o, "epoch", &v))
-		*epoch = json_object_get_uint64(v);
-	json_object_put(o);
-}
-
-bool clu__move_state_runs(const char *state)
-{
-	return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
 }

@@ -86,7 +86,7 @@ static void lost(struct clu_corosync *c, const char *what, cs_error_t cs)
 		c->ops->down(&err, c->arg);
 }
 
-/* --- callbacks of the libraries --------------------------------------------------------------------- */
+/* --- callbacks of the libraries --------------------------------------------------------------- */
 static enum clu_corosync_reason reason_of(uint32_t cs)
 {
 	switch (cs) {
@@ -148,9 +148,9 @@ static void on_quorum(quorum_handle_t h, uint32_t quorate, struct quorum_ring_id
 	(void)ring;
 	if (quorum_context_get(h, &context) != CS_OK || !context)
 		return;
-	memcpy(&c, &context, sizeof(c));
+	memcpy(&c, &context, sizeof c);
 	c->n_members = CM_MIN((size_t)n, CM_ARRAY_LEN(c->members));
-	memcpy(c->members, view, c->n_members * sizeof(c->members[0]));
+	memcpy(c->members, view, c->n_members * sizeof c->members[0]);
 	c->quorate = quorate != 0;
 	if (c->up && c->ops->quorum)
 		c->ops->quorum(c->quorate, c->members, c->n_members, c->arg);
@@ -191,7 +191,7 @@ static void on_quorum_io(struct cm_io *io, unsigned events, void *arg)
 		lost(c, "quorum", cs);
 }
 
-/* --- connecting ------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 /* nodelist.node.INDEX.{nodeid,name,ring0_addr..} into c->nodes. */
 static cs_error_t read_nodes(struct clu_corosync *c)
 {
@@ -206,23 +206,23 @@ static cs_error_t read_nodes(struct clu_corosync *c)
 		struct clu_corosync_node *n = &c->nodes[c->n_nodes];
 		uint32_t id = 0;
 
-		snprintf(key, sizeof(key), "nodelist.node.%u.nodeid", i);
+		snprintf(key, sizeof key, "nodelist.node.%u.nodeid", i);
 		if (cmap_get_uint32(h, key, &id) != CS_OK)
 			break;
-		memset(n, 0, sizeof(*n));
+		memset(n, 0, sizeof *n);
 		n->id = id;
-		snprintf(key, sizeof(key), "nodelist.node.%u.name", i);
+		snprintf(key, sizeof key, "nodelist.node.%u.name", i);
 		if (cmap_get_string(h, key, &text) == CS_OK) {
-			snprintf(n->name, sizeof(n->name), "%s", text);
+			snprintf(n->name, sizeof n->name, "%s", text);
 			free(text);
 		} else {
-			snprintf(n->name, sizeof(n->name), "node %u", id);
+			snprintf(n->name, sizeof n->name, "node %u", id);
 		}
 		for (unsigned link = 0; link < CLU_COROSYNC_LINKS; link++) {
-			snprintf(key, sizeof(key), "nodelist.node.%u.ring%u_addr", i, link);
+			snprintf(key, sizeof key, "nodelist.node.%u.ring%u_addr", i, link);
 			if (cmap_get_string(h, key, &text) != CS_OK)
 				continue;
-			snprintf(n->address[link], sizeof(n->address[link]), "%s", text);
+			snprintf(n->address[link], sizeof n->address[link], "%s", text);
 			free(text);
 		}
 		c->n_nodes++;
@@ -299,7 +299,7 @@ static void on_retry(struct cm_timer *t, void *arg)
 		c->ops->up(c->arg);
 }
 
-/* --- sending ---------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 /* 0 sent, -EAGAIN, or lost (then everything is closed already). */
 static int send_one(struct clu_corosync *c, const void *data, size_t len)
 {
@@ -362,7 +362,7 @@ int clu_corosync_send(struct clu_corosync *c, const void *data, size_t len)
 		return rc;
 	if (c->queued_bytes + len > QUEUE_MAX)
 		return -ENOBUFS;
-	q = malloc(sizeof(*q) + len);
+	q = malloc(sizeof *q + len);
 	if (!q)
 		return -ENOMEM;
 	q->next = NULL;
@@ -376,11 +376,11 @@ int clu_corosync_send(struct clu_corosync *c, const void *data, size_t len)
 	return 0;
 }
 
-/* --- life and questions ----------------------------------------------------------------------------- */
+/* --- life and questions ----------------------------------------------------------------------- */
 struct clu_corosync *clu_corosync_new(struct cm_loop *loop, const struct clu_corosync_ops *ops, void *arg,
 				      unsigned retry_ms)
 {
-	struct clu_corosync *c = calloc(1, sizeof(*c));
+	struct clu_corosync *c = calloc(1, sizeof *c);
 
 	CM_ASSERT(c != NULL);
 	c->loop = loop;
@@ -399,7 +399,7 @@ void clu_corosync_set_group(struct clu_corosync *c, const char *name)
 {
 	size_t len = strlen(name);
 
-	CM_ASSERT(len > 0 && len < sizeof(c->group.value) && !c->has_cpg);
+	CM_ASSERT(len > 0 && len < sizeof c->group.value && !c->has_cpg);
 	c->group.length = (uint32_t)len;
 	memcpy(c->group.value, name, len);
 }

@@ -52,14 +52,25 @@ static char *event_dup(const char *s)
 	return d;
 }
 
-static enum cm_log_level event_level(const char *severity)
+static const struct {
+	const char *word;
+	enum cm_log_level level;
+} severities[] = {
+	[CLU_SEVERITY_NONE] = {"notice", CM_LOG_NOTICE}, /* not said */
+	[CLU_NOTICE] = {"notice", CM_LOG_NOTICE},
+	[CLU_WARNING] = {"warning", CM_LOG_WARNING},
+	[CLU_ERROR] = {"error", CM_LOG_ERR},
+};
+
+enum clu_severity clu_severity_find(const char *word)
 {
-	if (strcmp(severity, "error") == 0)
-		return CM_LOG_ERR;
-	return strcmp(severity, "warning") == 0 ? CM_LOG_WARNING : CM_LOG_NOTICE;
+	for (size_t i = CLU_NOTICE; i < CM_ARRAY_LEN(severities); i++)
+		if (strcmp(severities[i].word, word) == 0)
+			return (enum clu_severity)i;
+	return CLU_SEVERITY_NONE;
 }
 
-void clu_event(struct clu_events *e, const char *severity, const char *kind, const char *vm,
+void clu_event(struct clu_events *e, enum clu_severity severity, const char *kind, const char *vm,
 	       const char *doc, const char *fmt, ...)
 {
 	Hv__Event *ev = malloc(sizeof *ev), **slot = &e->ring[e->next % EVENTS_KEPT];
@@ -76,14 +87,14 @@ void clu_event(struct clu_events *e, const char *severity, const char *kind, con
 	ev->node = event_dup(e->node);
 	ev->vm = event_dup(vm ? vm : "");
 	ev->kind = event_dup(kind);
-	ev->severity = event_dup(severity);
+	ev->severity = event_dup(severities[severity].word);
 	ev->text = event_dup(text);
 	ev->doc = event_dup(doc ? doc : "");
 	if (*slot)
 		hv__event__free_unpacked(*slot, NULL);
 	*slot = ev;
-	cm_log(event_level(severity), "%s%s%s%s", vm ? "vm=" : "", vm ? vm : "", vm ? ": " : "",
-	       text);
+	cm_log(severities[severity].level, "%s%s%s%s", vm ? "vm=" : "", vm ? vm : "",
+	       vm ? ": " : "", text);
 	for (size_t i = 0; i < EVENTS_FOLLOWERS; i++)
 		if (e->follower[i])
 			px_chan_send(e->follower[i], PX_EVENT, ev);

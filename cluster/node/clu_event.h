@@ -14,8 +14,13 @@ struct clu_events;
 
 struct clu_events *clu_events_new(const char *node);
 void clu_events_free(struct clu_events *e);
-/* severity: "notice", "warning", "error"; also logged at that level. doc: JSON or NULL. */
-void clu_event(struct clu_events *e, const char *severity, const char *kind, const char *vm,
+
+enum clu_severity { CLU_SEVERITY_NONE = 0, CLU_NOTICE, CLU_WARNING, CLU_ERROR };
+/* Of an event of hvcore; NONE if there is no such word. */
+enum clu_severity clu_severity_find(const char *word);
+
+/* Also logged at that level. doc: JSON or NULL. */
+void clu_event(struct clu_events *e, enum clu_severity severity, const char *kind, const char *vm,
 	       const char *doc, const char *fmt, ...) cm_printf(6, 7);
 /* Sends what is kept (since seq, 0 all) to a channel, then everything new until it is unfollowed.
  */

@@ -9,7 +9,6 @@
 #include "cluster/ocf/clu_ocf.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "cluster/vm/clu_vmconf.h"
 #include "common/cm_clock.h"
 #include "proto/px_req.h"
+#include "proto/px_words.h"
 
 #define ANSWER_MS      8000u  /* a healthy hvcore answers in far less */
 #define KILL_MS	       5000u
@@ -38,7 +38,7 @@ struct call {
 
 typedef int (*action_fn)(struct call *k);
 
-/* --- helpers ---------------------------------------------------------------------------------------- */
+/* --- helpers ---------------------------------------------------------------------------------- */
 static const char *env(const struct call *k, const char *name)
 {
 	const char *v = k->o->get(name, k->o->arg);
@@ -90,53 +90,40 @@ int clu_ocf_exit_of(int code)
 	}
 }
 
-int clu_ocf_exit_of_state(const char *state)
+int clu_ocf_exit_of_state(Hv__VmState state)
 {
-	static const struct {
-		const char *state;
-		int code;
-	} map[] = {
-		{"running", CLU_OCF_OK},	   {"paused", CLU_OCF_OK},
-		{"handing-over", CLU_OCF_OK},	   {"saving", CLU_OCF_OK},
-		/* Its image is complete and it waits for pacemaker's stop; until then it is its own again. */
-		{"saved", CLU_OCF_OK},
-		{"stopping", CLU_OCF_OK},	   {"incoming", CLU_OCF_NOT_RUNNING},
-		{"stopped", CLU_OCF_NOT_RUNNING},  {"failed", CLU_OCF_GENERIC},
-		/* Left over from a start that nobody waits for any more: to be stopped first. */
-		{"starting", CLU_OCF_GENERIC},
-	};
-
-	for (size_t i = 0; i < CM_ARRAY_LEN(map); i++)
-		if (strcmp(map[i].state, state) == 0)
-			return map[i].code;
-	return CLU_OCF_GENERIC;
-}
-
-static int doc_state(const char *doc, char *out, size_t cap)
-{
-	struct json_object *o = doc ? json_tokener_parse(doc) : NULL, *v = NULL;
-	int rc = -EBADMSG;
-
-	if (o && json_object_object_get_ex(o, "state", &v) && json_object_is_type(v, json_type_string)) {
-		snprintf(out, cap, "%s", json_object_get_string(v));
-		rc = 0;
+	switch (state) {
+	case HV__VM_STATE__VM_RUNNING:
+	case HV__VM_STATE__VM_PAUSED:
+	case HV__VM_STATE__VM_HANDING_OVER:
+	case HV__VM_STATE__VM_SAVING:
+	/* Its image is complete and it waits for pacemaker's stop; until then it is its own again. */
+	case HV__VM_STATE__VM_SAVED:
+	case HV__VM_STATE__VM_STOPPING:
+		return CLU_OCF_OK;
+	case HV__VM_STATE__VM_INCOMING:
+	case HV__VM_STATE__VM_STOPPED:
+		return CLU_OCF_NOT_RUNNING;
+	/* Left over from a start that nobody waits for any more: to be stopped first. */
+	case HV__VM_STATE__VM_STARTING:
+	case HV__VM_STATE__VM_FAILED:
+	case HV__VM_STATE__VM_STATE_NONE:
+	case _HV__VM_STATE_IS_INT_SIZE:
+		break;
 	}
-	json_object_put(o);
-	return rc;
+	return CLU_OCF_GENERIC; /* also what a newer version says */
 }
 
 /* What the VM itself says: 0 and its state, CM_E_NO_DAEMON when no process is there, or why it is unclear. */
-static int vm_state(struct call *k, char *state, size_t cap, struct cm_err *err)
+static int vm_state(struct call *k, Hv__VmState *state, struct cm_err *err)
 {
 	struct px_ask ask;
-	char *doc = NULL;
 	int rc;
 
 	px_ask_init(&ask, "status", k->vm);
-	rc = clu__ocf_ask(k->vm_sock, &ask.req, k->answer_ms, &doc, err);
-	if (rc == 0 && doc_state(doc, state, cap) != 0)
+	rc = clu__ocf_ask(k->vm_sock, &ask.req, k->answer_ms, state, err);
+	if (rc == 0 && *state == HV__VM_STATE__VM_STATE_NONE)
 		rc = cm_err_set(err, CM_E_PROTO, "VM %s: its status cannot be understood", k->vm);
-	free(doc);
 	/* It closed the door while we stood in it: it just ended. */
 	if (rc == CM_E_PROTO_CLOSED && clu__ocf_find_process(k->vm_sock) == 0)
 		rc = CM_E_NO_DAEMON;
@@ -174,11 +161,11 @@ static const char *get_param(const char *name, void *arg)
 	struct call *k = arg;
 	char key[64];
 
-	snprintf(key, sizeof(key), "OCF_RESKEY_%s", name);
+	snprintf(key, sizeof key, "OCF_RESKEY_%s", name);
 	return env(k, key);
 }
 
-/* --- actions ---------------------------------------------------------------------------------------- */
+/* --- actions ---------------------------------------------------------------------------------- */
 static int do_meta_data(struct call *k)
 {
 	clu__ocf_meta_data(k->o->out);
@@ -188,8 +175,8 @@ static int do_meta_data(struct call *k)
 static int do_monitor(struct call *k)
 {
 	struct cm_err err = CM_ERR_INIT;
-	char state[32] = "";
-	int rc = vm_state(k, state, sizeof(state), &err);
+	Hv__VmState state = HV__VM_STATE__VM_STATE_NONE;
+	int rc = vm_state(k, &state, &err);
 
 	if (rc == CM_E_NO_DAEMON)
 		return CLU_OCF_NOT_RUNNING;
@@ -199,7 +186,7 @@ static int do_monitor(struct call *k)
 	}
 	rc = clu_ocf_exit_of_state(state);
 	if (rc == CLU_OCF_GENERIC)
-		reason(k, "VM %s is in state '%s'", k->vm, state);
+		reason(k, "VM %s is in state '%s'", k->vm, px_vm_state_word(state));
 	return rc;
 }
 
@@ -258,7 +245,7 @@ static int do_start(struct call *k)
 	}
 	px_ask_init(&ask, "local-start", k->vm);
 	ask.req.config = c;
-	set_limit(k, &ask, limit, sizeof(limit));
+	set_limit(k, &ask, limit, sizeof limit);
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), false, &err);
 	hv__vm_config__free_unpacked(c, NULL);
 	if (rc != 0) {
@@ -280,12 +267,12 @@ static void set_stop(struct px_ask *ask, const char *verb, const char *vm, const
 /* Waits for the end of a VM that has said that it stopped: its process may still close its files. */
 static bool vm_gone(struct call *k)
 {
-	char state[32] = "";
+	Hv__VmState state = HV__VM_STATE__VM_STATE_NONE;
 
 	for (int i = 0; i < 100; i++) {
-		int rc = vm_state(k, state, sizeof(state), NULL);
+		int rc = vm_state(k, &state, NULL);
 
-		if (rc == CM_E_NO_DAEMON || (rc == 0 && strcmp(state, "stopped") == 0))
+		if (rc == CM_E_NO_DAEMON || (rc == 0 && state == HV__VM_STATE__VM_STOPPED))
 			return true;
 		if (rc == CM_E_TIMEOUT)
 			return false;
@@ -322,34 +309,35 @@ static int stop_by_force(struct call *k)
 static int do_stop(struct call *k)
 {
 	uint64_t grace = left_ms(k) > RESERVE_MS ? left_ms(k) - RESERVE_MS : left_ms(k) / 2;
-	char state[32] = "", timeout[24];
+	Hv__VmState state = HV__VM_STATE__VM_STATE_NONE;
+	char timeout[24];
 	struct px_ask ask;
 	int rc;
 
 	grace = CM_MIN(grace, (uint64_t)(k->o->grace_ms ? k->o->grace_ms : GRACE_MAX_MS));
-	rc = vm_state(k, state, sizeof(state), NULL);
+	rc = vm_state(k, &state, NULL);
 	if (rc == CM_E_NO_DAEMON) {
 		/* No process answers for it. If hvclusterd knows of one all the same, it ends it. */
 		set_stop(&ask, "local-stop", k->vm, NULL);
 		clu__ocf_ask(k->daemon_sock, &ask.req, k->answer_ms, NULL, NULL);
 		return CLU_OCF_OK;
 	}
-	if (rc == 0 && strcmp(state, "incoming") == 0) {
+	if (rc == 0 && state == HV__VM_STATE__VM_INCOMING) {
 		px_ask_init(&ask, "local-orphan", k->vm);
 		if (clu__ocf_ask(k->daemon_sock, &ask.req, k->answer_ms, NULL, NULL) == 0)
 			return CLU_OCF_OK; /* it does not run, and may be what the next start goes
 					      on with */
 	}
 	/* One that waits for its migration, has failed, or does not answer, has no guest to ask nicely. */
-	if (rc != 0 || strcmp(state, "incoming") == 0 || strcmp(state, "failed") == 0) {
+	if (rc != 0 || state == HV__VM_STATE__VM_INCOMING || state == HV__VM_STATE__VM_FAILED) {
 		rc = stop_by_force(k);
-		if (strcmp(state, "incoming") == 0) { /* hvclusterd says when pacemaker will believe it */
+		if (state == HV__VM_STATE__VM_INCOMING) { /* hvclusterd says when pacemaker will believe it */
 			set_stop(&ask, "local-stop", k->vm, NULL);
 			clu__ocf_ask(k->daemon_sock, &ask.req, k->answer_ms, NULL, NULL);
 		}
 		return rc;
 	}
-	snprintf(timeout, sizeof(timeout), "%llu", (unsigned long long)grace);
+	snprintf(timeout, sizeof timeout, "%llu", (unsigned long long)grace);
 	set_stop(&ask, "stop", k->vm, timeout);
 	rc = clu__ocf_ask(k->vm_sock, &ask.req, (unsigned)grace + k->answer_ms, NULL, NULL);
 	if ((rc == 0 || rc == CM_E_NO_DAEMON || rc == CM_E_PROTO_CLOSED) && vm_gone(k))
@@ -388,7 +376,7 @@ static int do_migrate_to(struct call *k)
 	px_ask_init(&ask, "local-migrate-to", k->vm);
 	ask.req.node = (char *)(uintptr_t)target;
 	ask.req.config = c;
-	set_limit(k, &ask, limit, sizeof(limit));
+	set_limit(k, &ask, limit, sizeof limit);
 	/* Progress counts as an answer, so this only ends a migration that is stuck. Asked again after a restart,
 	 * hvclusterd goes on or looks where the VM is. */
 	rc = daemon_ask(k, &ask.req, (unsigned)left_ms(k), left_ms(k) - CM_MIN(left_ms(k), 5000u), true, &err);
@@ -407,20 +395,21 @@ static int do_migrate_from(struct call *k)
 {
 	const char *source = env(k, "OCF_RESKEY_CRM_meta_migrate_source");
 	struct cm_err err = CM_ERR_INIT;
-	char state[32] = "", limit[24];
+	Hv__VmState state = HV__VM_STATE__VM_STATE_NONE;
+	char limit[24];
 	struct px_ask ask;
 	int rc;
 
 	px_ask_init(&ask, "local-migrate-from", k->vm);
 	ask.req.node = (char *)(uintptr_t)(source ? source : "");
-	set_limit(k, &ask, limit, sizeof(limit));
+	set_limit(k, &ask, limit, sizeof limit);
 	clu__ocf_ask(k->daemon_sock, &ask.req, (unsigned)left_ms(k), NULL, &err);
 	/* Whatever hvclusterd said (it may be away): the VM that landed here knows best. */
 	for (;;) {
-		rc = vm_state(k, state, sizeof(state), NULL);
+		rc = vm_state(k, &state, NULL);
 		if (rc == 0 && clu_ocf_exit_of_state(state) == CLU_OCF_OK)
 			return CLU_OCF_OK;
-		if (rc != 0 || strcmp(state, "incoming") != 0 || left_ms(k) < MARGIN_MS)
+		if (rc != 0 || state != HV__VM_STATE__VM_INCOMING || left_ms(k) < MARGIN_MS)
 			break;
 		usleep(DAEMON_RETRY_MS * 1000);
 	}
@@ -461,8 +450,8 @@ int clu_ocf_run(const struct clu_ocf *o, const char *action)
 			return CLU_OCF_CONFIGURED;
 		}
 		if (k.vm) {
-			snprintf(k.vm_sock, sizeof(k.vm_sock), "%s/vm/%.63s.sock", o->run_dir, k.vm);
-			snprintf(k.daemon_sock, sizeof(k.daemon_sock), "%s/hvclusterd.sock", o->run_dir);
+			snprintf(k.vm_sock, sizeof k.vm_sock, "%s/vm/%.63s.sock", o->run_dir, k.vm);
+			snprintf(k.daemon_sock, sizeof k.daemon_sock, "%s/hvclusterd.sock", o->run_dir);
 		}
 		return actions[i].fn(&k);
 	}

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "common/cm_err.h"
+#include "proto/ctl.pb-c.h"
 
 /* Exit codes of the OCF standard. */
 enum clu_ocf_exit {
@@ -43,7 +44,7 @@ int clu_ocf_run(const struct clu_ocf *o, const char *action);
 
 /* Pure: the exit code that an error of a start deserves (what is wrong everywhere, only here, or now). */
 int clu_ocf_exit_of(int code);
-/* Pure: "state" of a status document -> exit code of a monitor. */
-int clu_ocf_exit_of_state(const char *state);
+/* Pure: the state of a status -> exit code of a monitor. */
+int clu_ocf_exit_of_state(Hv__VmState state);
 
 #endif

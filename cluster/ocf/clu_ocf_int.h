@@ -12,8 +12,9 @@
 #include "cluster/ocf/clu_ocf.h"
 #include "proto/ctl.pb-c.h"
 
-/* One question to a UNIX socket. 0 and *doc (may be NULL; free()), or the error the server gave. */
-int clu__ocf_ask(const char *path, Hv__Request *req, unsigned timeout_ms, char **doc, struct cm_err *err);
+/* One question to a UNIX socket. 0 and the reply's *state (may be NULL), or the error the server gave. */
+int clu__ocf_ask(const char *path, Hv__Request *req, unsigned timeout_ms, Hv__VmState *state,
+		 struct cm_err *err);
 /* The hvcore process that listens on this socket path, 0 if there is none. */
 pid_t clu__ocf_find_process(const char *socket_path);
 /* SIGKILL, and waits until it is gone; 0 or -ETIMEDOUT. */

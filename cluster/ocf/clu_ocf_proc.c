@@ -5,8 +5,6 @@
  */
 #include "config.h"
 
-#include "cluster/ocf/clu_ocf_int.h"
-
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -19,16 +17,16 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "cluster/ocf/clu_ocf_int.h"
 #include "proto/px_call.h"
 
-int clu__ocf_ask(const char *path, Hv__Request *req, unsigned timeout_ms, char **doc, struct cm_err *err)
+int clu__ocf_ask(const char *path, Hv__Request *req, unsigned timeout_ms, Hv__VmState *state,
+		 struct cm_err *err)
 {
 	static const struct px_self self = {.program = "ocf", .node = ""};
 	Hv__Reply *r = NULL;
 	int rc = px_call(path, &self, req, timeout_ms, NULL, &r, err);
 
-	if (doc)
-		*doc = NULL;
 	if (rc != 0)
 		return rc;
 	rc = r->code;
@@ -36,8 +34,8 @@ int clu__ocf_ask(const char *path, Hv__Request *req, unsigned timeout_ms, char *
 		rc = CM_E_PROTO;
 	if (rc != 0)
 		cm_err_set(err, rc, "%s", r->error[0] ? r->error : cm_err_text(rc));
-	else if (doc && r->doc[0])
-		*doc = strdup(r->doc);
+	else if (state)
+		*state = r->state;
 	hv__reply__free_unpacked(r, NULL);
 	return rc;
 }
@@ -49,7 +47,7 @@ static unsigned long socket_inode(const char *path)
 	unsigned long found = 0;
 	char line[512];
 
-	while (f && fgets(line, sizeof(line), f)) {
+	while (f && fgets(line, sizeof line, f)) {
 		unsigned long inode = 0;
 		unsigned flags = 0;
 		int at = 0;
@@ -70,8 +68,8 @@ static bool is_hvcore(const char *pid)
 	char path[64], exe[512], *base, *end;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%.16s/exe", pid);
-	n = readlink(path, exe, sizeof(exe) - 1);
+	snprintf(path, sizeof path, "/proc/%.16s/exe", pid);
+	n = readlink(path, exe, sizeof exe - 1);
 	if (n <= 0)
 		return false;
 	exe[n] = '\0';
@@ -89,11 +87,11 @@ static bool has_socket(const char *pid, unsigned long inode)
 	bool found = false;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%.16s/fd", pid);
-	snprintf(want, sizeof(want), "socket:[%lu]", inode);
+	snprintf(path, sizeof path, "/proc/%.16s/fd", pid);
+	snprintf(want, sizeof want, "socket:[%lu]", inode);
 	dir = opendir(path);
 	while (dir && !found && (e = readdir(dir))) {
-		ssize_t n = readlinkat(dirfd(dir), e->d_name, link, sizeof(link) - 1);
+		ssize_t n = readlinkat(dirfd(dir), e->d_name, link, sizeof link - 1);
 
 		if (n > 0) {
 			link[n] = '\0';

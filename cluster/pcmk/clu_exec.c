@@ -118,7 +118,7 @@ static void on_exit_io(struct cm_io *io, unsigned events, void *arg)
 
 	(void)io;
 	(void)events;
-	memset(&si, 0, sizeof(si));
+	memset(&si, 0, sizeof si);
 	if (waitid(P_PIDFD, (id_t)x->pidfd, &si, WEXITED | WNOHANG) == 0 && si.si_pid == 0)
 		return;
 	drain(x, &x->out);
@@ -217,7 +217,7 @@ static int begin(struct clu_exec *x, const char *const argv[], unsigned timeout_
 struct clu_exec *clu_exec_start(struct cm_loop *loop, const char *const argv[], unsigned timeout_ms,
 				clu_exec_fn fn, void *arg, struct cm_err *err)
 {
-	struct clu_exec *x = calloc(1, sizeof(*x));
+	struct clu_exec *x = calloc(1, sizeof *x);
 	int rc;
 
 	if (!x) {

@@ -73,7 +73,7 @@ static void picture_free(void *arg)
 	free(pic);
 }
 
-/* --- pictures --------------------------------------------------------------------------------------- */
+/* --- pictures --------------------------------------------------------------------------------- */
 static void refresh_done(struct clu_pcmk *p, const struct cm_err *err)
 {
 	p->ended = p->begun;
@@ -145,7 +145,7 @@ void clu_pcmk_refresh(struct clu_pcmk *p)
 	}
 	cm_timer_disarm(&p->poll);
 	p->begun++;
-	p->next = calloc(1, sizeof(*p->next));
+	p->next = calloc(1, sizeof *p->next);
 	if (p->next)
 		p->query = clu_exec_start(p->loop, cib, QUERY_TIMEOUT_MS, cib_done, p, &err);
 	if (p->query)
@@ -183,7 +183,7 @@ const struct clu_pcmk_picture *clu_pcmk_picture(const struct clu_pcmk *p)
 	return p->pic;
 }
 
-/* --- the configuration changed ---------------------------------------------------------------------- */
+/* --- the configuration changed ---------------------------------------------------------------- */
 /*
  * Pacemaker writes its configuration to a file of every node soon after each change, whoever made it. That
  * the file changed is taken as a hint and nothing more; where it cannot be watched, the poll has to do.
@@ -198,12 +198,12 @@ static void on_config_file(struct cm_io *io, unsigned events, void *arg)
 
 	(void)io;
 	(void)events;
-	while ((n = read(p->watch_fd, buf, sizeof(buf))) > 0) {
+	while ((n = read(p->watch_fd, buf, sizeof buf)) > 0) {
 		for (char *at = buf; at < buf + n;) {
 			const struct inotify_event *e = (const void *)at;
 
 			changed = changed || (e->len && strcmp(e->name, CIB_FILE) == 0);
-			at += sizeof(*e) + e->len;
+			at += sizeof *e + e->len;
 		}
 	}
 	if (changed && !p->config.armed)
@@ -232,7 +232,7 @@ static void watch_config(struct clu_pcmk *p)
 struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *ops, void *arg,
 			      struct cm_err *err)
 {
-	struct clu_pcmk *p = calloc(1, sizeof(*p));
+	struct clu_pcmk *p = calloc(1, sizeof *p);
 
 	if (!p) {
 		cm_err_set(err, -ENOMEM, "out of memory");
@@ -247,7 +247,7 @@ struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *o
 	return p;
 }
 
-/* --- verbs ------------------------------------------------------------------------------------------ */
+/* --- verbs ------------------------------------------------------------------------------------ */
 static void verb_free(void *arg)
 {
 	struct verb *v = arg;
@@ -315,7 +315,7 @@ static struct verb *verb_new(struct clu_pcmk *p, clu_pcmk_done_fn done, void *ar
 
 static struct verb *verb_new(struct clu_pcmk *p, clu_pcmk_done_fn done, void *arg, const char *fmt, ...)
 {
-	struct verb *v = calloc(1, sizeof(*v));
+	struct verb *v = calloc(1, sizeof *v);
 	va_list ap;
 
 	CM_ASSERT(v != NULL);
@@ -326,7 +326,7 @@ static struct verb *verb_new(struct clu_pcmk *p, clu_pcmk_done_fn done, void *ar
 	v->not_found = CM_E_NO_VM;
 	cm_timer_init(&v->late, p->loop, verb_refused, v);
 	va_start(ap, fmt);
-	vsnprintf(v->what, sizeof(v->what), fmt, ap);
+	vsnprintf(v->what, sizeof v->what, fmt, ap);
 	va_end(ap);
 	v->next = p->verbs;
 	v->prev = &p->verbs;
@@ -415,7 +415,7 @@ static void add_unprefer(struct verb *v, const char *vm)
 
 	if (clu__pcmk_check_name("VM", vm, &v->early) != 0)
 		return;
-	snprintf(xml, sizeof(xml), "<rsc_location id=\"hvcluster-move-%s\"/>", vm);
+	snprintf(xml, sizeof xml, "<rsc_location id=\"hvcluster-move-%s\"/>", vm);
 	verb_tool(v, "cibadmin", "--delete", "--scope", "constraints", "--xml-text", xml, NULL);
 }
 
@@ -426,7 +426,7 @@ void clu_pcmk_vm_delete(struct clu_pcmk *p, const char *vm, clu_pcmk_done_fn don
 
 	add_unprefer(v, vm);
 	if (!v->early.code) {
-		snprintf(xml, sizeof(xml), "<primitive id=\"%s\"/>", vm);
+		snprintf(xml, sizeof xml, "<primitive id=\"%s\"/>", vm);
 		verb_tool(v, "cibadmin", "--delete", "--scope", "resources", "--xml-text", xml, NULL);
 	}
 	verb_run(v, true);

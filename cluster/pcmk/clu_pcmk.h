@@ -130,7 +130,7 @@ int clu_pcmk_parse_mon(const char *xml, size_t len, struct clu_pcmk_picture *pic
 int clu_pcmk_parse_result(int exit_code, const char *out, size_t out_len, const char *errs, size_t errs_len,
 			  const char *what, struct cm_err *err);
 
-/* --- the adapter ---------------------------------------------------------------------------------- */
+/* --- the adapter ------------------------------------------------------------------------------ */
 struct clu_pcmk;
 
 struct clu_pcmk_ops {

@@ -22,7 +22,7 @@
 
 typedef int (*element_fn)(xmlNode *node, struct clu_pcmk_picture *pic);
 
-/* --- small helpers ---------------------------------------------------------------------------------- */
+/* --- small helpers ---------------------------------------------------------------------------- */
 static bool is(const xmlNode *n, const char *name)
 {
 	return n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0;
@@ -42,7 +42,7 @@ static bool attr_is(xmlNode *n, const char *name, const char *want)
 {
 	char v[64];
 
-	return attr(n, name, v, sizeof(v)) && strcmp(v, want) == 0;
+	return attr(n, name, v, sizeof v) && strcmp(v, want) == 0;
 }
 
 static bool attr_true(xmlNode *n, const char *name)
@@ -152,7 +152,7 @@ static int64_t wall_time(const char *text)
 	return (int64_t)timegm(&tm) - (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
 }
 
-/* --- the CIB ---------------------------------------------------------------------------------------- */
+/* --- the CIB ---------------------------------------------------------------------------------- */
 static struct clu_pcmk_vm *vm_get(struct clu_pcmk_picture *pic, const char *name)
 {
 	struct clu_pcmk_vm *vm;
@@ -163,7 +163,7 @@ static struct clu_pcmk_vm *vm_get(struct clu_pcmk_picture *pic, const char *name
 	vm = GROW(pic->vms, pic->n_vms);
 	if (!vm)
 		return NULL;
-	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	snprintf(vm->name, sizeof vm->name, "%s", name);
 	vm->want_started = true;
 	vm->managed = true;
 	return vm;
@@ -175,7 +175,7 @@ static int cib_vm(xmlNode *primitive, struct clu_pcmk_picture *pic)
 	struct clu_pcmk_vm *vm;
 	int rc = 0;
 
-	attr(primitive, "id", name, sizeof(name));
+	attr(primitive, "id", name, sizeof name);
 	vm = vm_get(pic, name);
 	if (!vm)
 		return -ENOMEM;
@@ -188,7 +188,7 @@ static int cib_vm(xmlNode *primitive, struct clu_pcmk_picture *pic)
 				rc = add_param(&vm->params, &vm->n_params, nv);
 			if (!is(set, "meta_attributes") || !attr_is(nv, "name", "target-role"))
 				continue;
-			attr(nv, "value", word, sizeof(word));
+			attr(nv, "value", word, sizeof word);
 			vm->want_started = strcasecmp(word, "Stopped") != 0;
 		}
 	}
@@ -211,8 +211,8 @@ static int cib_property(xmlNode *nv, struct clu_pcmk_picture *pic)
 {
 	char name[CLU_PCMK_NAME], value[64];
 
-	attr(nv, "name", name, sizeof(name));
-	attr(nv, "value", value, sizeof(value));
+	attr(nv, "name", name, sizeof name);
+	attr(nv, "value", value, sizeof value);
 	if (strcmp(name, "stonith-enabled") == 0)
 		pic->stonith_enabled = word_true(value);
 	if (strcmp(name, "maintenance-mode") == 0)
@@ -228,16 +228,16 @@ static int cib_location(xmlNode *loc, struct clu_pcmk_picture *pic)
 	char id[CLU_PCMK_NAME * 2], end[64];
 	xmlNode *rule = child(loc, "rule"), *date = child(rule, "date_expression");
 
-	attr(loc, "id", id, sizeof(id));
+	attr(loc, "id", id, sizeof id);
 	if (strncmp(id, "hvcluster-move-", 15) != 0)
 		return 0;
 	p = GROW(pic->prefs, pic->n_prefs);
 	if (!p)
 		return -ENOMEM;
-	attr(loc, "rsc", p->vm, sizeof(p->vm));
+	attr(loc, "rsc", p->vm, sizeof p->vm);
 	if (child(rule, "expression"))
-		attr(child(rule, "expression"), "value", p->node, sizeof(p->node));
-	if (date && attr(date, "end", end, sizeof(end)))
+		attr(child(rule, "expression"), "value", p->node, sizeof p->node);
+	if (date && attr(date, "end", end, sizeof end))
 		p->until_wall_s = wall_time(end);
 	return 0;
 }
@@ -263,7 +263,7 @@ int clu_pcmk_parse_cib(const char *xml, size_t len, struct clu_pcmk_picture *pic
 	return rc ? cm_err_set(err, rc, "cannot take a picture of the cluster: out of memory") : 0;
 }
 
-/* --- crm_mon ---------------------------------------------------------------------------------------- */
+/* --- crm_mon ---------------------------------------------------------------------------------- */
 static enum clu_pcmk_role role_of(xmlNode *n)
 {
 	static const struct {
@@ -276,8 +276,8 @@ static enum clu_pcmk_role role_of(xmlNode *n)
 	};
 	char word[32], pending[32];
 
-	attr(n, "role", word, sizeof(word));
-	attr(n, "pending", pending, sizeof(pending));
+	attr(n, "role", word, sizeof word);
+	attr(n, "pending", pending, sizeof pending);
 	for (size_t i = 0; i < CM_ARRAY_LEN(roles); i++)
 		if (strcmp(pending, roles[i].word) == 0)
 			return roles[i].role;
@@ -294,10 +294,10 @@ static int mon_node(xmlNode *n, struct clu_pcmk_picture *pic)
 
 	if (!node)
 		return -ENOMEM;
-	attr(n, "name", node->name, sizeof(node->name));
-	attr(n, "id", word, sizeof(word));
+	attr(n, "name", node->name, sizeof node->name);
+	attr(n, "id", word, sizeof word);
 	node->id = (uint32_t)strtoul(word, NULL, 10);
-	attr(n, "resources_running", word, sizeof(word));
+	attr(n, "resources_running", word, sizeof word);
 	node->resources = (unsigned)strtoul(word, NULL, 10);
 	node->online = attr_true(n, "online");
 	node->unclean = attr_true(n, "unclean");
@@ -315,11 +315,11 @@ static int mon_resource(xmlNode *n, struct clu_pcmk_picture *pic)
 	struct clu_pcmk_vm *vm;
 	struct clu_pcmk_rsc one;
 
-	memset(&one, 0, sizeof(one));
-	attr(n, "id", one.id, sizeof(one.id));
-	attr(n, "resource_agent", one.agent, sizeof(one.agent));
+	memset(&one, 0, sizeof one);
+	attr(n, "id", one.id, sizeof one.id);
+	attr(n, "resource_agent", one.agent, sizeof one.agent);
 	if (where)
-		attr(where, "name", one.node, sizeof(one.node));
+		attr(where, "name", one.node, sizeof one.node);
 	one.role = role_of(n);
 	one.active = attr_true(n, "active");
 	one.failed = attr_true(n, "failed");
@@ -335,7 +335,7 @@ static int mon_resource(xmlNode *n, struct clu_pcmk_picture *pic)
 	vm = vm_get(pic, one.id);
 	if (!vm)
 		return -ENOMEM;
-	memcpy(vm->node, one.node, sizeof(vm->node));
+	memcpy(vm->node, one.node, sizeof vm->node);
 	vm->role = one.role;
 	vm->active = one.active;
 	vm->failed = one.failed;
@@ -374,20 +374,20 @@ static int mon_failure(xmlNode *n, struct clu_pcmk_picture *pic)
 {
 	char key[CLU_PCMK_NAME + 64], task[32], node[64], status[64], reason[192], tail[64];
 
-	attr(n, "op_key", key, sizeof(key));
-	attr(n, "task", task, sizeof(task));
-	attr(n, "node", node, sizeof(node));
-	attr(n, "exitstatus", status, sizeof(status));
-	attr(n, "exitreason", reason, sizeof(reason));
+	attr(n, "op_key", key, sizeof key);
+	attr(n, "task", task, sizeof task);
+	attr(n, "node", node, sizeof node);
+	attr(n, "exitstatus", status, sizeof status);
+	attr(n, "exitreason", reason, sizeof reason);
 	unescape(reason);
-	snprintf(tail, sizeof(tail), "_%s_", task);
+	snprintf(tail, sizeof tail, "_%s_", task);
 	for (size_t i = 0; i < pic->n_vms; i++) {
 		struct clu_pcmk_vm *vm = &pic->vms[i];
 		size_t len = strlen(vm->name);
 
 		if (strncmp(key, vm->name, len) != 0 || strncmp(key + len, tail, strlen(tail)) != 0)
 			continue;
-		snprintf(vm->failure, sizeof(vm->failure), "%s on %s: %s%s%s", task, node,
+		snprintf(vm->failure, sizeof vm->failure, "%s on %s: %s%s%s", task, node,
 			 reason[0] ? reason : status, reason[0] ? "; " : "", reason[0] ? status : "");
 	}
 	return 0;
@@ -400,13 +400,13 @@ static int mon_fence(xmlNode *n, struct clu_pcmk_picture *pic)
 
 	if (!f)
 		return -ENOMEM;
-	attr(n, "target", f->target, sizeof(f->target));
-	attr(n, "action", f->action, sizeof(f->action));
-	attr(n, "origin", f->origin, sizeof(f->origin));
-	attr(n, "delegate", f->delegate, sizeof(f->delegate));
-	if (!attr(n, "exit-reason", f->reason, sizeof(f->reason)))
-		attr(n, "extended-status", f->reason, sizeof(f->reason));
-	if (attr(n, "completed", when, sizeof(when)))
+	attr(n, "target", f->target, sizeof f->target);
+	attr(n, "action", f->action, sizeof f->action);
+	attr(n, "origin", f->origin, sizeof f->origin);
+	attr(n, "delegate", f->delegate, sizeof f->delegate);
+	if (!attr(n, "exit-reason", f->reason, sizeof f->reason))
+		attr(n, "extended-status", f->reason, sizeof f->reason);
+	if (attr(n, "completed", when, sizeof when))
 		f->completed_wall_s = wall_time(when);
 	f->state = attr_is(n, "status", "success")   ? CLU_PCMK_FENCE_OK
 		   : attr_is(n, "status", "failed")  ? CLU_PCMK_FENCE_FAILED
@@ -428,7 +428,7 @@ int clu_pcmk_parse_mon(const char *xml, size_t len, struct clu_pcmk_picture *pic
 	if (dc && attr_true(dc, "present")) {
 		pic->has_dc = true;
 		pic->quorate = attr_true(dc, "with_quorum");
-		attr(dc, "name", pic->dc, sizeof(pic->dc));
+		attr(dc, "name", pic->dc, sizeof pic->dc);
 	}
 	rc = each(child(root, "nodes"), "node", mon_node, pic);
 	if (rc == 0)
@@ -441,7 +441,7 @@ int clu_pcmk_parse_mon(const char *xml, size_t len, struct clu_pcmk_picture *pic
 	return rc ? cm_err_set(err, rc, "cannot take a picture of the cluster: out of memory") : 0;
 }
 
-/* --- results of tools ------------------------------------------------------------------------------- */
+/* --- results of tools ------------------------------------------------------------------------- */
 /* The first line that says something, without the tool's own name in front. */
 static void first_words(const char *text, size_t len, char *out, size_t cap)
 {
@@ -492,7 +492,7 @@ int clu_pcmk_parse_result(int exit_code, const char *out, size_t out_len, const 
 
 	if (exit_code == 0)
 		return 0;
-	result_words(out, out_len, errs, errs_len, words, sizeof(words));
+	result_words(out, out_len, errs, errs_len, words, sizeof words);
 	switch (exit_code) {
 	case 102: /* disconnected */
 		return cm_err_set(err, CM_E_NO_CLUSTER, "%s: pacemaker does not answer here (%s)", what, words);

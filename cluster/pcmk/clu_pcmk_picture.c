@@ -28,7 +28,7 @@ void clu_pcmk_picture_fini(struct clu_pcmk_picture *pic)
 	free(pic->rscs);
 	free(pic->fences);
 	free(pic->prefs);
-	memset(pic, 0, sizeof(*pic));
+	memset(pic, 0, sizeof *pic);
 }
 
 const struct clu_pcmk_node *clu_pcmk_find_node(const struct clu_pcmk_picture *pic, const char *name)

@@ -86,7 +86,7 @@ static void nvpair(xmlNode *set, const char *owner, const char *name, const char
 	char id[CLU_PCMK_NAME * 2];
 	xmlNode *n;
 
-	snprintf(id, sizeof(id), "%s-%s", owner, name);
+	snprintf(id, sizeof id, "%s-%s", owner, name);
 	n = element(set, "nvpair", id);
 	prop(n, "name", name);
 	prop(n, "value", value);
@@ -142,7 +142,7 @@ static void add_params(xmlNode *root, const char *vm, const struct clu_pcmk_para
 	char id[CLU_PCMK_NAME * 2];
 	xmlNode *set;
 
-	snprintf(id, sizeof(id), "%s-params", vm);
+	snprintf(id, sizeof id, "%s-params", vm);
 	set = element(root, "instance_attributes", id);
 	for (size_t i = 0; i < n; i++)
 		nvpair(set, id, params[i].name, params[i].value);
@@ -162,14 +162,14 @@ char *clu__pcmk_vm_xml(const char *vm, const struct clu_pcmk_param *params, size
 	prop(root, "provider", "hvcluster");
 	prop(root, "type", "VirtualMachine");
 	add_params(root, vm, params, n);
-	snprintf(id, sizeof(id), "%s-meta_attributes", vm); /* the name that crm_resource looks for */
+	snprintf(id, sizeof id, "%s-meta_attributes", vm); /* the name that crm_resource looks for */
 	set = element(root, "meta_attributes", id);
 	nvpair(set, id, "target-role", started ? "Started" : "Stopped");
 	for (size_t i = 0; i < CM_ARRAY_LEN(metas); i++)
 		nvpair(set, id, metas[i].name, metas[i].value);
 	set = element(root, "operations", NULL);
 	for (size_t i = 0; i < CM_ARRAY_LEN(ops); i++) {
-		snprintf(id, sizeof(id), "%s-%s", vm, ops[i].name);
+		snprintf(id, sizeof id, "%s-%s", vm, ops[i].name);
 		op = element(set, "op", id);
 		prop(op, "name", ops[i].name);
 		prop(op, "interval", ops[i].interval);
@@ -202,20 +202,20 @@ char *clu__pcmk_prefer_xml(const char *vm, const char *node, int64_t until_wall_
 	if (clu__pcmk_check_name("VM", vm, err) != 0 || clu__pcmk_check_name("node", node, err) != 0)
 		return NULL;
 	gmtime_r(&until, &tm);
-	strftime(end, sizeof(end), "%Y-%m-%d %H:%M:%SZ", &tm);
-	snprintf(id, sizeof(id), "hvcluster-move-%s", vm);
+	strftime(end, sizeof end, "%Y-%m-%d %H:%M:%SZ", &tm);
+	snprintf(id, sizeof id, "hvcluster-move-%s", vm);
 	doc = new_doc("rsc_location", id, &root);
 	prop(root, "rsc", vm);
-	snprintf(sub, sizeof(sub), "%s-rule", id);
+	snprintf(sub, sizeof sub, "%s-rule", id);
 	rule = element(root, "rule", sub);
 	prop(rule, "score", "INFINITY");
 	prop(rule, "boolean-op", "and");
-	snprintf(sub, sizeof(sub), "%s-node", id);
+	snprintf(sub, sizeof sub, "%s-node", id);
 	n = element(rule, "expression", sub);
 	prop(n, "attribute", "#uname");
 	prop(n, "operation", "eq");
 	prop(n, "value", node);
-	snprintf(sub, sizeof(sub), "%s-until", id);
+	snprintf(sub, sizeof sub, "%s-until", id);
 	n = element(rule, "date_expression", sub);
 	prop(n, "operation", "lt");
 	prop(n, "end", end);

@@ -6,11 +6,19 @@
  */
 #include "config.h"
 
+#include "cluster/verb/clu_disk_grown.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_doc.h"
+#include "cluster/node/clu_peer.h"
+#include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/vm/clu_store.h"
+#include "cluster/vm/clu_super.h"
+#include "cluster/vm/clu_where.h"
 
 #define GROWN_ASK_MS 10000u
 
@@ -42,11 +50,11 @@ static void grown_answer(const Hv__Reply *r, const struct cm_err *err, void *arg
 	struct told *t = arg;
 	struct json_object *o = json_object_new_object();
 
-	clu__add_str(o, "vm", t->vm);
-	clu__add_str(o, "node", t->node);
-	clu__add_bool(o, "told", r && r->code == 0);
+	clu_add_str(o, "vm", t->vm);
+	clu_add_str(o, "node", t->node);
+	clu_add_bool(o, "told", r && r->code == 0);
 	if (!r || r->code)
-		clu__add_str(o, "why", err->text);
+		clu_add_str(o, "why", err->text);
 	json_object_array_add(t->g->vms, o);
 	grown_end(t->g);
 	free(t);
@@ -80,7 +88,7 @@ static void grown_ask(struct grown *g, const char *vm, const char *node)
 static void grown_look(const Hv__VmConfig *c, void *arg)
 {
 	struct grown *g = arg;
-	const char *node = clu__vm_node(g->agent, c->name);
+	const char *node = clu_where_node(g->agent, c->name);
 
 	for (size_t i = 0; i < c->n_disks && *node; i++)
 		if (strcmp(c->disks[i]->url, g->disk) == 0) {
@@ -102,11 +110,11 @@ void clu__disk_grown(struct clu_agent *a, const char *disk, clu__grown_fn done, 
 			    .done = done,
 			    .arg = arg};
 	if (!a->pcmk)
-		clu__store_each_vm(a, grown_look, g);
+		clu_store_each_vm(a, grown_look, g);
 	for (size_t i = 0; pic && i < pic->n_vms; i++) {
 		Hv__VmConfig *c;
 
-		if (clu__store_vm(a, pic->vms[i].name, &c, NULL))
+		if (clu_store_vm(a, pic->vms[i].name, &c, NULL))
 			continue;
 		grown_look(c, g);
 		hv__vm_config__free_unpacked(c, NULL);

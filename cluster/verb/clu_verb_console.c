@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_console.c - relays a VM's console between an operator and the VM's hvcore, here or (through
- * the agent there) on another node. The bytes pass unread.
+ * clu_verb_console.c - relays a VM's console between an operator and the VM's hvcore, here or
+ * (through the agent there) on another node. The bytes pass unread.
  */
 #include "config.h"
+
+#include "cluster/verb/clu_verb_console.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_member.h"
+#include "cluster/vm/clu_super.h"
+#include "cluster/vm/clu_where.h"
 
 #define CONSOLE_QUEUE_MAX (1u << 20)
 
-struct relay {
-	struct relay *next;
+struct clu_relay {
+	struct clu_relay *next;
 	struct clu_agent *agent;
 	struct px_req *q;	/* the operator's request; NULL once it is gone */
 	struct px_client *core; /* our own connection to hvcore or the peer */
 	uint32_t remote_id;
 };
 
-static struct relay *relays;
-
 static void relay_free(void *arg)
 {
 	free(arg);
 }
 
-static void relay_end(struct relay *k)
+static void relay_end(struct clu_relay *k)
 {
-	for (struct relay **p = &relays; *p; p = &(*p)->next)
+	for (struct clu_relay **p = &k->agent->relays; *p; p = &(*p)->next)
 		if (*p == k) {
 			*p = k->next;
 			break;
@@ -40,7 +43,7 @@ static void relay_end(struct relay *k)
 
 static void relay_data(struct px_client *c, const Hv__Data *d, void *arg)
 {
-	struct relay *k = arg;
+	struct clu_relay *k = arg;
 	Hv__Data out = *d;
 
 	(void)c;
@@ -52,7 +55,7 @@ static void relay_data(struct px_client *c, const Hv__Data *d, void *arg)
 
 static void relay_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
-	struct relay *k = arg;
+	struct clu_relay *k = arg;
 
 	if (r && r->more) {
 		if (k->q)
@@ -74,16 +77,16 @@ static void relay_answer(const Hv__Reply *r, const struct cm_err *err, void *arg
 
 static void relay_gone(struct px_req *q)
 {
-	struct relay *k = q->work;
+	struct clu_relay *k = q->work;
 
 	k->q = NULL;
 	px_req_ok(q, NULL); /* frees it; its channel is gone */
 	relay_end(k);
 }
 
-void clu__console_input(struct px_chan *from, const Hv__Data *d)
+void clu_verb_console_input(struct clu_agent *a, struct px_chan *from, const Hv__Data *d)
 {
-	for (struct relay *k = relays; k; k = k->next)
+	for (struct clu_relay *k = a->relays; k; k = k->next)
 		if (k->q && k->q->chan == from && k->q->id == d->id) {
 			Hv__Data out = *d;
 
@@ -93,14 +96,14 @@ void clu__console_input(struct px_chan *from, const Hv__Data *d)
 		}
 }
 
-void clu__verb_console(struct px_req *q, void *agent)
+void clu_verb_console(struct px_req *q, void *agent)
 {
 	static const struct px_client_ops ops = {.data = relay_data};
 	struct clu_agent *a = agent;
-	const char *node = clu__vm_node(a, q->msg->vm);
+	const char *node = clu_where_node(a, q->msg->vm);
 	bool local = strcmp(node, a->node) == 0;
 	struct cm_err err = CM_ERR_INIT;
-	struct relay *k;
+	struct clu_relay *k;
 	struct px_ask ask;
 	char path[192];
 
@@ -116,7 +119,7 @@ void clu__verb_console(struct px_req *q, void *agent)
 		clu_vm_socket(a->conf, q->msg->vm, path, sizeof path);
 		k->core = px_client_unix(a->loop, path, &a->self, &ops, k, &err);
 	} else {
-		k->core = px_client_tls(a->loop, clu__agent_address(node, a),
+		k->core = px_client_tls(a->loop, clu_member_address(node, a),
 					(uint16_t)a->conf->peer_port, a->tls, node, &a->self, &ops,
 					k, &err);
 	}
@@ -127,8 +130,8 @@ void clu__verb_console(struct px_req *q, void *agent)
 	}
 	q->work = k;
 	q->gone = relay_gone;
-	k->next = relays;
-	relays = k;
+	k->next = a->relays;
+	a->relays = k;
 	px_ask_init(&ask, "console", q->msg->vm);
 	px_client_call(k->core, &ask.req, 0, relay_answer, k);
 	k->remote_id = ask.req.id;

@@ -5,17 +5,29 @@
  */
 #include "config.h"
 
+#include "cluster/verb/clu_verb_look.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/move/clu_move.h"
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_doc.h"
+#include "cluster/node/clu_member.h"
+#include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/vm/clu_saved_note.h"
+#include "cluster/vm/clu_store.h"
+#include "cluster/vm/clu_super.h"
+#include "cluster/vm/clu_vmconf.h"
+#include "cluster/vm/clu_where.h"
+#include "proto/px_words.h"
 
 #define LOOK_ASK_MS 5000u
 
 static void config_pair(const char *name, const char *value, void *arg)
 {
-	clu__add_str(arg, name, value);
+	clu_add_str(arg, name, value);
 }
 
 static struct json_object *config_doc(const Hv__VmConfig *c)
@@ -30,11 +42,10 @@ static struct json_object *config_doc(const Hv__VmConfig *c)
 static const char *vm_state(struct clu_agent *a, const char *name, const struct clu_pcmk_vm *v)
 {
 	struct clu_vm *vm = clu_super_find(a->super, name);
-	char note[192];
-	bool saved = clu__store_saved(a, name, note, sizeof note);
+	bool saved = clu_saved_note_is(a, name);
 
 	if (vm && (!v || !v->active || strcmp(v->node, a->node) == 0 || !clu_vm_incoming(vm)))
-		return clu_vm_state(vm);
+		return px_vm_state_word(clu_vm_state(vm));
 	if (!v)
 		return saved ? "saved" : "stopped";
 	switch (v->role) {
@@ -59,17 +70,17 @@ static struct json_object *vm_row(struct clu_agent *a, const Hv__VmConfig *c,
 {
 	struct json_object *o = json_object_new_object();
 
-	clu__add_str(o, "name", c->name);
-	clu__add_str(o, "state", vm_state(a, c->name, v));
-	clu__add_str(o, "node", clu__vm_node(a, c->name));
-	clu__add_u64(o, "memory_bytes", c->memory_bytes);
-	clu__add_u64(o, "cpus", c->cpus);
-	clu__add_str(o, "engine", c->engine);
-	clu__add_bool(o, "ha", v != NULL);
+	clu_add_str(o, "name", c->name);
+	clu_add_str(o, "state", vm_state(a, c->name, v));
+	clu_add_str(o, "node", clu_where_node(a, c->name));
+	clu_add_u64(o, "memory_bytes", c->memory_bytes);
+	clu_add_u64(o, "cpus", c->cpus);
+	clu_add_str(o, "engine", c->engine);
+	clu_add_bool(o, "ha", v != NULL);
 	if (v)
-		clu__add_bool(o, "wanted", v->want_started);
+		clu_add_bool(o, "wanted", v->want_started);
 	if (v && v->failure[0])
-		clu__add_str(o, "failure", v->failure);
+		clu_add_str(o, "failure", v->failure);
 	return o;
 }
 
@@ -85,7 +96,7 @@ static void list_standalone(const Hv__VmConfig *c, void *arg)
 	json_object_array_add(l->vms, vm_row(l->agent, c, NULL));
 }
 
-void clu__verb_list(struct px_req *q, void *agent)
+void clu_verb_list(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
 	struct list l = {.agent = a, .vms = json_object_new_array()};
@@ -102,15 +113,15 @@ void clu__verb_list(struct px_req *q, void *agent)
 	for (size_t i = 0; pic && i < pic->n_vms; i++) {
 		Hv__VmConfig *c;
 
-		if (!pic->vms[i].configured || clu__store_vm(a, pic->vms[i].name, &c, NULL))
+		if (!pic->vms[i].configured || clu_store_vm(a, pic->vms[i].name, &c, NULL))
 			continue;
 		json_object_array_add(l.vms, vm_row(a, c, &pic->vms[i]));
 		hv__vm_config__free_unpacked(c, NULL);
 	}
 	if (!a->pcmk)
-		clu__store_each_vm(a, list_standalone, &l);
+		clu_store_each_vm(a, list_standalone, &l);
 	json_object_object_add(o, "vms", l.vms);
-	clu__answer(q, o);
+	clu_answer(q, o);
 }
 
 /* --- show ---------------------------------------------------------------- */
@@ -124,54 +135,52 @@ struct show {
 static void show_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
 	struct show *s = arg;
-	struct json_object *core = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL,
-			   *v;
+	struct json_object *core = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL;
 
 	if (core) {
-		if (json_object_object_get_ex(core, "state", &v))
-			clu__add_str(s->doc, "state", json_object_get_string(v));
+		clu_add_str(s->doc, "state", px_vm_state_word(r->state));
 		json_object_object_add(s->doc, "core", core);
 	} else {
-		clu__add_str(s->doc, "core_error", err->text);
+		clu_add_str(s->doc, "core_error", err->text);
 	}
-	clu__answer(s->q, s->doc);
+	clu_answer(s->q, s->doc);
 	free(s);
 }
 
-void clu__verb_show(struct px_req *q, void *agent)
+void clu_verb_show(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL;
-	const char *node = clu__vm_node(a, q->msg->vm);
+	const char *node = clu_where_node(a, q->msg->vm);
 	struct cm_err err = CM_ERR_INIT;
 	struct json_object *doc, *move, *saved;
 	Hv__VmConfig *c;
 	struct show *s;
 	struct clu_vm *vm;
 
-	if (clu__store_vm(a, q->msg->vm, &c, &err)) {
+	if (clu_store_vm(a, q->msg->vm, &c, &err)) {
 		px_req_fail(q, &err);
 		return;
 	}
 	if (*node && strcmp(node, a->node) != 0 && !px_chan_peer_name(q->chan)[0] && a->peers &&
-	    clu__agent_is_member(a, node)) {
+	    clu_member_is(a, node)) {
 		hv__vm_config__free_unpacked(c, NULL);
-		clu__forward(a, node, q);
+		clu_forward(a, node, q);
 		return;
 	}
 	doc = vm_row(a, c, v);
 	json_object_object_add(doc, "config", config_doc(c));
-	move = clu__move_doc(a, q->msg->vm);
+	move = clu_move_doc(a, q->msg->vm);
 	if (move)
 		json_object_object_add(doc, "move", move);
-	saved = clu__saved_doc(a, q->msg->vm);
+	saved = clu_saved_note_doc(a, q->msg->vm);
 	if (saved)
 		json_object_object_add(doc, "saved", saved);
 	hv__vm_config__free_unpacked(c, NULL);
 	vm = clu_super_find(a->super, q->msg->vm);
 	if (!vm) {
-		clu__answer(q, doc);
+		clu_answer(q, doc);
 		return;
 	}
 	s = calloc(1, sizeof *s);
@@ -193,8 +202,8 @@ static void why_add(struct json_object *list, const char *what, const char *fmt,
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	clu__add_str(o, "reason", what);
-	clu__add_str(o, "text", text);
+	clu_add_str(o, "reason", what);
+	clu_add_str(o, "text", text);
 	json_object_array_add(list, o);
 }
 
@@ -262,37 +271,37 @@ static void why_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	else
 		why_add(w->list, "process", "its hvcore does not answer: %s", err->text);
 	json_object_put(core);
-	clu__answer(w->q, w->doc);
+	clu_answer(w->q, w->doc);
 	free(w);
 }
 
-void clu__verb_why(struct px_req *q, void *agent)
+void clu_verb_why(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
-	const char *node = clu__vm_node(a, q->msg->vm);
+	const char *node = clu_where_node(a, q->msg->vm);
 	struct json_object *doc, *list;
 	struct cm_err err = CM_ERR_INIT;
 	struct clu_vm *vm;
 	Hv__VmConfig *c;
 	struct why *w;
 
-	if (clu__store_vm(a, q->msg->vm, &c, &err)) {
+	if (clu_store_vm(a, q->msg->vm, &c, &err)) {
 		px_req_fail(q, &err);
 		return;
 	}
 	hv__vm_config__free_unpacked(c, NULL);
 	if (*node && strcmp(node, a->node) != 0 && !px_chan_peer_name(q->chan)[0] && a->peers &&
-	    clu__agent_is_member(a, node)) {
-		clu__forward(a, node, q);
+	    clu_member_is(a, node)) {
+		clu_forward(a, node, q);
 		return;
 	}
 	doc = json_object_new_object();
 	list = json_object_new_array();
-	clu__add_str(doc, "name", q->msg->vm);
-	clu__add_str(doc, "state",
-		     vm_state(a, q->msg->vm, pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL));
-	clu__add_str(doc, "node", node);
+	clu_add_str(doc, "name", q->msg->vm);
+	clu_add_str(doc, "state",
+		    vm_state(a, q->msg->vm, pic ? clu_pcmk_find_vm(pic, q->msg->vm) : NULL));
+	clu_add_str(doc, "node", node);
 	if (pic)
 		why_cluster(q->msg->vm, pic, list);
 	else
@@ -301,7 +310,7 @@ void clu__verb_why(struct px_req *q, void *agent)
 	json_object_object_add(doc, "reasons", list);
 	vm = clu_super_find(a->super, q->msg->vm);
 	if (!vm) {
-		clu__answer(q, doc);
+		clu_answer(q, doc);
 		return;
 	}
 	w = calloc(1, sizeof *w);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_verb_saved.c - saved states as the agent sees them: `save`, and what `start --fresh` and `restore`
- * do before the start.
+ * clu_verb_saved.c - saved states as the agent sees them: `save`, and what `start --fresh` and
+ * `restore` do before the start.
  *
  * The VM's hvcore does all that matters, under its lease (docs/SAVED-STATE.md). The agent of the
  * node that runs the VM lets it write and seal the image while pacemaker sees a running VM; only
@@ -10,12 +10,24 @@
  */
 #include "config.h"
 
+#include "cluster/verb/clu_verb_saved.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "cluster/move/clu_move.h"
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_doc.h"
+#include "cluster/node/clu_event.h"
+#include "cluster/node/clu_member.h"
+#include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/vm/clu_saved_note.h"
+#include "cluster/vm/clu_store.h"
+#include "cluster/vm/clu_super.h"
+#include "cluster/vm/clu_vmconf.h"
+#include "cluster/vm/clu_volwork.h"
+#include "cluster/vm/clu_where.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "sharedstorage/volume/stor_volume.h"
@@ -46,26 +58,19 @@ static void saving_free(void *arg)
 	free(s);
 }
 
-static void noted(int code, const struct cm_err *err, void *arg)
-{
-	(void)arg;
-	if (code && code != CM_E_NO_DISK)
-		cm_info("note of a saved state: %s", err->text);
-}
-
 static void saving_end(struct saving *s)
 {
 	struct clu_agent *a = s->agent;
 
 	if (s->err.code) {
 		if (s->noted)
-			clu__store_set_saved(a, s->vm, NULL, noted, a);
-		clu_event(a->events, "warning", "save-failed", s->vm, NULL, "%s", s->err.text);
+			clu_saved_note_drop(a, s->vm);
+		clu_event(a->events, CLU_WARNING, "save-failed", s->vm, NULL, "%s", s->err.text);
 		px_req_fail(s->q, &s->err);
 	} else {
-		clu__add_str(s->result, "name", s->vm);
-		clu__add_str(s->result, "state", "saved");
-		clu__answer(s->q, s->result);
+		clu_add_str(s->result, "name", s->vm);
+		clu_add_str(s->result, "state", "saved");
+		clu_answer(s->q, s->result);
 		s->result = NULL;
 	}
 	cm_loop_defer(a->loop, saving_free, s);
@@ -171,27 +176,21 @@ static void saving_noted(int code, const struct cm_err *err, void *arg)
 
 static void saving_note(struct saving *s, uint64_t bytes)
 {
-	char text[192];
-
 	s->sealed = s->pending = true;
-	snprintf(text, sizeof text, "%llu %llu %s",
-		 (unsigned long long)(cm_wall_ns() / CM_NS_PER_S), (unsigned long long)bytes,
-		 s->agent->node);
-	clu__store_set_saved(s->agent, s->vm, text, saving_noted, s);
+	clu_saved_note_put(s->agent, s->vm, bytes, saving_noted, s);
 }
 
-static void saving_progress(struct saving *s, const char *doc)
+/* For people: how large the image is. */
+static uint64_t image_bytes(const char *doc)
 {
-	struct json_object *o = doc ? json_tokener_parse(doc) : NULL, *image, *v;
+	struct json_object *o = json_tokener_parse(doc), *image, *v;
+	uint64_t n = 0;
 
-	px_req_progress(s->q, doc);
-	if (o && !s->sealed && json_object_object_get_ex(o, "image", &image) &&
-	    json_object_object_get_ex(image, "phase", &v) &&
-	    strcmp(json_object_get_string(v), "saved") == 0) {
-		json_object_object_get_ex(image, "done_bytes", &v);
-		saving_note(s, json_object_get_uint64(v));
-	}
+	if (o && json_object_object_get_ex(o, "image", &image) &&
+	    json_object_object_get_ex(image, "done_bytes", &v))
+		n = json_object_get_uint64(v);
 	json_object_put(o);
+	return n;
 }
 
 static void saving_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
@@ -199,7 +198,9 @@ static void saving_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	struct saving *s = arg;
 
 	if (r && r->more) {
-		saving_progress(s, r->doc);
+		px_req_progress(s->q, r->doc);
+		if (r->state == HV__VM_STATE__VM_SAVED && !s->sealed)
+			saving_note(s, image_bytes(r->doc));
 		return;
 	}
 	s->over = true;
@@ -215,35 +216,32 @@ static void saving_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	saving_go_on(s);
 }
 
-void clu__verb_save(struct px_req *q, void *agent)
+void clu_verb_save(struct px_req *q, void *agent)
 {
 	struct clu_agent *a = agent;
-	const char *node = clu__vm_node(a, q->msg->vm);
+	const char *node = clu_where_node(a, q->msg->vm);
 	struct clu_vm *vm = clu_super_find(a->super, q->msg->vm);
 	struct cm_err err = CM_ERR_INIT;
 	struct px_client *core = NULL;
-	struct json_object *move;
 	struct saving *s;
 	struct px_ask ask;
 	Hv__VmConfig *c;
 
-	if (clu__agent_need_quorum(a, &err) || clu__store_vm(a, q->msg->vm, &c, &err)) {
+	if (clu_member_need_quorum(a, &err) || clu_store_vm(a, q->msg->vm, &c, &err)) {
 		px_req_fail(q, &err);
 		return;
 	}
 	hv__vm_config__free_unpacked(c, NULL);
 	if (*node && strcmp(node, a->node) != 0) {
-		clu__forward(a, node, q);
+		clu_forward(a, node, q);
 		return;
 	}
-	move = clu__move_doc(a, q->msg->vm);
-	if (move)
+	if (clu_move_is(a, q->msg->vm))
 		cm_err_set(&err, CM_E_MIG_BUSY, "VM %s is being moved", q->msg->vm);
 	else if (!*node || !vm)
 		cm_err_set(&err, CM_E_VM_STATE, "VM %s does not run", q->msg->vm);
 	else
 		core = clu_vm_core(vm, &err);
-	json_object_put(move);
 	if (!core) {
 		px_req_fail(q, &err);
 		return;
@@ -259,8 +257,7 @@ void clu__verb_save(struct px_req *q, void *agent)
 	px_client_call(core, &ask.req, 0, saving_core, s);
 }
 
-/* --- before a start
- * -------------------------------------------------------------------------------------------- */
+/* --- before a start ------------------------------------------------------- */
 
 struct before {
 	struct clu_agent *agent;
@@ -269,7 +266,7 @@ struct before {
 	uint64_t ms;
 	bool fresh, saved;
 	struct stor_uuid uuid;
-	void (*go)(struct clu_agent *a, struct px_req *q, const Hv__VmConfig *c, uint64_t ms);
+	clu__saved_go_fn go;
 };
 
 static void before_work(struct stor_volume *vol, void *arg, struct cm_err *err)
@@ -298,9 +295,9 @@ static void before_done(const struct cm_err *err, void *arg)
 	} else {
 		if (b->fresh) {
 			if (b->saved)
-				clu_event(b->agent->events, "notice", "saved-discarded", vm, NULL,
+				clu_event(b->agent->events, CLU_NOTICE, "saved-discarded", vm, NULL,
 					  "its saved state was discarded");
-			clu__saved_forget(b->agent, vm);
+			clu_saved_note_forget(b->agent, vm);
 		}
 		b->go(b->agent, b->q, b->config, b->ms);
 	}
@@ -309,11 +306,9 @@ static void before_done(const struct cm_err *err, void *arg)
 }
 
 void clu__saved_before_start(struct px_req *q, struct clu_agent *a, const Hv__VmConfig *c,
-			     uint64_t ms,
-			     void (*go)(struct clu_agent *a, struct px_req *q,
-					const Hv__VmConfig *c, uint64_t ms))
+			     uint64_t ms, bool must, clu__saved_go_fn go)
 {
-	bool fresh = px_req_flag(q, "fresh"), must = strcmp(q->msg->verb, "restore") == 0;
+	bool fresh = px_req_flag(q, "fresh");
 	struct cm_err err = CM_ERR_INIT;
 	struct before *b;
 	char url[1024];
@@ -322,11 +317,11 @@ void clu__saved_before_start(struct px_req *q, struct clu_agent *a, const Hv__Vm
 		go(a, q, c, ms);
 		return;
 	}
-	if (*clu__vm_node(a, c->name) || clu_super_find(a->super, c->name)) {
+	if (*clu_where_node(a, c->name) || clu_super_find(a->super, c->name)) {
 		px_req_failf(q, CM_E_VM_STATE, "VM %s runs already", c->name);
 		return;
 	}
-	if (clu__volwork_vm_url(a, c, url, sizeof url, &err)) {
+	if (clu_volwork_vm_url(a, c, url, sizeof url, &err)) {
 		px_req_fail(q, &err);
 		return;
 	}
@@ -349,37 +344,5 @@ void clu__saved_before_start(struct px_req *q, struct clu_agent *a, const Hv__Vm
 			     .fresh = fresh,
 			     .go = go};
 	CM_ASSERT(stor_uuid_parse(c->uuid, &b->uuid) == 0);
-	clu__volwork(a, url, before_work, before_done, b);
-}
-
-/* --- what is remembered
- * ----------------------------------------------------------------------------------------- */
-
-struct json_object *clu__saved_doc(struct clu_agent *a, const char *vm)
-{
-	unsigned long long wall_s = 0, bytes = 0;
-	char text[192], node[64] = "", when[32];
-	struct json_object *o;
-	struct tm tm;
-	time_t t;
-
-	if (!clu__store_saved(a, vm, text, sizeof text) ||
-	    sscanf(text, "%llu %llu %63s", &wall_s, &bytes, node) != 3)
-		return NULL;
-	t = (time_t)wall_s;
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	o = json_object_new_object();
-	clu__add_str(o, "since", when);
-	clu__add_u64(o, "image_bytes", bytes);
-	clu__add_str(o, "node", node);
-	return o;
-}
-
-void clu__saved_forget(struct clu_agent *a, const char *vm)
-{
-	char text[192];
-
-	if (clu__store_saved(a, vm, text, sizeof text))
-		clu__store_set_saved(a, vm, NULL, noted, a);
+	clu_volwork(a, url, before_work, before_done, b);
 }

@@ -10,32 +10,39 @@
  */
 #include "config.h"
 
+#include "cluster/vm/clu_fenced.h"
+
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_member.h"
+#include "cluster/node/clu_peer.h"
+#include "cluster/pcmk/clu_pcmk.h"
 #include "common/cm_log.h"
 #include "fencing/fen_mark.h"
+#include "proto/px_req.h"
 
 #define FENCED_PEER_MS 1000u
-#define FENCED_STALE_S                                                                             \
-	60u /* marks this old are of an earlier life of a node that is a member again */
-#define FENCED_BY_HUMAN                                                                            \
-	"a human" /* stonith_admin --confirm: an operator states that the node is off */
+/* Marks this old are of an earlier life of a node that is a member again. */
+#define FENCED_STALE_S 60u
+/* stonith_admin --confirm: an operator states that the node is off */
+#define FENCED_BY_HUMAN "a human"
 
-struct clu__fenced_ask {
-	clu__fenced_fn done; /* NULL: forgotten */
+struct fenced_ask {
+	clu__fenced_fn done;
 	void *arg;
 	char node[CLU_PCMK_NAME], delegate[CLU_PCMK_NAME];
 };
 
-static void mark_dir(struct clu_agent *a, char *out, size_t cap)
+static void mark_dir(const struct clu_agent *a, char *out, size_t cap)
 {
 	snprintf(out, cap, "%s/fence_hvsan", a->conf->run_dir);
 }
 
-static bool marked_here(struct clu_agent *a, const char *node)
+bool clu_fenced_marked(const struct clu_agent *a, const char *node)
 {
 	char dir[160];
 
@@ -43,7 +50,7 @@ static bool marked_here(struct clu_agent *a, const char *node)
 	return fen_mark_is_set(dir, node);
 }
 
-void clu__fenced_joined(struct clu_agent *a, const char *node)
+void clu_fenced_joined(struct clu_agent *a, const char *node)
 {
 	char dir[160];
 
@@ -53,7 +60,7 @@ void clu__fenced_joined(struct clu_agent *a, const char *node)
 
 static void fenced_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
-	struct clu__fenced_ask *q = arg;
+	struct fenced_ask *q = arg;
 	struct json_object *o = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL, *v;
 	bool off = o && json_object_object_get_ex(o, "fence_hvsan", &v) &&
 		   json_object_is_type(v, json_type_boolean) && !json_object_get_boolean(v);
@@ -63,23 +70,21 @@ static void fenced_answer(const Hv__Reply *r, const struct cm_err *err, void *ar
 			  "the SAN",
 			  q->delegate, q->node, err->text);
 	json_object_put(o);
-	if (q->done)
-		q->done(off ? CLU__FENCED_OFF : CLU__FENCED_SAN, q->arg);
+	q->done(off ? CLU__FENCED_OFF : CLU__FENCED_SAN, q->arg);
 	free(q);
 }
 
 enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fence *f,
-				 clu__fenced_fn done, void *arg, struct clu__fenced_ask **asking)
+				 clu__fenced_fn done, void *arg)
 {
-	struct clu__fenced_ask *q;
+	struct fenced_ask *q;
 	struct px_ask ask;
 
-	*asking = NULL;
 	if (!clu_pcmk_picture(a->pcmk)->fence_hvsan || strcmp(f->delegate, FENCED_BY_HUMAN) == 0)
 		return CLU__FENCED_OFF;
 	if (strcmp(f->delegate, a->node) == 0)
-		return marked_here(a, f->target) ? CLU__FENCED_SAN : CLU__FENCED_OFF;
-	if (!a->peers || !clu__agent_is_member(a, f->delegate))
+		return clu_fenced_marked(a, f->target) ? CLU__FENCED_SAN : CLU__FENCED_OFF;
+	if (!a->peers || !clu_member_is(a, f->delegate))
 		return CLU__FENCED_SAN;
 	q = calloc(1, sizeof *q);
 	CM_ASSERT(q);
@@ -89,20 +94,6 @@ enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fenc
 	snprintf(q->delegate, sizeof q->delegate, "%s", f->delegate);
 	px_ask_init(&ask, "peer-fence-mark", NULL);
 	ask.req.node = q->node;
-	*asking = q;
 	clu_peers_call(a->peers, q->delegate, &ask.req, FENCED_PEER_MS, fenced_answer, q);
 	return CLU__FENCED_NONE;
-}
-
-void clu__fenced_forget(struct clu__fenced_ask *q)
-{
-	q->done = NULL;
-}
-
-void clu__verb_peer_fence_mark(struct px_req *q, void *agent)
-{
-	struct json_object *o = json_object_new_object();
-
-	clu__add_bool(o, "fence_hvsan", marked_here(agent, q->msg->node));
-	clu__answer(q, o);
 }

@@ -8,25 +8,28 @@
  */
 #include "config.h"
 
+#include "cluster/vm/clu_probe.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/vm/clu_store.h"
 #include "common/cm_log.h"
 #include "sharedstorage/volume/stor_volfmt.h"
 
 #define PROBE_URLS 9u /* of one VM: its disks' and the block's */
 
 /* A volume that was found safe. */
-struct clu__probed {
-	struct clu__probed *next;
+struct clu_probed {
+	struct clu_probed *next;
 	char url[STOR_URL_MAX];
 };
 
-void clu__probed_free(struct clu_agent *a)
+void clu_probed_free(struct clu_agent *a)
 {
-	struct clu__probed *p;
+	struct clu_probed *p;
 
 	while ((p = a->probed)) {
 		a->probed = p->next;
@@ -36,7 +39,7 @@ void clu__probed_free(struct clu_agent *a)
 
 static bool probed_has(const struct clu_agent *a, const char *url)
 {
-	for (const struct clu__probed *p = a->probed; p; p = p->next)
+	for (const struct clu_probed *p = a->probed; p; p = p->next)
 		if (strcmp(p->url, url) == 0)
 			return true;
 	return false;
@@ -44,7 +47,7 @@ static bool probed_has(const struct clu_agent *a, const char *url)
 
 static void probed_add(struct clu_agent *a, const char *url)
 {
-	struct clu__probed *p = probed_has(a, url) ? NULL : calloc(1, sizeof *p);
+	struct clu_probed *p = probed_has(a, url) ? NULL : calloc(1, sizeof *p);
 
 	if (!p) /* known, or no memory: it is asked once more */
 		return;
@@ -55,7 +58,7 @@ static void probed_add(struct clu_agent *a, const char *url)
 
 static void probed_drop(struct clu_agent *a, const char *url)
 {
-	struct clu__probed **at = &a->probed, *p;
+	struct clu_probed **at = &a->probed, *p;
 
 	while ((p = *at) && strcmp(p->url, url) != 0)
 		at = &p->next;
@@ -70,7 +73,7 @@ static void probed_drop(struct clu_agent *a, const char *url)
 struct probe_one {
 	struct clu_agent *agent;
 	char url[STOR_URL_MAX];
-	clu__probe_fn done;
+	clu_probe_fn done;
 	void *arg;
 	struct cm_err err;
 };
@@ -95,8 +98,8 @@ static void one_not_begun(void *arg)
 	free(p);
 }
 
-void clu__probe_url(struct clu_agent *a, const char *url, unsigned flags, clu__probe_fn done,
-		    void *arg)
+void clu_probe_url(struct clu_agent *a, const char *url, unsigned flags, clu_probe_fn done,
+		   void *arg)
 {
 	struct probe_one *p = calloc(1, sizeof *p);
 	const struct stor_probe_cfg cfg = {.loop = a->loop,
@@ -126,7 +129,7 @@ struct probe_all {
 	struct clu_agent *agent;
 	struct probe_name *volume;
 	unsigned n, at;
-	clu__probe_each_fn each;
+	clu_probe_each_fn each;
 	void (*done)(void *arg);
 	void *arg;
 };
@@ -155,7 +158,7 @@ static void all_done_one(const struct stor_probe_report *r, const struct cm_err 
 static void all_next(struct probe_all *p)
 {
 	if (p->at < p->n) {
-		clu__probe_url(p->agent, p->volume[p->at].url, STOR_PROBE_VOLUME, all_done_one, p);
+		clu_probe_url(p->agent, p->volume[p->at].url, STOR_PROBE_VOLUME, all_done_one, p);
 		return;
 	}
 	p->done(p->arg);
@@ -163,8 +166,8 @@ static void all_next(struct probe_all *p)
 	free(p);
 }
 
-void clu__probe_volumes(struct clu_agent *a, clu__probe_each_fn each, void (*done)(void *arg),
-			void *arg)
+void clu_probe_volumes(struct clu_agent *a, clu_probe_each_fn each, void (*done)(void *arg),
+		       void *arg)
 {
 	struct probe_all *p = calloc(1, sizeof *p);
 
@@ -173,7 +176,7 @@ void clu__probe_volumes(struct clu_agent *a, clu__probe_each_fn each, void (*don
 	p->each = each;
 	p->done = done;
 	p->arg = arg;
-	clu__store_each_volume(a, all_add, p);
+	clu_store_each_volume(a, all_add, p);
 	all_next(p);
 }
 
@@ -230,7 +233,7 @@ static void vm_next(struct probe_vm *p)
 	struct cm_err none = CM_ERR_INIT;
 
 	if (p->at < p->n) {
-		clu__probe_url(p->agent, p->url[p->at], STOR_PROBE_VOLUME, vm_probed, p);
+		clu_probe_url(p->agent, p->url[p->at], STOR_PROBE_VOLUME, vm_probed, p);
 		return;
 	}
 	p->done(&none, p->arg);

@@ -15,7 +15,10 @@
  */
 #include "config.h"
 
+#include "cluster/vm/clu_proof.h"
+
 #include <errno.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +26,15 @@
 #include <unistd.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_member.h"
+#include "cluster/node/clu_peer.h"
+#include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/vm/clu_fenced.h"
+#include "cluster/vm/clu_vmconf.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "fencing/fen_proof.h"
+#include "proto/px_req.h"
 
 #define PROOF_RETRY_MS 200u
 #define PROOF_PEER_MS  3000u
@@ -33,19 +42,16 @@
  * pacemaker's start. */
 #define PROOF_WATCH_MS 5000u
 
-struct clu__proof_search {
+struct search {
 	struct clu_agent *agent;
 	struct clu__owner owner;
 	Hv__VmConfig *config;
 	struct cm_timer timer;
 	uint64_t deadline_ns, watch_ns;
 	struct fen_fencer_word word; /* while it is asked what it means */
-	struct clu__fenced_ask *fenced_ask;
 	void (*waiting)(const char *text, void *arg);
-	clu__proof_fn done; /* NULL: cancelled */
+	clu__proof_fn done;
 	void *arg;
-	bool asking; /* a peer question or a release is under way */
-	struct clu__start *release;
 	struct cm_err last;
 };
 
@@ -84,34 +90,24 @@ int clu__owner_parse(const char *vm, const char *vm_uuid, const char *doc, struc
 
 static void search_free(void *arg)
 {
-	struct clu__proof_search *s = arg;
+	struct search *s = arg;
 
 	hv__vm_config__free_unpacked(s->config, NULL);
 	free(s);
 }
 
-static void search_end(struct clu__proof_search *s)
-{
-	s->done = NULL;
-	cm_timer_fini(&s->timer);
-	if (s->fenced_ask)
-		clu__fenced_forget(s->fenced_ask);
-	s->fenced_ask = NULL;
-	if (!s->asking)
-		cm_loop_defer(s->agent->loop, search_free, s);
-}
-
-static void search_answer(struct clu__proof_search *s, const Hv__Proof *p, bool released, const struct cm_err *err)
+static void search_answer(struct search *s, const Hv__Proof *p, bool released,
+			  const struct cm_err *err)
 {
 	clu__proof_fn done = s->done;
 	void *arg = s->arg;
 
-	search_end(s);
-	if (done)
-		done(p, released, err, arg);
+	cm_timer_fini(&s->timer);
+	cm_loop_defer(s->agent->loop, search_free, s);
+	done(p, released, err, arg);
 }
 
-static void search_found(struct clu__proof_search *s, enum fen_proof_kind kind, const char *evidence)
+static void search_found(struct search *s, enum fen_proof_kind kind, const char *evidence)
 {
 	Hv__Proof p = HV__PROOF__INIT;
 	struct cm_err none = CM_ERR_INIT;
@@ -133,7 +129,7 @@ static void search_found(struct clu__proof_search *s, enum fen_proof_kind kind, 
 	search_answer(s, &p, false, &none);
 }
 
-static void search_watch(struct clu__proof_search *s)
+static void search_watch(struct search *s)
 {
 	char evidence[FEN_EVIDENCE_MAX];
 	struct cm_err err = CM_ERR_INIT;
@@ -147,11 +143,12 @@ static void search_watch(struct clu__proof_search *s)
 }
 
 /* Nothing yet: say why, and look again later or give up. */
-static void search_wait(struct clu__proof_search *s, const char *why)
+static void search_wait(struct search *s, const char *why)
 {
 	cm_err_clear(&s->last);
-	cm_err_set(&s->last, CM_E_LEASE_NO_PROOF, "VM %s belongs to %s, which did not release it: %s", s->owner.vm,
-		   s->owner.node, why);
+	cm_err_set(&s->last, CM_E_LEASE_NO_PROOF,
+		   "VM %s belongs to %s, which did not release it: %s", s->owner.vm, s->owner.node,
+		   why);
 	if (cm_now_ns() >= s->deadline_ns) {
 		search_answer(s, NULL, false, &s->last);
 		return;
@@ -162,7 +159,7 @@ static void search_wait(struct clu__proof_search *s, const char *why)
 }
 
 /* The owner is on another node that says nothing: wait for a word, but not for ever. */
-static void search_silent(struct clu__proof_search *s, const char *why)
+static void search_silent(struct search *s, const char *why)
 {
 	if (cm_now_ns() >= s->watch_ns)
 		search_watch(s);
@@ -190,7 +187,7 @@ static bool hvcore_exists(uint32_t pid)
 	return strncmp(comm, "hvcore", 6) == 0;
 }
 
-static void search_self(struct clu__proof_search *s)
+static void search_self(struct search *s)
 {
 	struct clu_agent *a = s->agent;
 	char evidence[FEN_EVIDENCE_MAX];
@@ -222,18 +219,15 @@ static void search_self(struct clu__proof_search *s)
 
 static void search_peer_answer(const Hv__Reply *r, const struct cm_err *err, void *arg)
 {
-	struct clu__proof_search *s = arg;
+	struct search *s = arg;
 	struct json_object *o = r && r->code == 0 && r->doc ? json_tokener_parse(r->doc) : NULL;
 	char evidence[FEN_EVIDENCE_MAX];
 	struct cm_err none = CM_ERR_INIT;
 	struct stor_uuid boot;
 
-	s->asking = false;
-	if (!s->done) {
-		cm_loop_defer(s->agent->loop, search_free, s);
-	} else if (o && strcmp(doc_str(o, "boot_id"), s->owner.boot_id) != 0 &&
-		   stor_uuid_parse(doc_str(o, "boot_id"), &boot) == 0 &&
-		   fen_evidence_other_boot(s->owner.node, &boot, evidence) == 0) {
+	if (o && strcmp(doc_str(o, "boot_id"), s->owner.boot_id) != 0 &&
+	    stor_uuid_parse(doc_str(o, "boot_id"), &boot) == 0 &&
+	    fen_evidence_other_boot(s->owner.node, &boot, evidence) == 0) {
 		search_found(s, FEN_PROOF_OTHER_BOOT, evidence);
 	} else if (o && strcmp(doc_str(o, "block"), "released") == 0) {
 		search_answer(s, NULL, true, &none);
@@ -246,42 +240,42 @@ static void search_peer_answer(const Hv__Reply *r, const struct cm_err *err, voi
 }
 
 /* Its agent may know better: another boot, or the process is dead and the block can be let go. */
-static void search_peer(struct clu__proof_search *s)
+static void search_peer(struct search *s)
 {
 	struct px_ask ask;
 
 	px_ask_init(&ask, "peer-reclaim", s->owner.vm);
 	ask.req.config = s->config;
-	s->asking = true;
-	clu_peers_call(s->agent->peers, s->owner.node, &ask.req, PROOF_PEER_MS, search_peer_answer, s);
+	clu_peers_call(s->agent->peers, s->owner.node, &ask.req, PROOF_PEER_MS, search_peer_answer,
+		       s);
 }
 
 static void search_how(enum clu__fenced how, void *arg)
 {
-	struct clu__proof_search *s = arg;
+	struct search *s = arg;
 	char evidence[FEN_EVIDENCE_MAX];
 
-	s->fenced_ask = NULL;
 	if (how == CLU__FENCED_OFF && fen_evidence_powered_off(&s->word, evidence) == 0)
 		search_found(s, FEN_PROOF_POWERED_OFF, evidence);
 	else
 		search_watch(s);
 }
 
-static void search_fenced(struct clu__proof_search *s)
+static void search_fenced(struct search *s)
 {
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(s->agent->pcmk);
-	const struct clu_pcmk_fence *f = pic ? clu_pcmk_find_fence(pic, s->owner.node, CLU_PCMK_FENCE_OK) : NULL;
+	const struct clu_pcmk_fence *f =
+		pic ? clu_pcmk_find_fence(pic, s->owner.node, CLU_PCMK_FENCE_OK) : NULL;
 	enum clu__fenced how;
 
 	memset(&s->word, 0, sizeof s->word);
-	s->word.lost_wall_s = clu__agent_lost_wall_s(s->agent, s->owner.node);
+	s->word.lost_wall_s = clu_member_lost_wall_s(s->agent, s->owner.node);
 	if (f && f->completed_wall_s > 0 && (uint64_t)f->completed_wall_s >= s->word.lost_wall_s) {
 		snprintf(s->word.node, sizeof s->word.node, "%s", s->owner.node);
 		snprintf(s->word.action, sizeof s->word.action, "%s", f->action);
 		s->word.succeeded = true;
 		s->word.fenced_wall_s = (uint64_t)f->completed_wall_s;
-		how = clu__fenced_how(s->agent, f, search_how, s, &s->fenced_ask);
+		how = clu__fenced_how(s->agent, f, search_how, s);
 		if (how != CLU__FENCED_NONE)
 			search_how(how, s);
 		return;
@@ -292,7 +286,7 @@ static void search_fenced(struct clu__proof_search *s)
 
 static void search_look(struct cm_timer *t, void *arg)
 {
-	struct clu__proof_search *s = arg;
+	struct search *s = arg;
 	struct clu_agent *a = s->agent;
 
 	(void)t;
@@ -300,33 +294,27 @@ static void search_look(struct cm_timer *t, void *arg)
 		search_self(s);
 	else if (!a->pcmk)
 		search_wait(s, "it is another host, and this one runs standalone");
-	else if (clu__agent_is_member(a, s->owner.node) && a->peers)
+	else if (clu_member_is(a, s->owner.node) && a->peers)
 		search_peer(s);
 	else
 		search_fenced(s);
 }
 
-struct clu__proof_search *clu__proof_find(struct clu_agent *a, const struct clu__owner *owner,
-					  const Hv__VmConfig *config, uint64_t deadline_ns,
-					  void (*waiting)(const char *text, void *arg), clu__proof_fn done, void *arg)
+void clu__proof_find(struct clu_agent *a, const struct clu__owner *owner,
+		     const Hv__VmConfig *config, uint64_t deadline_ns,
+		     void (*waiting)(const char *text, void *arg), clu__proof_fn done, void *arg)
 {
-	struct clu__proof_search *s = calloc(1, sizeof *s);
+	struct search *s = calloc(1, sizeof *s);
 
 	CM_ASSERT(s);
-	*s = (struct clu__proof_search){.agent = a,
-					.owner = *owner,
-					.deadline_ns = deadline_ns,
-					.watch_ns = cm_now_ns() + PROOF_WATCH_MS * CM_NS_PER_MS,
-					.waiting = waiting,
-					.done = done,
-					.arg = arg};
+	*s = (struct search){.agent = a,
+			     .owner = *owner,
+			     .deadline_ns = deadline_ns,
+			     .watch_ns = cm_now_ns() + PROOF_WATCH_MS * CM_NS_PER_MS,
+			     .waiting = waiting,
+			     .done = done,
+			     .arg = arg};
 	s->config = clu_vmconf_dup(config);
 	cm_timer_init(&s->timer, a->loop, search_look, s);
 	cm_timer_arm_ms(&s->timer, 0);
-	return s;
-}
-
-void clu__proof_cancel(struct clu__proof_search *s)
-{
-	search_end(s);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clu_start.c - starting a VM on this node: checks, spawn, and if the ownership block belongs to somebody
- * who did not release it, a search for a proof and another try with it.
+ * clu_start.c - starting a VM on this node: checks, spawn, and if the ownership block belongs to
+ * somebody who did not release it, a search for a proof and another try with it.
  *
  * Parses hvcore's replies only.
  */
 #include "config.h"
+
+#include "cluster/vm/clu_start.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -15,58 +17,51 @@
 #include <unistd.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_corosync.h"
+#include "cluster/node/clu_event.h"
+#include "cluster/node/clu_host.h"
+#include "cluster/node/clu_member.h"
+#include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/vm/clu_heir.h"
+#include "cluster/vm/clu_landings.h"
+#include "cluster/vm/clu_probe.h"
+#include "cluster/vm/clu_proof.h"
+#include "cluster/vm/clu_saved_note.h"
+#include "cluster/vm/clu_store.h"
+#include "cluster/vm/clu_super.h"
+#include "cluster/vm/clu_vmconf.h"
 #include "common/cm_buf.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "fencing/fen_proof.h"
+#include "proto/px_words.h"
 
 #define START_TRIES_MAX 8u
 #define START_LOOKS_MAX 10u
-#define START_LOOK_MS   200u
+#define START_LOOK_MS	200u
 
-struct clu__start {
+struct start {
 	struct clu_agent *agent;
-	enum clu__start_mode mode;
-	Hv__VmConfig *config;   /* as the administrator gave it */
+	enum clu_start_mode mode;
+	Hv__VmConfig *config; /* as the administrator gave it */
 	Hv__Ticket *ticket;
 	Hv__Proof *proof;
-	char image[512];
 	uint64_t deadline_ns;
 	unsigned tries, looks;
 	bool ending; /* the VM's process was killed to make room */
 	bool probed; /* the targets of its volumes are fit */
 	bool heir;   /* a landing here was asked to go on with its memory */
-	struct clu__proof_search *search;
 	struct cm_timer again;
 	void (*progress)(const char *text, void *arg);
-	clu__start_fn done;
+	clu_start_fn done;
 	void *arg;
 };
 
-static void start_try(struct clu__start *s);
-
-uint64_t clu__host_total_bytes(void)
-{
-	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-uint64_t clu__host_free_bytes(struct clu_agent *a)
-{
-	unsigned long long kb = 0, reserve = (unsigned long long)a->conf->reserve_mb << 10;
-	char line[128];
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof line, f))
-		if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kb > reserve ? (uint64_t)(kb - reserve) << 10 : 0;
-}
+static void start_try(struct start *s);
 
 static void start_free(void *arg)
 {
-	struct clu__start *s = arg;
+	struct start *s = arg;
 
 	hv__vm_config__free_unpacked(s->config, NULL);
 	if (s->ticket)
@@ -76,24 +71,24 @@ static void start_free(void *arg)
 	free(s);
 }
 
-static void start_end(struct clu__start *s, const Hv__Reply *r, const struct cm_err *err)
+static void start_end(struct start *s, const Hv__Reply *r, const struct cm_err *err)
 {
 	struct clu_agent *a = s->agent;
 
 	cm_timer_fini(&s->again);
-	if (err->code && s->mode == CLU__START_RELEASE)
+	if (err->code && s->mode == CLU_START_RELEASE)
 		cm_info("vm=%s: its ownership was not let go: %s", s->config->name, err->text);
 	else if (err->code)
-		clu_event(a->events, "error", "vm-start-failed", s->config->name, NULL, "start failed: %s (%s)",
-			  err->text, cm_err_name(err->code));
-	else if (s->mode == CLU__START_RUN)
-		clu_event(a->events, "notice", s->proof ? "takeover" : "vm-started", s->config->name, NULL,
+		clu_event(a->events, CLU_ERROR, "vm-start-failed", s->config->name, NULL,
+			  "start failed: %s (%s)", err->text, cm_err_name(err->code));
+	else if (s->mode == CLU_START_RUN)
+		clu_event(a->events, CLU_NOTICE, s->proof ? "takeover" : "vm-started",
+			  s->config->name, NULL,
 			  s->proof ? "runs here; taken over from %s (%s)" : "runs here%s%s",
 			  s->proof ? s->proof->node : "", s->proof ? s->proof->detail : "");
-	if (!err->code && s->mode == CLU__START_RUN)
-		clu__saved_forget(a, s->config->name);
-	if (s->done)
-		s->done(r, err, s->arg);
+	if (!err->code && s->mode == CLU_START_RUN)
+		clu_saved_note_forget(a, s->config->name);
+	s->done(r, err, s->arg);
 	cm_loop_defer(a->loop, start_free, s);
 }
 
@@ -128,10 +123,10 @@ static Hv__Ticket *ticket_dup(const Hv__Ticket *t)
 
 static void start_waiting(const char *text, void *arg)
 {
-	struct clu__start *s = arg;
+	struct start *s = arg;
 
 	cm_debug("vm=%s: %s", s->config->name, text);
-	if (s->done && s->progress)
+	if (s->progress)
 		s->progress(text, s->arg);
 }
 
@@ -143,9 +138,8 @@ static void start_again(struct cm_timer *t, void *arg)
 
 static void start_proof(const Hv__Proof *p, bool released, const struct cm_err *err, void *arg)
 {
-	struct clu__start *s = arg;
+	struct start *s = arg;
 
-	s->search = NULL;
 	if (!p && !released) {
 		start_end(s, NULL, err);
 		return;
@@ -156,34 +150,34 @@ static void start_proof(const Hv__Proof *p, bool released, const struct cm_err *
 	start_try(s);
 }
 
-static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm_err *err, void *arg)
+static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm_err *err,
+			  void *arg)
 {
-	struct clu__start *s = arg;
+	struct start *s = arg;
 	struct clu__owner owner;
 
 	/* An owner that was watched and is alive may be so for long: then pacemaker's time limit
 	 * ends it. */
 	if (!s->proof || s->proof->kind != FEN_PROOF_SHUT_OUT)
 		s->tries++;
-	if (vm || err->code != CM_E_LEASE_NO_PROOF || s->mode == CLU__START_INCOMING ||
+	if (vm || err->code != CM_E_LEASE_NO_PROOF || s->mode == CLU_START_INCOMING ||
 	    s->tries >= START_TRIES_MAX || cm_now_ns() >= s->deadline_ns) {
 		start_end(s, r, err);
 		return;
 	}
 	if (!r || clu__owner_parse(s->config->name, s->config->uuid, r->doc, &owner) ||
-	    (s->mode == CLU__START_RELEASE && strcmp(owner.node, s->agent->node) != 0)) {
+	    (s->mode == CLU_START_RELEASE && strcmp(owner.node, s->agent->node) != 0)) {
 		start_end(s, r, err);
 		return;
 	}
 	start_waiting(err->text, s);
-	s->search = clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting, start_proof, s);
+	clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting, start_proof, s);
 }
 
-/* --- a landing whose source is lost (clu_heir.c)
- * ---------------------------------------------------- */
+/* --- a landing whose source is lost (clu_heir.c) ---------------------------- */
 
 /* It has nothing that could go on: room for a cold start, with the proof that was found. */
-static void heir_refused(struct clu__start *s, const char *why)
+static void heir_refused(struct start *s, const char *why)
 {
 	struct clu_vm *old = clu_super_find(s->agent->super, s->config->name);
 
@@ -196,24 +190,23 @@ static void heir_refused(struct clu__start *s, const char *why)
 
 static void heir_done(const struct cm_err *err, void *arg)
 {
-	struct clu__start *s = arg;
+	struct start *s = arg;
 	struct cm_err none = CM_ERR_INIT;
 
 	if (err->code) {
 		heir_refused(s, err->text);
 		return;
 	}
-	clu_event(s->agent->events, "notice", "inherited", s->config->name, NULL,
+	clu_event(s->agent->events, CLU_NOTICE, "inherited", s->config->name, NULL,
 		  "goes on here with the memory of its move from %s", s->proof->node);
 	start_end(s, NULL, &none);
 }
 
 static void heir_proof(const Hv__Proof *p, bool released, const struct cm_err *err, void *arg)
 {
-	struct clu__start *s = arg;
+	struct start *s = arg;
 	struct clu_vm *old = clu_super_find(s->agent->super, s->config->name);
 
-	s->search = NULL;
 	if (!p && !released) {
 		start_end(s, NULL, err);
 		return;
@@ -223,14 +216,14 @@ static void heir_proof(const Hv__Proof *p, bool released, const struct cm_err *e
 		heir_refused(s,
 			     p ? "nobody can tell how the source ended" : "the block was let go");
 	else
-		clu__heir_take_over(s->agent, old, s->proof, heir_done, s);
+		clu_heir_take_over(s->agent, old, s->proof, heir_done, s);
 }
 
 /* True: it is being tried. */
-static bool start_heir(struct clu__start *s)
+static bool start_heir(struct start *s)
 {
-	const char *source = s->mode == CLU__START_RUN && !s->heir
-				     ? clu__land_orphan(s->agent, s->config->name)
+	const char *source = s->mode == CLU_START_RUN && !s->heir
+				     ? clu_landings_orphan(s->agent, s->config->name)
 				     : NULL;
 	struct clu__owner owner = {0};
 
@@ -240,34 +233,34 @@ static bool start_heir(struct clu__start *s)
 	snprintf(owner.vm, sizeof owner.vm, "%s", s->config->name);
 	snprintf(owner.vm_uuid, sizeof owner.vm_uuid, "%s", s->config->uuid);
 	snprintf(owner.node, sizeof owner.node, "%s", source);
-	s->search = clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting,
-				    heir_proof, s);
+	clu__proof_find(s->agent, &owner, s->config, s->deadline_ns, start_waiting, heir_proof, s);
 	return true;
 }
 
-static int start_check(struct clu__start *s, struct cm_err *err)
+static int start_check(struct start *s, struct cm_err *err)
 {
 	const Hv__VmConfig *c = s->config;
 	uint64_t free_bytes;
 
-	if (s->mode == CLU__START_RELEASE)
+	if (s->mode == CLU_START_RELEASE)
 		return 0;
 	if (access(c->kernel, R_OK) < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "kernel %s cannot be read on node %s: %s", c->kernel,
-				  s->agent->node, strerror(errno));
+		return cm_err_set(err, CM_E_NO_FILE, "kernel %s cannot be read on node %s: %s",
+				  c->kernel, s->agent->node, strerror(errno));
 	if (c->initrd[0] && access(c->initrd, R_OK) < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "initrd %s cannot be read on node %s: %s", c->initrd,
-				  s->agent->node, strerror(errno));
-	free_bytes = clu__host_free_bytes(s->agent);
+		return cm_err_set(err, CM_E_NO_FILE, "initrd %s cannot be read on node %s: %s",
+				  c->initrd, s->agent->node, strerror(errno));
+	free_bytes = clu_host_free_bytes(s->agent->conf);
 	if (c->memory_bytes > free_bytes)
-		return cm_err_set(err, CM_E_NO_MEMORY, "VM %s needs %llu MiB, node %s has %llu MiB free", c->name,
+		return cm_err_set(err, CM_E_NO_MEMORY,
+				  "VM %s needs %llu MiB, node %s has %llu MiB free", c->name,
 				  (unsigned long long)(c->memory_bytes >> 20), s->agent->node,
 				  (unsigned long long)(free_bytes >> 20));
 	return 0;
 }
 
-static void start_fill(struct clu__start *s, Hv__CoreStart *start, const struct cm_buf *definition, Hv__Arg *option,
-		       Hv__Arg **options)
+static void start_fill(struct start *s, Hv__CoreStart *start, const struct cm_buf *definition,
+		       Hv__Arg *option, Hv__Arg **options)
 {
 	struct clu_agent *a = s->agent;
 	struct passwd *pw = a->conf->user[0] ? getpwnam(a->conf->user) : NULL;
@@ -278,15 +271,15 @@ static void start_fill(struct clu__start *s, Hv__CoreStart *start, const struct 
 	start->control_fd = -1;
 	/* docs/adr/0002: corosync's node id; a host that runs standalone is number 1. */
 	start->host_slot = a->corosync ? clu_corosync_local_id(a->corosync) : 1;
-	start->incoming = s->mode == CLU__START_INCOMING;
-	start->incoming_address = (char *)(uintptr_t)(a->conf->migration_address[0]
-							      ? a->conf->migration_address
-							      : start->incoming ? clu__agent_address(a->node, a) : "");
+	start->incoming = s->mode == CLU_START_INCOMING;
+	start->incoming_address =
+		(char *)(uintptr_t)(a->conf->migration_address[0] ? a->conf->migration_address
+				    : start->incoming		  ? clu_member_address(a->node, a)
+								  : "");
 	if (!start->incoming_address)
 		start->incoming_address = (char *)(uintptr_t) "127.0.0.1";
 	start->ticket = s->ticket;
 	start->proof = s->proof;
-	start->restore_image = s->image;
 	if (pw) {
 		start->uid = pw->pw_uid;
 		start->gid = pw->pw_gid;
@@ -294,11 +287,11 @@ static void start_fill(struct clu__start *s, Hv__CoreStart *start, const struct 
 	hv__arg__init(option);
 	options[0] = option;
 	start->options = options;
-	if (s->mode == CLU__START_RELEASE) {
+	if (s->mode == CLU_START_RELEASE) {
 		option->key = (char *)(uintptr_t) "release";
 		option->value = (char *)(uintptr_t) "1";
 		start->n_options = 1;
-	} else if (s->mode == CLU__START_RUN && definition->len) {
+	} else if (s->mode == CLU_START_RUN && definition->len) {
 		/* The volume's copy follows a definition that was changed, by whomever. */
 		option->key = (char *)(uintptr_t) "definition";
 		option->value = (char *)definition->data;
@@ -308,7 +301,7 @@ static void start_fill(struct clu__start *s, Hv__CoreStart *start, const struct 
 
 static void start_probed(const struct cm_err *err, void *arg)
 {
-	struct clu__start *s = arg;
+	struct start *s = arg;
 
 	s->probed = true;
 	if (err->code)
@@ -317,7 +310,7 @@ static void start_probed(const struct cm_err *err, void *arg)
 		start_try(s);
 }
 
-static void start_try(struct clu__start *s)
+static void start_try(struct start *s)
 {
 	struct clu_agent *a = s->agent;
 	struct cm_err err = CM_ERR_INIT;
@@ -330,22 +323,25 @@ static void start_try(struct clu__start *s)
 	if (old && start_heir(s))
 		return;
 	if (old) {
-		/* A process that just ended (or was killed for this) is still being collected: a moment. */
-		bool ending = s->mode == CLU__START_INCOMING ? s->ending : s->ending || s->tries > 0;
+		/* A process that just ended (or was killed for this) is still being collected: a
+		 * moment. */
+		bool ending = s->mode == CLU_START_INCOMING ? s->ending : s->ending || s->tries > 0;
 
-		/* "starting": a process that only lets the block of a dead one go, or an earlier start. */
-		if (cm_now_ns() < s->deadline_ns && (ending || strcmp(clu_vm_state(old), "stopped") == 0 ||
-						     strcmp(clu_vm_state(old), "starting") == 0)) {
+		/* STARTING: a process that only lets the block of a dead one go, or an earlier
+		 * start. */
+		if (cm_now_ns() < s->deadline_ns &&
+		    (ending || clu_vm_state(old) == HV__VM_STATE__VM_STOPPED ||
+		     clu_vm_state(old) == HV__VM_STATE__VM_STARTING)) {
 			cm_timer_arm_ms(&s->again, 50);
 			return;
 		}
-		cm_err_set(&err, CM_E_VM_STATE, "VM %s has a process on node %s already (%s)", s->config->name,
-			   a->node, clu_vm_state(old));
+		cm_err_set(&err, CM_E_VM_STATE, "VM %s has a process on node %s already (%s)",
+			   s->config->name, a->node, px_vm_state_word(clu_vm_state(old)));
 		start_end(s, NULL, &err);
 		return;
 	}
 	cm_buf_init(&definition, 64u << 10);
-	if (clu__store_text(s->config, &definition, NULL) == 0)
+	if (clu_store_text(s->config, &definition, NULL) == 0)
 		cm_buf_put(&definition, "", 1);
 	start_fill(s, &start, &definition, &option, options);
 	start.vm = clu_vmconf_dup(s->config);
@@ -353,11 +349,12 @@ static void start_try(struct clu__start *s)
 	snprintf(heartbeat, sizeof heartbeat, "%s/heartbeat.sock", a->conf->run_dir);
 	start.console_log = console;
 	start.heartbeat_socket = access(heartbeat, F_OK) == 0 ? heartbeat : (char *)(uintptr_t) "";
-	if (clu__store_resolve(a, start.vm, &err) == CM_E_NO_DISK && a->pcmk && s->looks++ < START_LOOKS_MAX) {
+	if (clu_store_resolve(a, start.vm, &err) == CM_E_NO_DISK && a->pcmk &&
+	    s->looks++ < START_LOOKS_MAX) {
 		/* Our picture of the cluster may be older than the volume. */
 		clu_pcmk_refresh(a->pcmk);
 		cm_timer_arm_ms(&s->again, START_LOOK_MS);
-	} else if (!err.code && !s->probed && s->mode != CLU__START_RELEASE) {
+	} else if (!err.code && !s->probed && s->mode != CLU_START_RELEASE) {
 		clu__probe_vm(a, start.vm, start_probed, s);
 	} else if (err.code || start_check(s, &err) ||
 		   clu_super_spawn(a->super, &start, start_spawned, s, &err)) {
@@ -367,37 +364,27 @@ static void start_try(struct clu__start *s)
 	hv__vm_config__free_unpacked(start.vm, NULL);
 }
 
-struct clu__start *clu__start_vm(struct clu_agent *a, enum clu__start_mode mode, const Hv__VmConfig *config,
-				 const Hv__Ticket *ticket, const Hv__Proof *proof, const char *image,
-				 unsigned timeout_ms, void (*progress)(const char *text, void *arg),
-				 clu__start_fn done, void *arg)
+void clu_start_vm(struct clu_agent *a, enum clu_start_mode mode, const Hv__VmConfig *config,
+		  const Hv__Ticket *ticket, unsigned timeout_ms,
+		  void (*progress)(const char *text, void *arg), clu_start_fn done, void *arg)
 {
 	struct clu_vm *old = clu_super_find(a->super, config->name);
-	struct clu__start *s = calloc(1, sizeof *s);
+	struct start *s = calloc(1, sizeof *s);
 
 	CM_ASSERT(s);
 	s->agent = a;
 	s->mode = mode;
 	s->config = clu_vmconf_dup(config);
 	s->ticket = ticket ? ticket_dup(ticket) : NULL;
-	s->proof = proof ? proof_dup(proof) : NULL;
-	snprintf(s->image, sizeof s->image, "%s", image ? image : "");
 	s->deadline_ns = cm_now_ns() + timeout_ms * CM_NS_PER_MS;
 	s->progress = progress;
 	s->done = done;
 	s->arg = arg;
 	/* A landing that its source forgot has no right to run. */
-	if (old && clu_vm_incoming(old) && mode == CLU__START_INCOMING) {
+	if (old && clu_vm_incoming(old) && mode == CLU_START_INCOMING) {
 		clu_vm_kill(old);
 		s->ending = true;
 	}
 	cm_timer_init(&s->again, a->loop, start_again, s);
 	cm_timer_arm_ms(&s->again, 0);
-	return s;
-}
-
-void clu__start_forget(struct clu__start *s)
-{
-	s->done = NULL;
-	s->progress = NULL;
 }

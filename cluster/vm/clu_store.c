@@ -7,6 +7,8 @@
  */
 #include "config.h"
 
+#include "cluster/vm/clu_store.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +18,8 @@
 #include <unistd.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/vm/clu_vmconf.h"
 #include "sharedstorage/dev/stor_url.h"
 
 #define STORE_LINE  4608u
@@ -118,27 +122,27 @@ static void store_put_pair(const char *name, const char *value, void *arg)
 	cm_buf_put(b, "\n", 1);
 }
 
-int clu__store_text(const Hv__VmConfig *c, struct cm_buf *b, struct cm_err *err)
+int clu_store_text(const Hv__VmConfig *c, struct cm_buf *b, struct cm_err *err)
 {
 	clu_vmconf_each(c, store_put_pair, b);
 	return b->err ? cm_err_set(err, b->err, "the configuration is too long") : 0;
 }
 
-int clu__store_save_vm(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err)
+int clu_store_save_vm(struct clu_agent *a, const Hv__VmConfig *c, struct cm_err *err)
 {
 	struct cm_buf b;
 	char path[256];
 	int rc;
 
 	cm_buf_init(&b, 64u << 10);
-	rc = clu__store_text(c, &b, err);
+	rc = clu_store_text(c, &b, err);
 	store_path(a, "vms", c->name, path, sizeof path);
 	rc = rc ? rc : store_write(path, (const char *)b.data, b.len, err);
 	cm_buf_fini(&b);
 	return rc;
 }
 
-int clu__store_drop_vm(struct clu_agent *a, const char *vm, struct cm_err *err)
+int clu_store_drop_vm(struct clu_agent *a, const char *vm, struct cm_err *err)
 {
 	char path[256];
 
@@ -166,7 +170,8 @@ static int store_load_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out
 	return rc;
 }
 
-int clu__store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfig **out, struct cm_err *err)
+int clu_store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfig **out,
+			struct cm_err *err)
 {
 	FILE *f = n ? fmemopen((void *)(uintptr_t)text, n, "r") : NULL;
 	struct pairs p = {.n = 0};
@@ -181,8 +186,7 @@ int clu__store_from_text(const char *vm, const char *text, size_t n, Hv__VmConfi
 	return rc;
 }
 
-void clu__store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
-			void *arg)
+void clu_store_each_vm(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg)
 {
 	char dir[256];
 	struct dirent *e;
@@ -207,7 +211,7 @@ static const char *pcmk_get(const char *name, void *arg)
 	return clu_pcmk_vm_param(arg, name);
 }
 
-int clu__store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struct cm_err *err)
+int clu_store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struct cm_err *err)
 {
 	const struct clu_pcmk_picture *pic;
 	const struct clu_pcmk_vm *v;
@@ -225,15 +229,16 @@ int clu__store_vm(struct clu_agent *a, const char *vm, Hv__VmConfig **out, struc
 	return clu_vmconf_build(vm, pcmk_get, (void *)(uintptr_t)v, out, err);
 }
 
-void clu__store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg), void *arg)
+void clu_store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *c, void *arg),
+			   void *arg)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	Hv__VmConfig *c;
 
 	if (!a->pcmk)
-		clu__store_each_vm(a, fn, arg);
+		clu_store_each_vm(a, fn, arg);
 	for (size_t i = 0; pic && i < pic->n_vms; i++) {
-		if (!pic->vms[i].configured || clu__store_vm(a, pic->vms[i].name, &c, NULL))
+		if (!pic->vms[i].configured || clu_store_vm(a, pic->vms[i].name, &c, NULL))
 			continue;
 		fn(c, arg);
 		hv__vm_config__free_unpacked(c, NULL);
@@ -242,8 +247,8 @@ void clu__store_each_config(struct clu_agent *a, void (*fn)(const Hv__VmConfig *
 
 /* --- volumes ------------------------------------------------------------- */
 
-int clu__store_volume(struct clu_agent *a, const char *volume, char *url, size_t cap,
-		      struct cm_err *err)
+int clu_store_volume(struct clu_agent *a, const char *volume, char *url, size_t cap,
+		     struct cm_err *err)
 {
 	const char *found = NULL;
 	char key[128], path[256], line[1024] = "";
@@ -274,8 +279,8 @@ int clu__store_volume(struct clu_agent *a, const char *volume, char *url, size_t
 	return 0;
 }
 
-void clu__store_each_volume(struct clu_agent *a,
-			    void (*fn)(const char *name, const char *url, void *arg), void *arg)
+void clu_store_each_volume(struct clu_agent *a,
+			   void (*fn)(const char *name, const char *url, void *arg), void *arg)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	char dir[256], url[1024];
@@ -292,7 +297,7 @@ void clu__store_each_volume(struct clu_agent *a,
 	d = opendir(dir);
 	while (d && (e = readdir(d)))
 		if (e->d_name[0] != '.' &&
-		    clu__store_volume(a, e->d_name, url, sizeof url, NULL) == 0)
+		    clu_store_volume(a, e->d_name, url, sizeof url, NULL) == 0)
 			fn(e->d_name, url, arg);
 	if (d)
 		closedir(d);
@@ -313,8 +318,8 @@ static void note_done(void *arg)
 }
 
 /* A line by name: a property of the cluster, or standalone a file. text NULL: removed. */
-static void note_set(struct clu_agent *a, const char *prop, const char *dir, const char *name, const char *text,
-		     clu_pcmk_done_fn done, void *arg)
+static void note_set(struct clu_agent *a, const char *prop, const char *dir, const char *name,
+		     const char *text, clu_pcmk_done_fn done, void *arg)
 {
 	char key[128], path[256];
 	struct set_done *s;
@@ -336,7 +341,8 @@ static void note_set(struct clu_agent *a, const char *prop, const char *dir, con
 	cm_loop_defer(a->loop, note_done, s);
 }
 
-static bool note_get(struct clu_agent *a, const char *prop, const char *dir, const char *name, char *text, size_t cap)
+static bool note_get(struct clu_agent *a, const char *prop, const char *dir, const char *name,
+		     char *text, size_t cap)
 {
 	const struct clu_pcmk_picture *pic = a->pcmk ? clu_pcmk_picture(a->pcmk) : NULL;
 	char key[128], path[256];
@@ -360,18 +366,19 @@ static bool note_get(struct clu_agent *a, const char *prop, const char *dir, con
 	return ok;
 }
 
-void clu__store_set_volume(struct clu_agent *a, const char *volume, const char *url,
-			   clu_pcmk_done_fn done, void *arg)
+void clu_store_set_volume(struct clu_agent *a, const char *volume, const char *url,
+			  clu_pcmk_done_fn done, void *arg)
 {
 	note_set(a, VOLUME_PROP, "volumes", volume, url, done, arg);
 }
 
-bool clu__store_saved(struct clu_agent *a, const char *vm, char *text, size_t cap)
+bool clu_store_saved(struct clu_agent *a, const char *vm, char *text, size_t cap)
 {
 	return note_get(a, SAVED_PROP, "saved", vm, text, cap);
 }
 
-void clu__store_set_saved(struct clu_agent *a, const char *vm, const char *text, clu_pcmk_done_fn done, void *arg)
+void clu_store_set_saved(struct clu_agent *a, const char *vm, const char *text,
+			 clu_pcmk_done_fn done, void *arg)
 {
 	note_set(a, SAVED_PROP, "saved", vm, text, done, arg);
 }
@@ -384,12 +391,12 @@ static int resolve_one(struct clu_agent *a, char **field, bool whole_volume, str
 
 	if (whole_volume && stor_name_valid(*field)) {
 		snprintf(name, sizeof name, "%s", *field);
-		rc = clu__store_volume(a, name, full, sizeof full, err);
+		rc = clu_store_volume(a, name, full, sizeof full, err);
 	} else {
 		rc = stor_url_parse(*field, &u, err);
 		if (rc || u.kind != STOR_URL_VOLUME)
 			return rc;
-		rc = clu__store_volume(a, u.volume, url, sizeof url, err);
+		rc = clu_store_volume(a, u.volume, url, sizeof url, err);
 		if (rc == 0)
 			snprintf(full, sizeof full, "%s#%s", url, u.disk);
 	}
@@ -402,7 +409,7 @@ static int resolve_one(struct clu_agent *a, char **field, bool whole_volume, str
 	return 0;
 }
 
-int clu__store_resolve(struct clu_agent *a, Hv__VmConfig *c, struct cm_err *err)
+int clu_store_resolve(struct clu_agent *a, Hv__VmConfig *c, struct cm_err *err)
 {
 	int rc = 0;
 

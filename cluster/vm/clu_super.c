@@ -16,25 +16,27 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
 
-#include "cluster/vm/clu_tap.h"
+#include "cluster/node/clu_conf.h"
+#include "cluster/node/clu_event.h"
+#include "cluster/vm/clu_spawn.h"
 #include "common/cm_log.h"
 #include "proto/px_req.h"
+#include "proto/px_words.h"
 
 #define SUPER_START_MS                                                                             \
-	120000u /* loading a kernel under load; the OCF start time-out is the real limit */
+	120000u /* a kernel loads under load; the OCF start's time-out is the real limit */
 #define SUPER_STATUS_MS 5000u
 
 struct clu_vm {
 	struct clu_vm *next;
 	struct clu_super *super;
-	char name[64], uuid[37], state[32];
+	char name[64], uuid[37];
+	Hv__VmState state; /* last known; STARTING also: it only lets a block go */
 	uint64_t memory_bytes;
 	pid_t pid;
 	int pidfd;
@@ -93,7 +95,7 @@ static struct clu_vm *vm_new(struct clu_super *s, const char *name)
 	vm->super = s;
 	vm->pidfd = vm->start_fd = -1;
 	snprintf(vm->name, sizeof vm->name, "%s", name);
-	snprintf(vm->state, sizeof vm->state, "starting");
+	vm->state = HV__VM_STATE__VM_STARTING;
 	vm->next = s->vms;
 	s->vms = vm;
 	return vm;
@@ -174,14 +176,14 @@ pid_t clu_vm_pid(const struct clu_vm *vm)
 	return vm->pid;
 }
 
-const char *clu_vm_state(const struct clu_vm *vm)
+Hv__VmState clu_vm_state(const struct clu_vm *vm)
 {
 	return vm->state;
 }
 
 bool clu_vm_incoming(const struct clu_vm *vm)
 {
-	return strcmp(vm->state, "incoming") == 0;
+	return vm->state == HV__VM_STATE__VM_INCOMING;
 }
 
 uint64_t clu_vm_memory_bytes(const struct clu_vm *vm)
@@ -197,8 +199,8 @@ static void core_event(struct px_client *c, const Hv__Event *e, void *arg)
 
 	(void)c;
 	if (strcmp(e->kind, "state") == 0) {
-		snprintf(vm->state, sizeof vm->state, "%s", e->text);
-		if (strcmp(e->text, "stopped") == 0)
+		vm->state = e->state;
+		if (e->state == HV__VM_STATE__VM_STOPPED)
 			vm->clean = true;
 	}
 	vm->super->ops->event(vm, e, vm->super->arg);
@@ -369,12 +371,10 @@ static void vm_start_read(struct cm_io *io, unsigned events, void *arg)
 		const Hv__Reply *r = m.msg;
 
 		if (r->code == 0) {
-			/* A process that only lets a block go never ran: a start must wait for its end, not
-			 * take it for the VM. */
-			if (!r->doc || !strstr(r->doc, "\"stopping\""))
-				snprintf(vm->state, sizeof vm->state, "%s",
-					 r->doc && strstr(r->doc, "\"incoming\"") ? "incoming"
-										  : "running");
+			/* A process that only lets a block go never ran: a start must wait for
+			 * its end, not take it for the VM. */
+			if (r->state != HV__VM_STATE__VM_STOPPING)
+				vm->state = r->state;
 			clu_vm_core(vm, NULL); /* to hear its events */
 		} else {
 			cm_err_set(&err, r->code, "%s", r->error);
@@ -397,161 +397,27 @@ static void vm_start_timeout(struct cm_timer *t, void *arg)
 	clu_vm_kill(vm);
 }
 
-static int super_listen(const char *path, struct cm_err *err)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	mode_t mask;
-	int rc;
-
-	if (fd < 0 || strlen(path) >= sizeof un.sun_path)
-		goto fail;
-	strcpy(un.sun_path, path);
-	unlink(path);
-	mask = umask(0117);
-	rc = bind(fd, (struct sockaddr *)&un, sizeof un);
-	umask(mask);
-	if (rc < 0 || listen(fd, 32) < 0)
-		goto fail;
-	return fd;
-fail:
-	cm_err_set(err, -errno, "cannot listen on %s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return err ? err->code : -EIO;
-}
-
-struct spawn_fds {
-	int start[2], control, log, tap[4];
-	unsigned n_taps;
-};
-
-static void fds_close(struct spawn_fds *f)
-{
-	int all[] = {f->start[0], f->start[1], f->control, f->log,
-		     f->tap[0],	  f->tap[1],   f->tap[2],  f->tap[3]};
-
-	for (size_t i = 0; i < CM_ARRAY_LEN(all); i++)
-		if (all[i] >= 0)
-			close(all[i]);
-}
-
-static int fds_open(struct clu_super *s, Hv__CoreStart *start, struct spawn_fds *f,
-		    struct cm_err *err)
-{
-	char path[256];
-
-	*f = (struct spawn_fds){
-		.start = {-1, -1}, .control = -1, .log = -1, .tap = {-1, -1, -1, -1}};
-	for (; f->n_taps < start->vm->n_nets && f->n_taps < 4; f->n_taps++) {
-		Hv__NetConfig *net = start->vm->nets[f->n_taps];
-
-		f->tap[f->n_taps] = clu_tap_open(net->bridge, start->vm->name, err);
-		if (f->tap[f->n_taps] < 0)
-			return f->tap[f->n_taps];
-		net->tap_fd = CLU_TAP_FD + (int)f->n_taps;
-	}
-	clu_vm_socket(s->conf, start->vm->name, path, sizeof path);
-	f->control = super_listen(path, err);
-	if (f->control < 0)
-		return f->control;
-	start->control_fd = CLU_CONTROL_FD;
-	snprintf(path, sizeof path, "%s/log/%s.log", s->conf->state_dir, start->vm->name);
-	f->log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (f->log < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "cannot write %s: %s", path, strerror(errno));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, f->start) < 0)
-		return cm_err_set(err, -errno, "socketpair: %s", strerror(errno));
-	return 0;
-}
-
-/* In the child: descriptors to their numbers, everything else closed. Only async-signal-safe calls.
- */
-static _Noreturn void child_exec(const char *hvcore, const struct spawn_fds *f)
-{
-	char *const argv[] = {(char *)(uintptr_t) "hvcore", NULL};
-	char *const envp[] = {(char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL, NULL};
-	int high[7], n = 0;
-	sigset_t none;
-
-	setsid();
-	/* First out of the way of the target numbers, then into place. */
-	high[n++] = fcntl(f->start[1], F_DUPFD, 64);
-	high[n++] = fcntl(f->control, F_DUPFD, 64);
-	high[n++] = fcntl(f->log, F_DUPFD, 64);
-	for (unsigned i = 0; i < f->n_taps; i++)
-		high[n++] = fcntl(f->tap[i], F_DUPFD, 64);
-	for (int i = 0; i < n; i++)
-		if (high[i] < 0)
-			_exit(126);
-	if (open("/dev/null", O_RDWR) < 0)
-		_exit(126);
-	dup2(open("/dev/null", O_RDONLY), 0);
-	dup2(high[2], 1);
-	dup2(high[2], 2);
-	dup2(high[0], CLU_START_FD);
-	dup2(high[1], CLU_CONTROL_FD);
-	for (unsigned i = 0; i < f->n_taps; i++)
-		dup2(high[3 + i], CLU_TAP_FD + (int)i);
-	close_range(CLU_CONTROL_FD + 1, CLU_TAP_FD - 1, 0);
-	close_range(CLU_TAP_FD + f->n_taps, ~0u, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	execve(hvcore, argv, envp);
-	_exit(127);
-}
-
-static int send_start(int fd, const Hv__CoreStart *start, struct cm_err *err)
-{
-	struct cm_buf b;
-	int rc;
-
-	cm_buf_init(&b, 1u << 20);
-	rc = px_frame_put(&b, PX_CORE_START, start);
-	if (rc == 0 && send(fd, b.data, b.len, MSG_NOSIGNAL) != (ssize_t)b.len)
-		rc = -EIO;
-	cm_buf_fini(&b);
-	return rc ? cm_err_set(err, rc, "cannot hand the configuration to hvcore") : 0;
-}
-
 int clu_super_spawn(struct clu_super *s, Hv__CoreStart *start, clu_spawn_fn done, void *arg,
 		    struct cm_err *err)
 {
-	struct spawn_fds f;
+	struct clu__spawned child;
 	struct clu_vm *vm;
-	pid_t pid;
+	char path[192];
 	int rc;
 
 	if (clu_super_find(s, start->vm->name))
 		return cm_err_set(err, CM_E_VM_STATE, "VM %s has a process on this node already",
 				  start->vm->name);
-	if (access(s->conf->hvcore, X_OK) < 0)
-		return cm_err_set(err, CM_E_NO_FILE, "cannot run %s: %s", s->conf->hvcore,
-				  strerror(errno));
-	rc = fds_open(s, start, &f, err);
-	if (rc == 0)
-		rc = send_start(f.start[0], start, err);
-	if (rc) {
-		fds_close(&f);
+	clu_vm_socket(s->conf, start->vm->name, path, sizeof path);
+	rc = clu__spawn(s->conf, path, start, &child, err);
+	if (rc)
 		return rc;
-	}
-	pid = fork();
-	if (pid == 0)
-		child_exec(s->conf->hvcore, &f);
-	if (pid < 0) {
-		rc = cm_err_set(err, -errno, "fork: %s", strerror(errno));
-		fds_close(&f);
-		return rc;
-	}
 	vm = vm_new(s, start->vm->name);
-	vm->pid = pid;
+	vm->pid = child.pid;
 	vm->child = true;
 	vm->memory_bytes = start->vm->memory_bytes;
 	snprintf(vm->uuid, sizeof vm->uuid, "%s", start->vm->uuid);
-	vm->start_fd = f.start[0];
-	f.start[0] = -1;
-	fds_close(&f);
+	vm->start_fd = child.start_fd;
 	vm->started = done;
 	vm->started_arg = arg;
 	cm_buf_init(&vm->start_in, 1u << 20);
@@ -591,12 +457,12 @@ static void adopt_status(const Hv__Reply *r, const struct cm_err *err, void *arg
 		vm->memory_bytes = (uint64_t)json_object_get_int64(v);
 	if (o) {
 		snprintf(vm->uuid, sizeof vm->uuid, "%s", doc_str(o, "uuid"));
-		snprintf(vm->state, sizeof vm->state, "%s", doc_str(o, "state"));
+		vm->state = r->state;
 		json_object_put(o);
 	}
 	if (vm->pid > 0 && vm_watch(vm) == 0) {
-		clu_event(s->events, "notice", "vm-found", vm->name, NULL,
-			  "found running (pid %d, %s)", (int)vm->pid, vm->state);
+		clu_event(s->events, CLU_NOTICE, "vm-found", vm->name, NULL,
+			  "found running (pid %d, %s)", (int)vm->pid, px_vm_state_word(vm->state));
 	} else {
 		cm_warning("%s: a socket without a VM that answers: %s", vm->name, err->text);
 		vm_drop(vm);

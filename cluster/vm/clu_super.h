@@ -18,10 +18,6 @@
 #include "cluster/node/clu_event.h"
 #include "proto/px_client.h"
 
-#define CLU_START_FD   3 /* descriptor numbers in a new hvcore */
-#define CLU_CONTROL_FD 4
-#define CLU_TAP_FD     10
-
 struct clu_super;
 struct clu_vm;
 
@@ -56,8 +52,8 @@ void clu_super_each(struct clu_super *s, void (*fn)(struct clu_vm *vm, void *arg
 const char *clu_vm_name(const struct clu_vm *vm);
 const char *clu_vm_uuid(const struct clu_vm *vm);
 pid_t clu_vm_pid(const struct clu_vm *vm);
-bool clu_vm_incoming(const struct clu_vm *vm);	   /* last known */
-const char *clu_vm_state(const struct clu_vm *vm); /* last known word of its hvcore */
+bool clu_vm_incoming(const struct clu_vm *vm);	   /* it lands: state INCOMING */
+Hv__VmState clu_vm_state(const struct clu_vm *vm); /* last known */
 uint64_t clu_vm_memory_bytes(const struct clu_vm *vm);
 /* Its control connection, made anew if needed; NULL and err if it does not answer. */
 struct px_client *clu_vm_core(struct clu_vm *vm, struct cm_err *err);

@@ -25,29 +25,6 @@
 #define VM_MEMORY_MIN (32ull << 20)
 #define VM_MEMORY_MAX (1ull << 40)
 
-const struct clu_vmconf_param clu_vmconf_params[] = {
-	{"uuid", "string", true, "", "Identity of the VM; names its ownership block."},
-	{"memory", "string", false, "512M", "Guest memory: 32M to 1T, a multiple of 2M."},
-	{"cpus", "integer", false, "1", "Number of vCPUs, 1 to 64."},
-	{"engine", "string", false, "auto", "CPU engine: auto, kvm or soft."},
-	{"kernel", "string", true, "",
-	 "Path of a bzImage or x86-64 ELF kernel, present on every node."},
-	{"initrd", "string", false, "", "Path of the initial ramdisk."},
-	{"cmdline", "string", false, "", "Kernel command line."},
-	{"disk", "string", false, "",
-	 "Disks: URL or VOLUME/DISK, each with optional ,serial=S ,readonly; separated by ';'."},
-	{"net", "string", false, "",
-	 "Networks: bridge=NAME with optional ,mac=M; separated by ';'."},
-	{"lease", "string", false, "",
-	 "Volume or URL that holds the ownership block; default: the first disk's volume."},
-	{"machine", "string", false, "hv-1", "Machine type."},
-	{"io_timeout_ms", "integer", false, "0",
-	 "Base of all storage timeouts; 0: the cluster's default."},
-	{"io_fail_after_ms", "integer", false, "0",
-	 "Disk I/O that cannot proceed for so long fails in the guest; 0: it waits, and the VM with it."},
-};
-const size_t clu_vmconf_n_params = CM_ARRAY_LEN(clu_vmconf_params);
-
 static char *conf_dup(const char *s)
 {
 	char *d = strdup(s);
@@ -65,65 +42,61 @@ static void conf_set(char **field, const char *value)
 
 /* --- config -> text ------------------------------------------------------ */
 
-static void put_disks(const Hv__VmConfig *c, char *out, size_t cap)
+/* A field of the configuration. */
+static char *const *string_at(const Hv__VmConfig *c, const struct clu_vmconf_param *p)
+{
+	return (char *const *)(const void *)((const char *)c + p->at);
+}
+
+static const char *get_string(const Hv__VmConfig *c, const struct clu_vmconf_param *p, char *text)
+{
+	const char *v = *string_at(c, p);
+
+	(void)text;
+	return v[0] ? v : NULL;
+}
+
+static const char *get_memory(const Hv__VmConfig *c, const struct clu_vmconf_param *p, char *text)
+{
+	(void)p;
+	snprintf(text, CLU_VMCONF_TEXT, "%lluM", (unsigned long long)(c->memory_bytes >> 20));
+	return text;
+}
+
+static const char *get_number(const Hv__VmConfig *c, const struct clu_vmconf_param *p, char *text)
+{
+	uint32_t n;
+
+	memcpy(&n, (const char *)c + p->at, sizeof n);
+	snprintf(text, CLU_VMCONF_TEXT, "%u", n);
+	return n ? text : NULL;
+}
+
+static const char *get_disks(const Hv__VmConfig *c, const struct clu_vmconf_param *p, char *text)
 {
 	size_t n = 0;
 
-	out[0] = '\0';
-	for (size_t i = 0; i < c->n_disks && n < cap; i++) {
+	(void)p;
+	for (size_t i = 0; i < c->n_disks && n < CLU_VMCONF_TEXT; i++) {
 		const Hv__DiskConfig *d = c->disks[i];
 
-		n += (size_t)snprintf(out + n, cap - n, "%s%s%s%s%s", i ? ";" : "", d->url,
-				      d->serial[0] ? ",serial=" : "", d->serial,
+		n += (size_t)snprintf(text + n, CLU_VMCONF_TEXT - n, "%s%s%s%s%s", i ? ";" : "",
+				      d->url, d->serial[0] ? ",serial=" : "", d->serial,
 				      d->readonly ? ",readonly" : "");
 	}
+	return c->n_disks ? text : NULL;
 }
 
-static void put_nets(const Hv__VmConfig *c, char *out, size_t cap)
+static const char *get_nets(const Hv__VmConfig *c, const struct clu_vmconf_param *p, char *text)
 {
 	size_t n = 0;
 
-	out[0] = '\0';
-	for (size_t i = 0; i < c->n_nets && n < cap; i++)
-		n += (size_t)snprintf(out + n, cap - n, "%sbridge=%s%s%s", i ? ";" : "",
-				      c->nets[i]->bridge, c->nets[i]->mac[0] ? ",mac=" : "",
-				      c->nets[i]->mac);
-}
-
-void clu_vmconf_each(const Hv__VmConfig *c, clu_vmconf_fn fn, void *arg)
-{
-	char text[CLU_VMCONF_TEXT];
-
-	fn("uuid", c->uuid, arg);
-	snprintf(text, sizeof text, "%lluM", (unsigned long long)(c->memory_bytes >> 20));
-	fn("memory", text, arg);
-	snprintf(text, sizeof text, "%u", c->cpus);
-	fn("cpus", text, arg);
-	fn("engine", c->engine, arg);
-	fn("kernel", c->kernel, arg);
-	if (c->initrd[0])
-		fn("initrd", c->initrd, arg);
-	if (c->cmdline[0])
-		fn("cmdline", c->cmdline, arg);
-	if (c->n_disks) {
-		put_disks(c, text, sizeof text);
-		fn("disk", text, arg);
-	}
-	if (c->n_nets) {
-		put_nets(c, text, sizeof text);
-		fn("net", text, arg);
-	}
-	if (c->lease[0])
-		fn("lease", c->lease, arg);
-	fn("machine", c->machine, arg);
-	if (c->io_timeout_ms) {
-		snprintf(text, sizeof text, "%u", c->io_timeout_ms);
-		fn("io_timeout_ms", text, arg);
-	}
-	if (c->io_fail_after_ms) {
-		snprintf(text, sizeof text, "%u", c->io_fail_after_ms);
-		fn("io_fail_after_ms", text, arg);
-	}
+	(void)p;
+	for (size_t i = 0; i < c->n_nets && n < CLU_VMCONF_TEXT; i++)
+		n += (size_t)snprintf(text + n, CLU_VMCONF_TEXT - n, "%sbridge=%s%s%s",
+				      i ? ";" : "", c->nets[i]->bridge,
+				      c->nets[i]->mac[0] ? ",mac=" : "", c->nets[i]->mac);
+	return c->n_nets ? text : NULL;
 }
 
 /* --- text -> config ------------------------------------------------------ */
@@ -189,52 +162,99 @@ static int take_list(Hv__VmConfig *c, const char *text,
 	return rc;
 }
 
-static int take_number(const char *name, const char *text, uint64_t min, uint64_t max,
-		       uint64_t *out, struct cm_err *err)
+static int set_disks(Hv__VmConfig *c, const struct clu_vmconf_param *p, const char *v,
+		     struct cm_err *err)
 {
-	if (px_parse_size(text, out) || *out < min || *out > max)
-		return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not a number from %llu to %llu",
-				  name, text, (unsigned long long)min, (unsigned long long)max);
+	(void)p;
+	return take_list(c, v, take_disk, err);
+}
+
+static int set_nets(Hv__VmConfig *c, const struct clu_vmconf_param *p, const char *v,
+		    struct cm_err *err)
+{
+	(void)p;
+	return take_list(c, v, take_net, err);
+}
+
+static int set_string(Hv__VmConfig *c, const struct clu_vmconf_param *p, const char *v,
+		      struct cm_err *err)
+{
+	(void)err;
+	conf_set((char **)(uintptr_t)string_at(c, p), v);
 	return 0;
 }
 
-static int take_param(Hv__VmConfig *c, const char *name, const char *v, struct cm_err *err)
+static int take_number(const struct clu_vmconf_param *p, const char *v, uint64_t *out,
+		       struct cm_err *err)
 {
-	uint64_t n = 0;
-	int rc = 0;
+	if (px_parse_size(v, out) || *out < p->min || *out > p->max)
+		return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is not a number from %llu to %llu",
+				  p->name, v, (unsigned long long)p->min,
+				  (unsigned long long)p->max);
+	return 0;
+}
 
-	if (strcmp(name, "uuid") == 0) {
-		conf_set(&c->uuid, v);
-	} else if (strcmp(name, "memory") == 0) {
-		rc = take_number(name, v, VM_MEMORY_MIN, VM_MEMORY_MAX, &n, err);
-		c->memory_bytes = n;
-	} else if (strcmp(name, "cpus") == 0) {
-		rc = take_number(name, v, 1, VM_CPUS_MAX, &n, err);
-		c->cpus = (uint32_t)n;
-	} else if (strcmp(name, "engine") == 0) {
-		conf_set(&c->engine, v);
-	} else if (strcmp(name, "kernel") == 0) {
-		conf_set(&c->kernel, v);
-	} else if (strcmp(name, "initrd") == 0) {
-		conf_set(&c->initrd, v);
-	} else if (strcmp(name, "cmdline") == 0) {
-		conf_set(&c->cmdline, v);
-	} else if (strcmp(name, "disk") == 0) {
-		rc = take_list(c, v, take_disk, err);
-	} else if (strcmp(name, "net") == 0) {
-		rc = take_list(c, v, take_net, err);
-	} else if (strcmp(name, "lease") == 0) {
-		conf_set(&c->lease, v);
-	} else if (strcmp(name, "machine") == 0) {
-		conf_set(&c->machine, v);
-	} else if (strcmp(name, "io_timeout_ms") == 0) {
-		rc = take_number(name, v, 0, 600000, &n, err);
-		c->io_timeout_ms = (uint32_t)n;
-	} else if (strcmp(name, "io_fail_after_ms") == 0) {
-		rc = take_number(name, v, 0, 1000000000, &n, err);
-		c->io_fail_after_ms = (uint32_t)n;
-	}
+static int set_number(Hv__VmConfig *c, const struct clu_vmconf_param *p, const char *v,
+		      struct cm_err *err)
+{
+	uint64_t wide = 0;
+	int rc = take_number(p, v, &wide, err);
+	uint32_t n = (uint32_t)wide;
+
+	memcpy((char *)c + p->at, &n, sizeof n);
 	return rc;
+}
+
+static int set_memory(Hv__VmConfig *c, const struct clu_vmconf_param *p, const char *v,
+		      struct cm_err *err)
+{
+	return take_number(p, v, &c->memory_bytes, err);
+}
+
+/* --- the table ----------------------------------------------------------- */
+
+// clang-format off
+#define AT(field)   .at = offsetof(Hv__VmConfig, field)
+#define STRING(field) .type = "string", AT(field), .set = set_string, .get = get_string
+#define NUMBER(field, lo, hi) .type = "integer", AT(field), .min = (lo), .max = (hi), .set = set_number, .get = get_number
+
+const struct clu_vmconf_param clu_vmconf_params[] = {
+	{.name = "uuid", STRING(uuid), .required = true, .dflt = "",
+	 .text = "Identity of the VM; names its ownership block."},
+	{.name = "memory", .type = "string", .min = VM_MEMORY_MIN, .max = VM_MEMORY_MAX, .set = set_memory, .get = get_memory,
+	 .dflt = "512M", .text = "Guest memory: 32M to 1T, a multiple of 2M."},
+	{.name = "cpus", NUMBER(cpus, 1, VM_CPUS_MAX), .dflt = "1", .text = "Number of vCPUs, 1 to 64."},
+	{.name = "engine", STRING(engine), .dflt = "auto", .text = "CPU engine: auto, kvm or soft."},
+	{.name = "kernel", STRING(kernel), .required = true, .dflt = "",
+	 .text = "Path of a bzImage or x86-64 ELF kernel, present on every node."},
+	{.name = "initrd", STRING(initrd), .dflt = "", .text = "Path of the initial ramdisk."},
+	{.name = "cmdline", STRING(cmdline), .dflt = "", .text = "Kernel command line."},
+	{.name = "disk", .type = "string", .set = set_disks, .get = get_disks, .dflt = "",
+	 .text = "Disks: URL or VOLUME/DISK, each with optional ,serial=S ,readonly; separated by ';'."},
+	{.name = "net", .type = "string", .set = set_nets, .get = get_nets, .dflt = "",
+	 .text = "Networks: bridge=NAME with optional ,mac=M; separated by ';'."},
+	{.name = "lease", STRING(lease), .dflt = "",
+	 .text = "Volume or URL that holds the ownership block; default: the first disk's volume."},
+	{.name = "machine", STRING(machine), .dflt = "hv-1", .text = "Machine type."},
+	{.name = "io_timeout_ms", NUMBER(io_timeout_ms, 0, 600000), .dflt = "0",
+	 .text = "Base of all storage timeouts; 0: the cluster's default."},
+	{.name = "io_fail_after_ms", NUMBER(io_fail_after_ms, 0, 1000000000), .dflt = "0",
+	 .text = "Disk I/O that cannot proceed for so long fails in the guest; 0: it waits, and the VM with it."},
+};
+// clang-format on
+const size_t clu_vmconf_n_params = CM_ARRAY_LEN(clu_vmconf_params);
+
+void clu_vmconf_each(const Hv__VmConfig *c, clu_vmconf_fn fn, void *arg)
+{
+	char text[CLU_VMCONF_TEXT];
+
+	for (size_t i = 0; i < clu_vmconf_n_params; i++) {
+		const struct clu_vmconf_param *p = &clu_vmconf_params[i];
+		const char *v = p->get(c, p, text);
+
+		if (v)
+			fn(p->name, v, arg);
+	}
 }
 
 /* The volume of "VOLUME/DISK", else nothing. */
@@ -271,7 +291,7 @@ int clu_vmconf_build(const char *vm, clu_vmconf_get_fn get, void *arg, Hv__VmCon
 			rc = cm_err_set(err, CM_E_USAGE, "VM %s: parameter '%s' is missing", vm,
 					p->name);
 		else if (*v)
-			rc = take_param(c, p->name, v, err);
+			rc = p->set(c, p, v, err);
 	}
 	for (size_t i = 0; rc == 0 && i < c->n_nets; i++)
 		if (!c->nets[i]->mac[0]) {

@@ -15,12 +15,20 @@
 #include "common/cm_err.h"
 #include "proto/ctl.pb-c.h"
 
-/* The parameters, for meta-data and help. */
+/* A parameter: what meta-data and help say of it, and how it is set and read. */
 struct clu_vmconf_param {
 	const char *name, *type; /* OCF types: string, integer */
 	bool required;
 	const char *dflt; /* "" none */
 	const char *text; /* one line for people */
+	/* clu_vmconf.c's own: where it is in the configuration, its range, its functions. get:
+	 * NULL if it has no value, else text (CLU_VMCONF_TEXT bytes) or a string of the
+	 * configuration. */
+	size_t at;
+	uint64_t min, max;
+	int (*set)(Hv__VmConfig *c, const struct clu_vmconf_param *p, const char *value,
+		   struct cm_err *err);
+	const char *(*get)(const Hv__VmConfig *c, const struct clu_vmconf_param *p, char *text);
 };
 extern const struct clu_vmconf_param clu_vmconf_params[];
 extern const size_t clu_vmconf_n_params;

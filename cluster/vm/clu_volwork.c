@@ -5,10 +5,13 @@
  */
 #include "config.h"
 
+#include "cluster/vm/clu_volwork.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/vm/clu_store.h"
 #include "common/cm_work.h"
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/stor_open.h"
@@ -20,8 +23,8 @@ struct volwork {
 	struct clu_agent *agent;
 	struct stor_dev *dev;
 	bool opened;
-	clu__volwork_fn work;
-	clu__volwork_done_fn done;
+	clu_volwork_fn work;
+	clu_volwork_done_fn done;
 	void *arg;
 	struct cm_err err;
 };
@@ -75,8 +78,8 @@ static void volwork_event(struct stor_dev *dev, enum stor_dev_event ev, const st
 	volwork_close(w);
 }
 
-void clu__volwork(struct clu_agent *a, const char *url, clu__volwork_fn work,
-		  clu__volwork_done_fn done, void *arg)
+void clu_volwork(struct clu_agent *a, const char *url, clu_volwork_fn work,
+		 clu_volwork_done_fn done, void *arg)
 {
 	struct volwork *w = calloc(1, sizeof *w);
 	struct stor_dev_opts opts = {.host_slot = STOR_SLOT_TOOL,
@@ -92,9 +95,9 @@ void clu__volwork(struct clu_agent *a, const char *url, clu__volwork_fn work,
 		cm_loop_defer(a->loop, volwork_over, w);
 }
 
-int clu__volwork_vm_url(struct clu_agent *a, const Hv__VmConfig *c, char *url, size_t cap,
-			struct cm_err *err)
+int clu_volwork_vm_url(struct clu_agent *a, const Hv__VmConfig *c, char *url, size_t cap,
+		       struct cm_err *err)
 {
 	url[0] = '\0';
-	return stor_name_valid(c->lease) ? clu__store_volume(a, c->lease, url, cap, err) : 0;
+	return stor_name_valid(c->lease) ? clu_store_volume(a, c->lease, url, cap, err) : 0;
 }

@@ -166,7 +166,7 @@ def test_cancel(vm):
     node, boots = vm.settled(), vm.boots()
     vm.fault(node, "mig.src.round.first=delay:1500@1")
     move = vm.migrate_begin(other(vm, node))
-    wait_for("it copies", lambda: "MOVE_COPYING" in vm.hvctl("--json", "show", vm.name).stdout)
+    wait_for("it copies", lambda: '"COPYING"' in vm.hvctl("--json", "show", vm.name).stdout)
     vm.hvctl("migrate", "--cancel", vm.name)
     out, errs = move.communicate(timeout=60)
     assert move.returncode != 0 and "MIG_CANCELLED" in out + errs
@@ -182,7 +182,7 @@ def test_operator_who_goes_away_does_not_stop_it(vm):
     to = other(vm, node)
     vm.fault(node, "mig.src.round.first=delay:700@1")
     move = vm.migrate_begin(to)
-    wait_for("it copies", lambda: "MOVE_COPYING" in vm.hvctl("--json", "show", vm.name).stdout)
+    wait_for("it copies", lambda: '"COPYING"' in vm.hvctl("--json", "show", vm.name).stdout)
     vm.lab.run("node1", "sh", "-c", "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */hvctl*) "
                                     "kill -INT ${p#/proc/};; esac; done")
     move.communicate(timeout=60)
@@ -231,7 +231,7 @@ def test_agent_is_killed_during_a_move(vm, side, who):
     else:
         vm.lab.run(to, "crm_attribute", "--node", node, "--name", "standby", "--update", "on")
         move = None
-    wait_for("it copies", lambda: "MOVE_COPYING" in vm.hvctl("--json", "show", vm.name, node=node, check=False).stdout)
+    wait_for("it copies", lambda: '"COPYING"' in vm.hvctl("--json", "show", vm.name, node=node, check=False).stdout)
     kill_agent(vm, node if side == "source" else to)
     if move:
         move.communicate(timeout=60)
