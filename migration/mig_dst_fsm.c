@@ -16,7 +16,7 @@
 #include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
-#include "hvcore/machine/hv_devices.h"
+#include "hvcore/devices/hv_devices.h"
 #include "hvcore/vm/hv_vm.h"
 #include "migration/mig_compat.h"
 #include "migration/mig_dst_int.h"
