@@ -3,6 +3,7 @@
 TESTS += scripts/check-faults
 EXTRA_DIST += scripts/check-faults
 include tests/unit/common.mk
+include tests/unit/fsm.mk
 include tests/unit/proto.mk
 include tests/unit/sharedstorage.mk
 include tests/unit/hvcore.mk
