@@ -25,6 +25,13 @@ static inline int cm_fault(const char *name)
 	return 0;
 }
 #endif
+/* The same for who tells people: err says which point it was. */
+static inline int cm_fault_err(const char *name, struct cm_err *err)
+{
+	int rc = cm_fault(name);
+
+	return rc < 0 ? cm_err_set(err, rc, "fault point %s", name) : 0;
+}
 /* Replaces all armed points by those of spec ("" disarms). */
 int cm_fault_arm(const char *spec, struct cm_err *err);
 

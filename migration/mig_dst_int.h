@@ -1,31 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_dst_int.h - inside of the destination: the state machine on the loop (mig_dst.c) and the worker thread that receives
- * (mig_dst_work.c).
+ * mig_dst_int.h - inside of the destination: the state machine on the loop (mig_dst_fsm.c) and
+ * the worker that receives (mig_dst_work.c). They talk through a mig_worker; neither touches the
+ * other's part otherwise.
  */
 #ifndef MIG_DST_INT_H
 #define MIG_DST_INT_H
-
-#include <pthread.h>
 
 #include "common/cm_fsm.h"
 #include "common/cm_loop.h"
 #include "migration/mig_dst.h"
 #include "migration/mig_ram.h"
+#include "migration/mig_worker.h"
 
 #define MIG_DST_STATES(XX) \
-	XX(NONE) XX(LISTEN) XX(RECEIVE) XX(VERIFIED) XX(ACCEPT) XX(WAIT) XX(DECLINE) XX(TAKE) XX(START) XX(QUIT) \
-	XX(END)
+	XX(LISTEN) XX(RECEIVE) XX(VERIFIED) XX(ACCEPT) XX(WAIT) XX(DECLINE) XX(TAKE) XX(START) \
+	XX(QUIT) XX(END)
 #define MIG_DST_EVENTS(XX) \
-	XX(NONE) XX(HELLO) XX(LANDED) XX(COMMITTED) XX(SILENT) XX(FAILED) XX(OWNED) XX(NOT_YET) XX(GONE) XX(RETRY) \
-	XX(GIVE_UP) XX(DECLINED) XX(DECLINE_FAIL) XX(PERMIT) XX(TAKE_FAIL) XX(STARTED) XX(CANCEL) XX(ENDED)
+	XX(HELLO) XX(LANDED) XX(COMMITTED) XX(SILENT) XX(FAILED) XX(OWNED) XX(NOT_YET) XX(GONE) \
+	XX(RETRY) XX(GIVE_UP) XX(DECLINED) XX(DECLINE_FAIL) XX(PERMIT) XX(TAKE_FAIL) XX(STARTED) \
+	XX(CANCEL) XX(ENDED)
 
 #define XX(n) DST_##n,
-enum mig_dst_state { MIG_DST_STATES(XX) DST_STATE_COUNT };
+enum mig_dst_state { DST_NONE, MIG_DST_STATES(XX) DST_STATE_COUNT };
 #undef XX
 #define XX(n) DST_EV_##n,
-enum mig_dst_event { MIG_DST_EVENTS(XX) DST_EV_COUNT };
+enum mig_dst_event { DST_EV_NONE, MIG_DST_EVENTS(XX) DST_EV_COUNT };
 #undef XX
+
+#define MIG_DST_LOOK_NS 500000u /* is the first vCPU in the guest? */
 
 enum mig_dst_cmd {
 	DST_CMD_NONE = 0,
@@ -47,14 +50,7 @@ struct mig_dst {
 	struct stor_permit *permit;
 	struct mig_result result;
 
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows up to the next blank line */
-	pthread_cond_t cond;
-	enum mig_dst_cmd cmd;
-	struct px_stream *stream;
-	bool aborted;
-	struct mig_progress progress;
-
+	struct mig_worker worker;
 	/* of the worker until HELLO or LANDED is posted, then the loop's until the next command */
 	struct mig_hello hello;
 	struct hv_cpuid contract;
@@ -62,7 +58,7 @@ struct mig_dst {
 	struct cm_buf state;
 	struct mig_final final;
 	struct mig_note verified, resumed, last_words;
-	uint64_t received_bytes;
+	uint64_t received_bytes; /* of the worker until ENDED */
 
 	/* the worker's own */
 	struct mig_io io;
@@ -70,19 +66,7 @@ struct mig_dst {
 	bool io_on, ram_on;
 };
 
-void *mig__dst_thread(void *arg);
-void mig__dst_post(struct mig_dst *m, enum mig_dst_event event, const struct cm_err *err);
-
-/* Receives memory and state up to FINAL and checks all of it. Used by migrations and images. */
-struct mig_landing {
-	struct mig_io *io;
-	struct mig_ram_in *ram;
-	struct cm_buf *state;
-	struct mig_final *final;
-	bool acknowledge;    /* answer ROUND frames */
-	void (*round)(void *arg, const struct mig_note *n); /* may be NULL */
-	void *arg;
-};
-int mig__land(struct mig_landing *l, struct cm_err *err) cm_must_check;
+/* mig_dst_work.c */
+void *mig__dst_thread(void *dst);
 
 #endif

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_dst_work.c - the destination's worker: lets the holder of the ticket in, receives, answers. Blocking I/O on a
- * thread of its own. Decides nothing about ownership.
+ * mig_dst_work.c - the destination's worker: lets the holder of the ticket in, receives, answers.
+ * Blocking I/O on a thread of its own. Decides nothing about ownership.
  *
- * Parses what the peer says. Who does not have the key gets no further than the TLS handshake, and the next one is listened to.
+ * Parses what the peer says. Who does not have the key gets no further than the TLS handshake, and
+ * the next one is listened to.
  */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/cm_clock.h"
@@ -21,72 +15,36 @@
 #include "common/cm_log.h"
 #include "hvcore/vm/hv_vm.h"
 #include "migration/mig_dst_int.h"
+#include "migration/mig_land.h"
+#include "migration/mig_sock.h"
 
-#define IO_TIMEOUT_DEFAULT_MS 10000u
 #define WAIT_DEFAULT_MS 60000u
 #define ACCEPT_SLICE_MS 100
-#define SOCKET_BUFFER (4 << 20)
-
-static int fault(const char *point, struct cm_err *err)
-{
-	int rc = cm_fault(point);
-
-	return rc < 0 ? cm_err_set(err, rc, "fault point %s", point) : 0;
-}
-
-static enum mig_dst_cmd dst_wait(struct mig_dst *m, enum mig_dst_cmd than)
-{
-	enum mig_dst_cmd cmd;
-
-	pthread_mutex_lock(&m->lock);
-	while (m->cmd == than)
-		pthread_cond_wait(&m->cond, &m->lock);
-	cmd = m->cmd;
-	pthread_mutex_unlock(&m->lock);
-	return cmd;
-}
-
-static bool dst_aborted(struct mig_dst *m)
-{
-	bool aborted;
-
-	pthread_mutex_lock(&m->lock);
-	aborted = m->aborted;
-	pthread_mutex_unlock(&m->lock);
-	return aborted;
-}
 
 /* The next connection, or an error at the deadline. */
 static int dst_accept(struct mig_dst *m, uint64_t deadline_ns, struct cm_err *err)
 {
-	struct pollfd p = {.fd = m->cfg.listen_fd, .events = POLLIN};
-	int one = 1, fd;
-
 	for (;;) {
-		if (dst_aborted(m))
+		int fd;
+
+		if (mig_worker_is_aborted(&m->worker))
 			return cm_err_set(err, CM_E_MIG_CANCELLED, "cancelled");
 		if (cm_now_ns() >= deadline_ns)
 			return cm_err_set(err, CM_E_TIMEOUT, "the source did not come");
-		if (poll(&p, 1, ACCEPT_SLICE_MS) <= 0)
-			continue;
-		fd = accept4(m->cfg.listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
-			continue;
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-		return fd;
+		fd = mig_sock_accept(m->cfg.listen_fd, ACCEPT_SLICE_MS);
+		if (fd >= 0)
+			return fd;
 	}
 }
 
 static int dst_open(struct mig_dst *m, struct cm_err *err)
 {
-	uint64_t deadline = cm_now_ns() + (m->cfg.wait_ms ? m->cfg.wait_ms : WAIT_DEFAULT_MS) * CM_NS_PER_MS;
-	unsigned io_ms = m->cfg.io_timeout_ms ? m->cfg.io_timeout_ms : IO_TIMEOUT_DEFAULT_MS;
-	int size = SOCKET_BUFFER, rc = fault("mig.dst.P1", err);
+	uint64_t deadline =
+		cm_now_ns() + (m->cfg.wait_ms ? m->cfg.wait_ms : WAIT_DEFAULT_MS) * CM_NS_PER_MS;
+	unsigned io_ms = m->cfg.io_timeout_ms ? m->cfg.io_timeout_ms : MIG_IO_TIMEOUT_DEFAULT_MS;
+	int rc = cm_fault_err("mig.dst.listen", err);
 	struct px_stream *s = NULL;
 
-	if (m->cfg.listen_fd >= 0)
-		setsockopt(m->cfg.listen_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	while (rc == 0 && !s) {
 		struct cm_err why = CM_ERR_INIT;
 		int fd = m->cfg.listen_fd >= 0 ? dst_accept(m, deadline, err) : m->cfg.fd;
@@ -94,7 +52,7 @@ static int dst_open(struct mig_dst *m, struct cm_err *err)
 		m->cfg.fd = -1;
 		if (fd < 0)
 			return fd;
-		rc = fault("mig.dst.P2", err);
+		rc = cm_fault_err("mig.dst.connected", err);
 		if (rc < 0) {
 			close(fd);
 			break;
@@ -103,7 +61,8 @@ static int dst_open(struct mig_dst *m, struct cm_err *err)
 		if (!s && m->cfg.listen_fd < 0)
 			rc = cm_err_set(err, why.code, "%s", why.text);
 		else if (!s)
-			cm_warning("%s: a connection without the ticket was refused: %s", m->label, why.text);
+			cm_warning("%s: a connection without the ticket was refused: %s", m->label,
+				   why.text);
 	}
 	if (rc < 0) {
 		if (m->cfg.fd >= 0)
@@ -113,11 +72,7 @@ static int dst_open(struct mig_dst *m, struct cm_err *err)
 	}
 	mig_io_init(&m->io, s, -1);
 	m->io_on = true;
-	pthread_mutex_lock(&m->lock);
-	m->stream = s;
-	if (m->aborted)
-		px_stream_abort(s);
-	pthread_mutex_unlock(&m->lock);
+	mig_worker_set_stream(&m->worker, s);
 	return 0;
 }
 
@@ -127,30 +82,33 @@ static int dst_hello(struct mig_dst *m, struct cm_err *err)
 	int rc = mig_io_next(&m->io, &f, err);
 
 	if (rc == 0 && f.type != MIG_FRAME_HELLO)
-		return cm_err_set(err, CM_E_STREAM_SECTION, "frame %s where HELLO was due", mig_frame_name(f.type));
+		return cm_err_set(err, CM_E_STREAM_SECTION, "frame %s where HELLO was due",
+				  mig_frame_name(f.type));
 	if (rc == 0)
 		rc = mig_io_payload(&m->io, &f, err);
 	if (rc == 0)
 		rc = mig_hello_decode(m->io.buf.data, m->io.buf.len, &m->hello, &m->contract, err);
-	return rc < 0 ? rc : fault("mig.dst.P3", err);
+	return rc < 0 ? rc : cm_fault_err("mig.dst.hello", err);
 }
 
 static void dst_round(void *arg, const struct mig_note *n)
 {
 	struct mig_dst *m = arg;
+	struct mig_progress p = {.round = n->round, .sent_bytes = m->io.in_bytes};
 
-	pthread_mutex_lock(&m->lock);
-	m->progress.round = n->round;
-	m->progress.sent_bytes = m->io.in_bytes;
-	pthread_mutex_unlock(&m->lock);
-	mig__dst_post(m, DST_EV_NONE, NULL);
+	mig_worker_report(&m->worker, &p);
 }
 
 static int dst_receive(struct mig_dst *m, struct cm_err *err)
 {
-	struct mig_landing l = {.io = &m->io, .ram = &m->ram, .state = &m->state, .final = &m->final,
-				.acknowledge = true, .round = dst_round, .arg = m};
-	int rc = fault("mig.dst.P4", err);
+	struct mig_landing l = {.io = &m->io,
+				.ram = &m->ram,
+				.state = &m->state,
+				.final = &m->final,
+				.acknowledge = true,
+				.round = dst_round,
+				.arg = m};
+	int rc = cm_fault_err("mig.dst.welcome", err);
 
 	if (rc == 0)
 		rc = mig_ram_in_init(&m->ram, hv_vm_mem(m->cfg.vm), &m->io, err);
@@ -161,19 +119,19 @@ static int dst_receive(struct mig_dst *m, struct cm_err *err)
 	mig_welcome_encode(&m->io.buf, &m->welcome);
 	rc = mig_io_send(&m->io, MIG_FRAME_WELCOME, err);
 	if (rc == 0)
-		rc = mig__land(&l, err);
-	return rc < 0 ? rc : fault("mig.dst.P10", err);
+		rc = mig_land(&l, err);
+	return rc < 0 ? rc : cm_fault_err("mig.dst.landed", err);
 }
 
 static int dst_verified(struct mig_dst *m, struct cm_err *err)
 {
 	struct mig_note n;
-	int rc = fault("mig.dst.P11", err);
+	int rc = cm_fault_err("mig.dst.loaded", err);
 
 	if (rc == 0)
 		rc = mig_io_send_note(&m->io, MIG_FRAME_VERIFIED, &m->verified, err);
 	if (rc == 0)
-		rc = fault("mig.dst.P12", err);
+		rc = cm_fault_err("mig.dst.verified", err);
 	if (rc == 0)
 		rc = mig_io_expect_note(&m->io, MIG_FRAME_COMMITTED, &n, err);
 	return rc;
@@ -192,11 +150,12 @@ static int dst_step(struct mig_dst *m, enum mig_dst_cmd cmd, struct cm_err *err)
 	int rc = cmd == DST_CMD_RECEIVE ? dst_receive(m, err) : dst_verified(m, err);
 
 	if (cmd == DST_CMD_RECEIVE && rc == 0)
-		mig__dst_post(m, DST_EV_LANDED, NULL);
+		mig_worker_post(&m->worker, DST_EV_LANDED, NULL);
 	else if (cmd == DST_CMD_VERIFIED)
-		mig__dst_post(m, rc == 0 ? DST_EV_COMMITTED : DST_EV_SILENT, rc < 0 ? err : NULL);
+		mig_worker_post(&m->worker, rc == 0 ? DST_EV_COMMITTED : DST_EV_SILENT,
+				rc < 0 ? err : NULL);
 	else
-		mig__dst_post(m, DST_EV_FAILED, err);
+		mig_worker_post(&m->worker, DST_EV_FAILED, err);
 	return rc;
 }
 
@@ -204,32 +163,30 @@ void *mig__dst_thread(void *arg)
 {
 	struct mig_dst *m = arg;
 	struct cm_err err = CM_ERR_INIT;
-	enum mig_dst_cmd cmd = DST_CMD_NONE;
+	unsigned cmd = DST_CMD_NONE;
 	int rc = dst_open(m, &err);
 
 	if (rc == 0)
 		rc = dst_hello(m, &err);
-	mig__dst_post(m, rc == 0 ? DST_EV_HELLO : DST_EV_FAILED, rc < 0 ? &err : NULL);
+	mig_worker_post(&m->worker, rc == 0 ? DST_EV_HELLO : DST_EV_FAILED, rc < 0 ? &err : NULL);
 	for (;;) {
-		cmd = dst_wait(m, cmd);
+		cmd = mig_worker_wait(&m->worker, cmd, -1);
 		if (cmd == DST_CMD_QUIT || cmd == DST_CMD_RESUMED)
 			break;
-		rc = dst_step(m, cmd, &err);
+		rc = dst_step(m, (enum mig_dst_cmd)cmd, &err);
 	}
 	if (cmd == DST_CMD_RESUMED)
 		dst_say(m, MIG_FRAME_RESUMED, &m->resumed);
 	else
 		dst_say(m, MIG_FRAME_BYE, &m->last_words);
 	m->received_bytes = m->io.in_bytes;
-	pthread_mutex_lock(&m->lock);
-	m->stream = NULL;
-	pthread_mutex_unlock(&m->lock);
+	mig_worker_set_stream(&m->worker, NULL);
 	if (m->ram_on)
 		mig_ram_in_fini(&m->ram);
 	if (m->io_on)
 		mig_io_fini(&m->io);
 	if (m->cfg.listen_fd >= 0)
 		close(m->cfg.listen_fd);
-	mig__dst_post(m, DST_EV_ENDED, NULL);
+	mig_worker_post(&m->worker, DST_EV_ENDED, NULL);
 	return NULL;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_land.c - takes memory and state off a stream, up to the trailer, and checks that all of it came.
+ * mig_land.c - takes memory and state off a stream, up to the trailer, and checks that all of it
+ * came.
  *
- * Parses what a peer or an image says. Memory goes into a VM that does not run; the state is only kept, not applied.
+ * Parses what a peer or an image says. Memory goes into a VM that does not run; the state is only
+ * kept, not applied.
  */
 #include "config.h"
 
+#include "migration/mig_land.h"
+
 #include "common/cm_fault.h"
-#include "migration/mig_dst_int.h"
 
 static int land_round(struct mig_landing *l, const struct mig_frame *f, struct cm_err *err)
 {
@@ -61,23 +64,24 @@ static int land_final(struct mig_landing *l, const struct mig_frame *f, struct c
 		return 0;
 	hash = mig_ram_hash(l->ram->mem);
 	if (hash != l->final->ram_hash)
-		return cm_err_set(err, CM_E_STREAM_CORRUPT, "memory differs: checksum %016llx here, %016llx there",
+		return cm_err_set(err, CM_E_STREAM_CORRUPT,
+				  "memory differs: checksum %016llx here, %016llx there",
 				  (unsigned long long)hash, (unsigned long long)l->final->ram_hash);
 	return 0;
 }
 
 static int land_ram(struct mig_landing *l, const struct mig_frame *f, struct cm_err *err)
 {
-	int rc = cm_fault("mig.dst.P5");
+	int rc = cm_fault_err("mig.land.memory", err);
 
 	if (rc < 0)
-		return cm_err_set(err, rc, "fault point mig.dst.P5");
+		return rc;
 	if (l->state->len)
 		return cm_err_set(err, CM_E_STREAM_SECTION, "memory after the state");
 	return mig_ram_in_frame(l->ram, f, err);
 }
 
-int mig__land(struct mig_landing *l, struct cm_err *err)
+int mig_land(struct mig_landing *l, struct cm_err *err)
 {
 	struct mig_frame f;
 

@@ -1,42 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_src_int.h - inside of the source: the state machine on the loop (mig_src.c) and the worker thread that moves the bytes
- * (mig_src_work.c). They talk through one command word and posted events; neither touches the other's part otherwise.
+ * mig_src_int.h - inside of the source: the state machine on the loop (mig_src_fsm.c) and the
+ * worker that moves the bytes (mig_src_work.c). They talk through a mig_worker; neither touches
+ * the other's part otherwise.
  */
 #ifndef MIG_SRC_INT_H
 #define MIG_SRC_INT_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "common/cm_fsm.h"
 #include "common/cm_loop.h"
-#include "hvcore/machine/hv_machine.h"
 #include "migration/mig_converge.h"
+#include "migration/mig_flush.h"
 #include "migration/mig_ram.h"
 #include "migration/mig_src.h"
-#include "sharedstorage/dev/stor_dev.h"
+#include "migration/mig_worker.h"
 
 #define MIG_SRC_STATES(XX) \
-	XX(NONE) XX(CONNECT) XX(COPY) XX(HELD) XX(INTENT) XX(INTENT_BACK) XX(PAUSE) XX(PAUSE_BACK) XX(FINAL) \
+	XX(CONNECT) XX(COPY) XX(HELD) XX(INTENT) XX(INTENT_BACK) XX(PAUSE) XX(PAUSE_BACK) XX(FINAL) \
 	XX(COMMIT) XX(TELL) XX(BACK) XX(QUIT) XX(END)
 #define MIG_SRC_EVENTS(XX) \
-	XX(NONE) XX(CONNECTED) XX(FITS) XX(GO) XX(INTENT_OK) XX(INTENT_FAIL) XX(STOPPED) XX(STOP_FAIL) XX(VERIFIED) \
-	XX(COMMIT_OK) XX(COMMIT_NO) XX(COMMIT_LOST) XX(TOLD) XX(FAILED) XX(CANCEL) XX(TIMEOUT) XX(BACK_OK) \
-	XX(BACK_LOST) XX(ENDED)
+	XX(CONNECTED) XX(FITS) XX(GO) XX(INTENT_OK) XX(INTENT_FAIL) XX(STOPPED) XX(STOP_FAIL) \
+	XX(VERIFIED) XX(COMMIT_OK) XX(COMMIT_NO) XX(COMMIT_LOST) XX(TOLD) XX(FAILED) XX(CANCEL) \
+	XX(TIMEOUT) XX(BACK_OK) XX(BACK_LOST) XX(ENDED)
 
 #define XX(n) SRC_##n,
-enum mig_src_state { MIG_SRC_STATES(XX) SRC_STATE_COUNT };
+enum mig_src_state { SRC_NONE, MIG_SRC_STATES(XX) SRC_STATE_COUNT };
 #undef XX
 #define XX(n) SRC_EV_##n,
-enum mig_src_event { MIG_SRC_EVENTS(XX) SRC_EV_COUNT };
+enum mig_src_event { SRC_EV_NONE, MIG_SRC_EVENTS(XX) SRC_EV_COUNT };
 #undef XX
 
 /* What the loop wants of the worker. */
 enum mig_src_cmd {
 	SRC_CMD_NONE = 0,
 	SRC_CMD_COPY,  /* rounds until another command comes */
-	SRC_CMD_FINAL, /* the VM stands still and state is filled: last pages, state, wait for "verified" */
+	SRC_CMD_FINAL, /* the VM stands still, state is filled: last pages, state, wait for "verified" */
 	SRC_CMD_TELL,  /* committed: say so, wait for "resumed" */
 	SRC_CMD_QUIT,
 };
@@ -53,23 +53,15 @@ struct mig_src {
 	uint64_t start_ns, stop_ns, mark_ns; /* begin; pause began; last phase boundary */
 	uint64_t committed_ns;
 	struct mig_result result;
-	struct stor_req flush[HV_SLOT_BLK_MAX];
-	unsigned flushing;
-	int flush_rc;
+	struct mig_flush flush;
 
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows up to the next blank line */
-	pthread_cond_t cond;
-	enum mig_src_cmd cmd;
-	struct px_stream *stream; /* for abort; NULL when there is none */
-	bool aborted;
-	struct mig_progress progress;
-
+	struct mig_worker worker;
 	atomic_bool stop_pass;
 	struct cm_buf state;        /* of the loop until FINAL, then the worker's */
 	struct mig_welcome welcome; /* of the worker until CONNECTED, then the loop's */
 	struct mig_note verified, resumed;
 	uint64_t ram_ns, rtt_ns;    /* of the worker until VERIFIED */
+	uint64_t sent_bytes;        /* of the worker until ENDED */
 
 	/* the worker's own */
 	struct mig_io io;
@@ -78,8 +70,7 @@ struct mig_src {
 	struct mig_converge converge;
 };
 
-void *mig__src_thread(void *arg);
-/* [worker] Feeds the machine on the loop; err may be NULL (copied). */
-void mig__src_post(struct mig_src *m, enum mig_src_event event, const struct cm_err *err);
+/* mig_src_work.c */
+void *mig__src_thread(void *src);
 
 #endif

@@ -40,6 +40,7 @@
 #define MIG_RUNS_MAX    256u
 #define MIG_RUN_BYTES   12u
 #define MIG_RAM_HEAD    8u
+#define MIG_STATE_MAX   (16u << 20) /* bytes of the state of devices and vCPUs */
 
 /* XX(value, NAME, most payload bytes) */
 #define MIG_FRAMES(XX) \
@@ -49,7 +50,7 @@
 	XX(4, ZERO, MIG_RAM_HEAD + MIG_RUNS_MAX * MIG_RUN_BYTES) \
 	XX(5, ROUND, 4096u) \
 	XX(6, ROUND_ACK, 4096u) \
-	XX(7, STATE, 16u << 20) \
+	XX(7, STATE, MIG_STATE_MAX) \
 	XX(8, FINAL, 8192u) \
 	XX(9, VERIFIED, 4096u) \
 	XX(10, COMMITTED, 4096u) \

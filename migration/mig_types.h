@@ -13,7 +13,8 @@
 #include "common/cm_err.h"
 #include "proto/px_words.h"
 
-#define MIG_BLACKOUT_DEFAULT_MS 300u
+#define MIG_BLACKOUT_DEFAULT_MS   300u
+#define MIG_IO_TIMEOUT_DEFAULT_MS 10000u /* longest silence of the other end */
 
 /* Where the time goes while no vCPU runs; the sum is the blackout. */
 #define MIG_PHASES(XX) \

@@ -9,12 +9,14 @@
  */
 #include "config.h"
 
+#include "programs/hvcore_heir.h"
+
 #include <stdlib.h>
 
 #include "common/cm_log.h"
 #include "fencing/fen_proof.h"
 #include "hvcore/hv_disks.h"
-#include "migration/core/mig_core.h"
+#include "migration/core/mig_core_dst.h"
 
 struct heir {
 	struct hv_core *core;
@@ -24,16 +26,13 @@ struct heir {
 static void heir_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct heir *h = arg;
-	struct mig_core *g = hv_core_hook_arg(h->core);
 	struct fen_proof *proof = NULL;
 	struct cm_err err = CM_ERR_INIT;
 
 	if (rc < 0)
 		cm_err_set(&err, rc, "reading the ownership block: %s", cm_err_text(rc));
-	else if (!g->dst)
-		cm_err_set(&err, CM_E_VM_STATE, "no VM lands here any more");
 	else if (fen_proof_from_evidence(b, h->q->msg->proof->evidence, &proof, &err) == 0 &&
-		 mig_dst_take_over(g->dst, fen_permit(proof), &err) == 0)
+		 mig_core_take_over(mig_core_of(h->core), fen_permit(proof), &err) == 0)
 		cm_notice("the source is gone (%s): going on with the memory that is here",
 			  h->q->msg->proof->detail);
 	if (err.code)
@@ -46,7 +45,6 @@ static void heir_read(int rc, const struct stor_block *b, void *arg)
 void hvcore_heir_take_over(struct px_req *q, void *ctx)
 {
 	struct hv_core *core = ctx;
-	struct mig_core *g = hv_core_hook_arg(core);
 	uint64_t offset_bytes = 0;
 	struct stor_dev *dev;
 	struct heir *h;
@@ -55,7 +53,7 @@ void hvcore_heir_take_over(struct px_req *q, void *ctx)
 		px_req_failf(q, CM_E_USAGE, "take-over needs a proof");
 		return;
 	}
-	if (!g->dst || !mig_dst_is_verified(g->dst)) {
+	if (!mig_core_is_verified(mig_core_of(core))) {
 		px_req_failf(q, CM_E_VM_STATE, "nothing verified is here to take over with");
 		return;
 	}

@@ -17,8 +17,12 @@
 #include "fencing/fen_proof.h"
 #include "fencing/fen_wd.h"
 #include "hvcore/hv_disks.h"
-#include "migration/core/mig_core.h"
-#include "migration/core/mig_core_image.h"
+#include "migration/core/mig_core_dst.h"
+#include "migration/core/mig_core_end.h"
+#include "migration/core/mig_core_restore.h"
+#include "migration/core/mig_core_save.h"
+#include "migration/core/mig_core_src.h"
+#include "programs/hvcore_heir.h"
 #include "programs/hvcore_hooks.h"
 #include "programs/hvcore_seccomp.h"
 #include "sharedstorage/lease/stor_timing.h"
@@ -159,16 +163,25 @@ static void alive(struct hv_core *core, uint64_t until_ns)
 		cm_warning("hvwatchdogd: %s", cm_err_text(rc));
 }
 
+const struct px_verb hvcore_verbs[HVCORE_VERBS] = {
+	{"migrate", "address port max_blackout_ms hold verify", mig_core_verb_migrate, true},
+	{"migrate-commit", "", mig_core_verb_commit, true},
+	{"migrate-cancel", "", mig_core_verb_cancel, true},
+	{"save", "image hold", mig_core_verb_save, true},
+	{"save-cancel", "", mig_core_verb_save_cancel, true},
+	{"take-over", "", hvcore_heir_take_over, true},
+};
+
 const struct hv_core_hooks hvcore_hooks = {
 	.alive = alive,
 	.vcpu_begins = vcpu_begins,
 	.take_over = take_over,
 	.incoming = mig_core_incoming,
-	.look_saved = mig_core_image_look,
-	.restore = mig_core_image_restore,
+	.look_saved = mig_core_look_saved,
+	.restore = mig_core_restore,
 	.status = mig_core_status,
 	.end = end,
-	.verbs = mig_core_verbs,
-	.verb_count = MIG_CORE_VERBS,
+	.verbs = hvcore_verbs,
+	.verb_count = HVCORE_VERBS,
 	.arg = &migrate,
 };

@@ -8,6 +8,9 @@
 #include "hvcore/hv_core.h"
 
 extern const struct hv_core_hooks hvcore_hooks;
+/* Verbs of the control socket beside hvcore's own; their ctx is the hv_core. */
+#define HVCORE_VERBS 6
+extern const struct px_verb hvcore_verbs[HVCORE_VERBS];
 /* Before privileges are dropped. Without hvwatchdogd nothing happens. */
 void hvcore_watchdog_connect(const Hv__CoreStart *start);
 

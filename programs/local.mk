@@ -19,7 +19,7 @@ hvclusterd_LDADD = libcluster.a libfencing.a libsharedstorage.a libproto.a libco
 pkglibexec_PROGRAMS += programs/hvcore
 programs_hvcore_SOURCES = programs/hvcore_main.c \
 	programs/hvcore_hooks.c programs/hvcore_hooks.h \
-	programs/hvcore_heir.c \
+	programs/hvcore_heir.c programs/hvcore_heir.h \
 	programs/hvcore_seccomp.c programs/hvcore_seccomp.h
 programs_hvcore_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS) $(SECCOMP_CFLAGS) $(CAPNG_CFLAGS)
 # libcrypto has most of the symbols that are bound at the start, and they are looked for in this order: it comes first.

@@ -1,37 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_core.h - migrations and images in the hvcore process: hooks and rows of the control socket. [loop]
+ * mig_core.h - what moves or saves the VM of an hvcore process: one thing at a time, and who
+ * asked for it.
+ *
+ * The process (programs/) owns a struct mig_core and gives it to hv_core as the argument of its
+ * hooks; its verbs and hooks are in mig_core_src.h, mig_core_dst.h, mig_core_save.h,
+ * mig_core_restore.h and mig_core_end.h.
+ *
+ * Thread: [loop].
  */
 #ifndef MIG_CORE_H
 #define MIG_CORE_H
 
+#include "common/cm_loop.h"
 #include "hvcore/hv_core.h"
-#include "migration/mig_dst.h"
-#include "migration/mig_src.h"
+#include "migration/mig_types.h"
 #include "sharedstorage/volume/stor_volume.h"
 
+struct mig_dst;
 struct mig_image;
-struct stor_volume;
+struct mig_src;
 
-/* How far a save or a restore is. */
-enum mig_core_image_step {
-	HVCORE_IMAGE_NONE = 0,
-	HVCORE_IMAGE_MAKING,  /* space on the volume; the VM runs on */
-	HVCORE_IMAGE_OPENING,
-	HVCORE_IMAGE_PAUSING,
-	HVCORE_IMAGE_WRITING,
-	HVCORE_IMAGE_CLOSING,
-	HVCORE_IMAGE_SEALING, /* from now on it may count */
-	HVCORE_IMAGE_SAVED,   /* it counts; the process waits for its end */
-	HVCORE_IMAGE_UNDOING, /* it must not count any more before the VM may run on */
-	HVCORE_IMAGE_LOOKING, /* at the start: is there one? */
-	HVCORE_IMAGE_READING,
-	HVCORE_IMAGE_CONSUMING,
+/* How far a save or a restore is: XX(STEP, what status says) */
+#define MIG_CORE_STEPS(XX)                                                                         \
+	XX(NONE, "")                                                                               \
+	XX(MAKING, "preparing") /* space on the volume; the VM runs on */                          \
+	XX(OPENING, "preparing")                                                                   \
+	XX(PAUSING, "pausing")                                                                     \
+	XX(WRITING, "saving")                                                                      \
+	XX(CLOSING, "saving")                                                                      \
+	XX(SEALING, "sealing") /* from now on it may count */                                      \
+	XX(SAVED, "saved") /* it counts; the process waits for its end */                          \
+	XX(UNDOING, "undoing") /* it must not count any more before the VM may run on */           \
+	XX(LOOKING, "looking") /* at the start: is there one? */                                   \
+	XX(READING, "restoring")                                                                   \
+	XX(CONSUMING, "restoring")
+enum mig_core_step {
+#define XX(step, word) MIG_CORE_##step,
+	MIG_CORE_STEPS(XX)
+#undef XX
 };
 
 /* A saved state being written or read. */
 struct mig_core_image {
-	enum mig_core_image_step step;
+	enum mig_core_step step;
 	struct stor_volume *vol; /* NULL: the image is a file */
 	struct stor_dev *dev;
 	struct mig_image *im;
@@ -47,32 +59,20 @@ struct mig_core_image {
 	struct mig_result result;
 };
 
-/* What is under way; one of these per process. */
+/* What is under way; one of these per process. Begins as zeros. */
 struct mig_core {
 	struct hv_core *core;
 	struct mig_src *src;
 	struct mig_dst *dst;
 	struct mig_core_image image;
 	bool ending;
-	struct px_req *q;       /* who asked; NULL if it went away */
-	bool have_last;         /* last is valid: for status */
+	struct px_req *q; /* who asked; NULL if it went away */
+	bool have_last;   /* last is valid: for status */
 	const char *role;
 	struct mig_result last;
 };
 
-int mig_core_incoming(struct hv_core *core, struct cm_err *err) cm_must_check;
+/* The argument of this process's hooks. */
 struct mig_core *mig_core_of(struct hv_core *core);
-/* While we hold the VM paused, a renewal must not run it. */
-void mig_core_hold(struct mig_core *g, bool on);
-/* The final answer to whoever asked, if it is there still. */
-void mig_core_answer(struct mig_core *g, const struct mig_result *r);
-void mig_core_status(struct hv_core *core, struct hv_json *j);
-bool mig_core_end(struct hv_core *core);
-
-/* The verb of hvcore_heir.c. */
-void hvcore_heir_take_over(struct px_req *q, void *ctx);
-
-#define MIG_CORE_VERBS 6
-extern const struct px_verb mig_core_verbs[MIG_CORE_VERBS];
 
 #endif

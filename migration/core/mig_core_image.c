@@ -1,55 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_core_image.c - what a save and a restore share: steps, work on the volume, the image's device;
- * status and end. Parses nothing.
+ * mig_core_image.c - what a save and a restore share: steps, work on the volume, the image's
+ * device, status. Parses nothing.
  */
 #include "config.h"
 
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
+#include "migration/core/mig_core_image.h"
 
 #include "common/cm_log.h"
 #include "common/cm_work.h"
 #include "hvcore/hv_disks.h"
 #include "hvcore/hv_owner.h"
-#include "migration/core/mig_core_image_int.h"
+#include "migration/core/mig_core_doc.h"
 #include "sharedstorage/volume/stor_disk.h"
 
-static const char *const step_words[] = {"",	    "preparing", "preparing", "pausing",
-					 "saving",  "saving",	 "sealing",   "saved",
-					 "undoing", "looking",	 "restoring", "restoring"};
+static const char *const step_words[] = {
+#define XX(step, word) word,
+	MIG_CORE_STEPS(XX)
+#undef XX
+};
 
-struct mig_core *hvcore__image_of(struct mig_core_image *p)
+struct mig_core *mig__core_image_of(struct mig_core_image *p)
 {
-	return (struct mig_core *)((char *)p - offsetof(struct mig_core, image));
+	return CM_CONTAINER(p, struct mig_core, image);
 }
 
-struct hv_core *hvcore__image_core(struct mig_core_image *p)
+struct hv_core *mig__core_image_core(struct mig_core_image *p)
 {
-	return hvcore__image_of(p)->core;
+	return mig__core_image_of(p)->core;
 }
 
-/* Nothing on the SAN can be changed by who has lost the VM, and nothing need be. */
-bool hvcore__image_owns(struct mig_core_image *p)
+bool mig__core_image_owns(struct mig_core_image *p)
 {
-	return stor_lease_valid_until(hv_owner_lease(hv_core_owner(hvcore__image_core(p)))) != 0;
+	return stor_lease_valid_until(hv_owner_lease(hv_core_owner(mig__core_image_core(p)))) != 0;
 }
 
-void hvcore__image_begin(struct mig_core_image *p, enum mig_core_image_step step)
+void mig__core_image_begin(struct mig_core_image *p, enum mig_core_step step)
 {
 	cm_debug("saved state: %s", step_words[step]);
 	p->step = step;
 }
 
-void hvcore__image_work(struct mig_core_image *p, enum mig_core_image_step step, void (*fn)(void *),
-			void (*then)(void *))
+void mig__core_image_work(struct mig_core_image *p, enum mig_core_step step, void (*fn)(void *),
+			  void (*then)(void *))
 {
-	hvcore__image_begin(p, step);
+	mig__core_image_begin(p, step);
 	cm_err_clear(&p->work_err);
-	if (cm_work(hv_core_loop(hvcore__image_core(p)), fn, then, p) < 0) {
+	if (cm_work(hv_core_loop(mig__core_image_core(p)), fn, then, p) < 0) {
 		cm_err_set(&p->work_err, CM_E_NO_MEMORY, "cannot start a thread");
-		cm_loop_defer(hv_core_loop(hvcore__image_core(p)), then, p);
+		cm_loop_defer(hv_core_loop(mig__core_image_core(p)), then, p);
 	}
 }
 
@@ -69,10 +68,10 @@ static void marks(struct hv_core *core, struct mig_disks *out)
 		};
 }
 
-void hvcore__image_config(struct mig_core_image *p, struct mig_image_config *c,
-			  void (*done)(void *arg, const struct mig_result *r))
+void mig__core_image_config(struct mig_core_image *p, struct mig_image_config *c,
+			    void (*done)(void *arg, const struct mig_result *r))
 {
-	struct hv_core *core = hvcore__image_core(p);
+	struct hv_core *core = mig__core_image_core(p);
 
 	*c = (struct mig_image_config){
 		.vm = hv_core_vm(core), .fd = p->fd, .dev = p->dev, .done = done, .arg = p};
@@ -82,7 +81,7 @@ void hvcore__image_config(struct mig_core_image *p, struct mig_image_config *c,
 	p->fd = -1;
 }
 
-void hvcore__image_close_dev(struct mig_core_image *p, cm_close_fn then, void *arg)
+void mig__core_image_close_dev(struct mig_core_image *p, cm_close_fn then, void *arg)
 {
 	struct stor_dev *dev = p->dev;
 
@@ -90,24 +89,21 @@ void hvcore__image_close_dev(struct mig_core_image *p, cm_close_fn then, void *a
 	stor_dev_close(dev, then, arg);
 }
 
-void hvcore__image_open_dev(struct mig_core_image *p, bool readonly, stor_event_fn event,
-			    struct cm_err *err)
+void mig__core_image_open_dev(struct mig_core_image *p, bool readonly, stor_event_fn event,
+			      struct cm_err *err)
 {
 	const struct stor_dev_opts opts = {.readonly = readonly, .event = event, .event_arg = p};
 
-	hvcore__image_begin(p, HVCORE_IMAGE_OPENING);
+	mig__core_image_begin(p, MIG_CORE_OPENING);
 	p->dev = stor_image_open(p->vol, &p->vm, &opts, err);
 }
 
-/* --- status and end --- */
-
-bool mig_core_image_status(struct mig_core *g, struct hv_json *j)
+bool mig__core_image_status(struct mig_core *g, struct hv_json *j)
 {
 	struct mig_core_image *p = &g->image;
 	struct mig_progress s = {0};
-	char ms[32];
 
-	if (p->step == HVCORE_IMAGE_NONE)
+	if (p->step == MIG_CORE_NONE)
 		return false;
 	if (p->im)
 		mig_image_get_progress(p->im, &s);
@@ -118,35 +114,7 @@ bool mig_core_image_status(struct mig_core *g, struct hv_json *j)
 	hv_json_u64(j, "done_bytes", s.sent_bytes);
 	hv_json_u64(j, "remaining_bytes", s.remaining_bytes);
 	hv_json_u64(j, "bandwidth_bytes_s", s.bandwidth_bytes_s);
-	snprintf(ms, sizeof ms, "%.3f", (double)s.elapsed_ns / 1e6);
-	hv_json_raw(j, "elapsed_ms", ms);
+	mig__core_put_ms(j, "elapsed_ms", s.elapsed_ns);
 	hv_json_close(j, '}');
 	return true;
-}
-
-bool mig_core_image_end(struct mig_core *g)
-{
-	struct mig_core_image *p = &g->image;
-
-	switch (p->step) {
-	case HVCORE_IMAGE_NONE:
-		return false;
-	case HVCORE_IMAGE_SAVED:
-		cm_timer_disarm(&p->timer);
-		return false;
-	case HVCORE_IMAGE_UNDOING:
-		/* Waiting for another try: the VM ends anyway, so what it was saved as may stay. */
-		if (p->timer.armed) {
-			cm_timer_disarm(&p->timer);
-			p->made = false;
-			g->ending = true;
-			hvcore__save_give_up(p);
-		}
-		return true;
-	default:
-		p->cancelled = true;
-		if (p->im)
-			mig_image_cancel(p->im);
-		return true;
-	}
 }

@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_core_image.h - saved states in the hvcore process: verbs save and save-cancel, hooks look_saved
- * and restore. [loop]
+ * mig_core_image.h - what a save and a restore share: steps, work on the volume, the image's
+ * device. For migration/core/ only.
+ *
+ * Thread: [loop] but for what mig__core_image_work runs.
  */
 #ifndef MIG_CORE_IMAGE_H
 #define MIG_CORE_IMAGE_H
 
-#include "hvcore/hv_core.h"
 #include "migration/core/mig_core.h"
+#include "migration/mig_image.h"
 
-/* mig_core_restore.c */
-void mig_core_image_look(struct hv_core *core);
-int mig_core_image_restore(struct hv_core *core, const char *path, struct cm_err *err) cm_must_check;
+struct mig_core *mig__core_image_of(struct mig_core_image *p);
+struct hv_core *mig__core_image_core(struct mig_core_image *p);
+/* Nothing on the SAN can be changed by who has lost the VM, and nothing need be. */
+bool mig__core_image_owns(struct mig_core_image *p);
+void mig__core_image_begin(struct mig_core_image *p, enum mig_core_step step);
+/* fn on a thread of its own (it puts its error into p->work_err), then `then` on the loop. */
+void mig__core_image_work(struct mig_core_image *p, enum mig_core_step step, void (*fn)(void *),
+			  void (*then)(void *));
+/* Of p's file (taken) or device. */
+void mig__core_image_config(struct mig_core_image *p, struct mig_image_config *c,
+			    void (*done)(void *arg, const struct mig_result *r));
+/* p->dev NULL and err: it cannot be opened. */
+void mig__core_image_open_dev(struct mig_core_image *p, bool readonly, stor_event_fn event,
+			      struct cm_err *err);
+void mig__core_image_close_dev(struct mig_core_image *p, cm_close_fn then, void *arg);
 /* Adds members of status; says whether it did. */
-bool mig_core_image_status(struct mig_core *g, struct hv_json *j);
-/* The process ends. True: something is under way still; hv_core_end_go comes when it is over. */
-bool mig_core_image_end(struct mig_core *g);
-/* mig_core_save.c */
-void mig_core_image_verb_save(struct px_req *q, void *core);
-void mig_core_image_verb_cancel(struct px_req *q, void *core);
+bool mig__core_image_status(struct mig_core *g, struct hv_json *j);
 
 #endif

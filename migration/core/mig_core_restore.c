@@ -8,6 +8,8 @@
  */
 #include "config.h"
 
+#include "migration/core/mig_core_restore.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "hvcore/hv_disks.h"
-#include "migration/core/mig_core_image_int.h"
+#include "migration/core/mig_core_image.h"
 
 #define CONSUME_TRIES	5u
 #define CONSUME_WAIT_NS 200000000
@@ -38,7 +40,7 @@ static void keep_definition(struct mig_core_image *p)
 	rc = stor_volume_config_get(p->vol, &p->vm, &have, &n, NULL);
 	if (rc < 0 || strcmp(have, p->definition) != 0)
 		rc = stor_volume_config_put(p->vol, &p->vm,
-					    hv_core_start(hvcore__image_core(p))->vm->name,
+					    hv_core_start(mig__core_image_core(p))->vm->name,
 					    p->definition, strlen(p->definition), &err);
 	if (rc < 0)
 		cm_warning("the volume's copy of the definition: %s", err.text);
@@ -70,10 +72,10 @@ static void work_look(void *arg)
 static void looked(void *arg)
 {
 	struct mig_core_image *p = arg;
-	struct hv_core *core = hvcore__image_core(p);
+	struct hv_core *core = mig__core_image_core(p);
 
-	hvcore__image_begin(p, HVCORE_IMAGE_NONE);
-	if (hvcore__image_of(p)->ending) {
+	mig__core_image_begin(p, MIG_CORE_NONE);
+	if (mig__core_image_of(p)->ending) {
 		hv_core_end_go(core);
 		return;
 	}
@@ -83,7 +85,7 @@ static void looked(void *arg)
 		hv_core_go_on(core, p->info.sealed);
 }
 
-void mig_core_image_look(struct hv_core *core)
+void mig_core_look_saved(struct hv_core *core)
 {
 	struct mig_core *g = mig_core_of(core);
 	struct mig_core_image *p = &g->image;
@@ -97,14 +99,14 @@ void mig_core_image_look(struct hv_core *core)
 	for (size_t i = 0; i < start->n_options; i++)
 		if (strcmp(start->options[i]->key, "definition") == 0)
 			p->definition = start->options[i]->value;
-	hvcore__image_work(p, HVCORE_IMAGE_LOOKING, work_look, looked);
+	mig__core_image_work(p, MIG_CORE_LOOKING, work_look, looked);
 }
 
 static void restore_over(struct mig_core_image *p, const struct cm_err *err)
 {
-	struct mig_core *g = hvcore__image_of(p);
+	struct mig_core *g = mig__core_image_of(p);
 
-	hvcore__image_begin(p, HVCORE_IMAGE_NONE);
+	mig__core_image_begin(p, MIG_CORE_NONE);
 	if (g->ending) {
 		hv_core_end_go(g->core);
 		return;
@@ -165,10 +167,10 @@ static void read_closed(void *arg)
 {
 	struct mig_core_image *p = arg;
 
-	if (p->result.code || hvcore__image_of(p)->ending)
+	if (p->result.code || mig__core_image_of(p)->ending)
 		restore_over(p, &p->result.err);
 	else
-		hvcore__image_work(p, HVCORE_IMAGE_CONSUMING, work_consume, consumed);
+		mig__core_image_work(p, MIG_CORE_CONSUMING, work_consume, consumed);
 }
 
 static void image_read(void *arg, const struct mig_result *r)
@@ -179,7 +181,7 @@ static void image_read(void *arg, const struct mig_result *r)
 	p->result = *r;
 	cm_err_prefix(&p->result.err, "the saved state cannot go on here");
 	if (p->dev)
-		hvcore__image_close_dev(p, read_closed, p);
+		mig__core_image_close_dev(p, read_closed, p);
 	else
 		restore_over(p, &r->err);
 }
@@ -198,21 +200,21 @@ static void read_dev_event(struct stor_dev *dev, enum stor_dev_event event,
 	struct mig_image_config c;
 
 	(void)dev;
-	if (p->step != HVCORE_IMAGE_OPENING ||
+	if (p->step != MIG_CORE_OPENING ||
 	    (event != STOR_EVENT_READY && event != STOR_EVENT_FAILED))
 		return;
-	hvcore__image_begin(p, HVCORE_IMAGE_READING);
+	mig__core_image_begin(p, MIG_CORE_READING);
 	if (event == STOR_EVENT_FAILED) {
 		p->why = *err;
 	} else {
-		hvcore__image_config(p, &c, image_read);
-		if (!hvcore__image_of(p)->ending && mig_image_restore(&p->im, &c, &p->why) == 0)
+		mig__core_image_config(p, &c, image_read);
+		if (!mig__core_image_of(p)->ending && mig_image_restore(&p->im, &c, &p->why) == 0)
 			return;
 	}
-	hvcore__image_close_dev(p, read_failed, p);
+	mig__core_image_close_dev(p, read_failed, p);
 }
 
-int mig_core_image_restore(struct hv_core *core, const char *path, struct cm_err *err)
+int mig_core_restore(struct hv_core *core, const char *path, struct cm_err *err)
 {
 	struct mig_core *g = mig_core_of(core);
 	struct mig_core_image *p = &g->image;
@@ -221,15 +223,15 @@ int mig_core_image_restore(struct hv_core *core, const char *path, struct cm_err
 
 	g->role = "restore";
 	if (!path) {
-		hvcore__image_open_dev(p, true, read_dev_event, err);
+		mig__core_image_open_dev(p, true, read_dev_event, err);
 		return p->dev ? 0 : err->code;
 	}
 	*p = (struct mig_core_image){.fd = open(path, O_RDONLY | O_CLOEXEC)};
 	if (p->fd < 0)
 		return cm_err_set(err, CM_E_NO_FILE, "%s: %s", path, strerror(errno));
-	hvcore__image_config(p, &c, image_read);
+	mig__core_image_config(p, &c, image_read);
 	rc = mig_image_restore(&p->im, &c, err);
 	if (rc == 0)
-		hvcore__image_begin(p, HVCORE_IMAGE_READING);
+		mig__core_image_begin(p, MIG_CORE_READING);
 	return rc;
 }

@@ -10,130 +10,27 @@
  */
 #include "config.h"
 
+#include "migration/core/mig_core_save.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#include "common/cm_clock.h"
 #include "common/cm_fault.h"
 #include "common/cm_log.h"
 #include "hvcore/hv_disks.h"
-#include "migration/core/mig_core_image_int.h"
+#include "migration/core/mig_core_image.h"
+#include "migration/core/mig_core_int.h"
+#include "migration/core/mig_core_undo.h"
 
-#define PROGRESS_MS   500u
-#define UNDO_AGAIN_MS 1000u
+#define PROGRESS_MS 500u
 /* Who asked for a save and went away when it was complete may have told pacemaker to stop the VM:
  * that long it may take. */
 #define HOLD_MS 30000u
 
-/* --- the end of a save that failed --- */
-
-static void undone(void *arg);
-
-static void work_undo(void *arg)
-{
-	struct mig_core_image *p = arg;
-	int rc = cm_fault("image.undo");
-
-	if (rc == 0)
-		rc = stor_volume_image_drop(p->vol, &p->vm, &p->work_err);
-	if (rc < 0)
-		cm_err_set(&p->work_err, rc, "%s", cm_err_text(rc));
-}
-
-/* The VM runs on, as if nobody had asked. */
-static void run_on(struct mig_core_image *p)
-{
-	struct mig_core *g = hvcore__image_of(p);
-	struct hv_core *core = g->core;
-	struct mig_result r = p->result;
-	struct cm_err err = CM_ERR_INIT;
-
-	r.err = p->why;
-	r.code = p->why.code;
-	cm_timer_fini(&p->timer);
-	hvcore__image_begin(p, HVCORE_IMAGE_NONE);
-	mig_core_hold(g, false);
-	hv_core_event(core, "save-failed", "warning", "", "%s", p->why.text);
-	mig_core_answer(g, &r);
-	if (g->ending) {
-		hv_core_end_go(core);
-		return;
-	}
-	if (hv_core_state(core) == HV_CORE_SAVING || hv_core_state(core) == HV_CORE_SAVED)
-		hv_core_set_state(core, HV_CORE_RUNNING);
-	if (hv_vm_state(hv_core_vm(core)) == HV_VM_PAUSED && hv_core_run(core, &err) < 0)
-		hv_core_event(core, "guest-failed", "error", "", "after a failed save: %s",
-			      err.text);
-}
-
-void hvcore__save_give_up(struct mig_core_image *p)
-{
-	run_on(p);
-}
-
-static void undo(struct mig_core_image *p)
-{
-	cm_timer_disarm(&p->timer);
-	if (p->vol && p->made && hvcore__image_owns(p))
-		hvcore__image_work(p, HVCORE_IMAGE_UNDOING, work_undo, undone);
-	else
-		run_on(p);
-}
-
-static void undone(void *arg)
-{
-	struct mig_core_image *p = arg;
-	int rc = p->work_err.code;
-
-	if (rc && rc != CM_E_NO_DISK)
-		cm_warning("the saved state could not be dropped: %s", p->work_err.text);
-	/* An image that was never sealed counts for nothing. One that may be sealed must be gone
-	 * before the VM runs on: else the VM would meet it again, at its next start, over disks
-	 * that it wrote meanwhile. */
-	if (rc && rc != CM_E_NO_DISK && p->sealing && hvcore__image_owns(p) &&
-	    !hvcore__image_of(p)->ending) {
-		hvcore__image_begin(p, HVCORE_IMAGE_UNDOING);
-		cm_timer_arm_ms(&p->timer, UNDO_AGAIN_MS);
-		return;
-	}
-	p->made = p->sealing = false;
-	run_on(p);
-}
-
-static void undo_closed(void *arg)
-{
-	undo(arg);
-}
-
-static void fail(struct mig_core_image *p, const struct cm_err *err)
-{
-	if (!p->why.code)
-		p->why = *err;
-	hvcore__image_begin(p, HVCORE_IMAGE_UNDOING);
-	if (p->dev)
-		hvcore__image_close_dev(p, undo_closed, p);
-	else
-		undo(p);
-}
-
-/* True: somebody wants the save to end, and it does. */
-static bool is_over(struct mig_core_image *p)
-{
-	struct cm_err err = CM_ERR_INIT;
-
-	if (!p->cancelled && !hvcore__image_of(p)->ending)
-		return false;
-	cm_err_set(&err, CM_E_MIG_CANCELLED, "the save was cancelled");
-	fail(p, &err);
-	return true;
-}
-
-/* --- save --- */
-
 static void send_progress(struct mig_core_image *p)
 {
-	struct mig_core *g = hvcore__image_of(p);
+	struct mig_core *g = mig__core_image_of(p);
 	Hv__Reply r = HV__REPLY__INIT;
 	struct hv_json j;
 
@@ -141,7 +38,7 @@ static void send_progress(struct mig_core_image *p)
 		return;
 	hv_json_init(&j);
 	hv_json_open(&j, NULL, '{');
-	(void)mig_core_image_status(g, &j);
+	(void)mig__core_image_status(g, &j);
 	hv_json_close(&j, '}');
 	r.state = (Hv__VmState)hv_core_state(g->core);
 	r.doc = (char *)(uintptr_t)hv_json_text(&j);
@@ -155,16 +52,16 @@ static void on_timer(struct cm_timer *t, void *arg)
 	struct cm_err err = CM_ERR_INIT;
 
 	switch (p->step) {
-	case HVCORE_IMAGE_WRITING:
+	case MIG_CORE_WRITING:
 		send_progress(p);
 		cm_timer_arm_ms(t, PROGRESS_MS);
 		break;
-	case HVCORE_IMAGE_SAVED:
+	case MIG_CORE_SAVED:
 		cm_err_set(&err, CM_E_MIG_CANCELLED, "nobody ended the saved VM: it runs on");
-		fail(p, &err);
+		mig__core_undo_fail(p, &err);
 		break;
-	case HVCORE_IMAGE_UNDOING:
-		undo(p);
+	case MIG_CORE_UNDOING:
+		mig__core_undo(p);
 		break;
 	default:
 		break;
@@ -182,12 +79,12 @@ static void save_ended(void *arg, int rc)
 		r.code = rc;
 		cm_err_set(&r.err, rc, "the VM is saved, but its ownership was not released");
 	}
-	mig_core_answer(hvcore__image_of(p), &r);
+	mig__core_answer(mig__core_image_of(p), &r);
 }
 
 static void saved(struct mig_core_image *p)
 {
-	struct mig_core *g = hvcore__image_of(p);
+	struct mig_core *g = mig__core_image_of(p);
 	struct hv_core *core = g->core;
 	bool end = !p->hold || hv_core_end_is_wanted(core);
 
@@ -195,7 +92,7 @@ static void saved(struct mig_core_image *p)
 	g->last = p->result;
 	g->have_last = true;
 	cm_timer_disarm(&p->timer);
-	hvcore__image_begin(p, HVCORE_IMAGE_SAVED);
+	mig__core_image_begin(p, MIG_CORE_SAVED);
 	hv_core_event(core, "saved", "notice", "", "the state is on the volume: %llu MiB in %.1f s",
 		      (unsigned long long)(p->result.sent_bytes >> 20),
 		      (double)p->result.total_ns / 1e9);
@@ -234,8 +131,8 @@ static void sealed(void *arg)
 	struct mig_core_image *p = arg;
 
 	if (p->work_err.code)
-		fail(p, &p->work_err);
-	else if (hvcore__image_of(p)->ending || !is_over(p))
+		mig__core_undo_fail(p, &p->work_err);
+	else if (mig__core_image_of(p)->ending || !mig__core_undo_is_over(p))
 		saved(p);
 }
 
@@ -244,10 +141,10 @@ static void write_closed(void *arg)
 	struct mig_core_image *p = arg;
 
 	if (p->result.code) {
-		undo(p);
-	} else if (!is_over(p)) {
+		mig__core_undo(p);
+	} else if (!mig__core_undo_is_over(p)) {
 		p->sealing = true;
-		hvcore__image_work(p, HVCORE_IMAGE_SEALING, work_seal, sealed);
+		mig__core_image_work(p, MIG_CORE_SEALING, work_seal, sealed);
 	}
 }
 
@@ -261,10 +158,10 @@ static void written(void *arg, const struct mig_result *r)
 	if (r->code)
 		p->why = r->err;
 	if (p->dev) {
-		hvcore__image_begin(p, r->code ? HVCORE_IMAGE_UNDOING : HVCORE_IMAGE_CLOSING);
-		hvcore__image_close_dev(p, write_closed, p);
+		mig__core_image_begin(p, r->code ? MIG_CORE_UNDOING : MIG_CORE_CLOSING);
+		mig__core_image_close_dev(p, write_closed, p);
 	} else if (r->code) {
-		undo(p);
+		mig__core_undo(p);
 	} else {
 		saved(p); /* to a file */
 	}
@@ -276,19 +173,19 @@ static void paused(void *arg, int error)
 	struct mig_image_config c;
 	struct cm_err err = CM_ERR_INIT;
 
-	if (is_over(p))
+	if (mig__core_undo_is_over(p))
 		return;
 	if (error) {
 		cm_err_set(&err, error, "the VM could not be paused: %s", cm_err_text(error));
-		fail(p, &err);
+		mig__core_undo_fail(p, &err);
 		return;
 	}
-	hvcore__image_config(p, &c, written);
+	mig__core_image_config(p, &c, written);
 	if (mig_image_save(&p->im, &c, &err) < 0) {
-		fail(p, &err);
+		mig__core_undo_fail(p, &err);
 		return;
 	}
-	hvcore__image_begin(p, HVCORE_IMAGE_WRITING);
+	mig__core_image_begin(p, MIG_CORE_WRITING);
 	cm_timer_arm_ms(&p->timer, PROGRESS_MS);
 }
 
@@ -296,10 +193,10 @@ static void save_pause(struct mig_core_image *p)
 {
 	struct cm_err err = CM_ERR_INIT;
 
-	hvcore__image_begin(p, HVCORE_IMAGE_PAUSING);
-	mig_core_hold(hvcore__image_of(p), true);
-	if (hv_vm_pause(hv_core_vm(hvcore__image_core(p)), paused, p, &err) < 0)
-		fail(p, &err);
+	mig__core_image_begin(p, MIG_CORE_PAUSING);
+	mig__core_hold(mig__core_image_of(p), true);
+	if (hv_vm_pause(hv_core_vm(mig__core_image_core(p)), paused, p, &err) < 0)
+		mig__core_undo_fail(p, &err);
 }
 
 static void save_dev_event(struct stor_dev *dev, enum stor_dev_event event,
@@ -308,12 +205,12 @@ static void save_dev_event(struct stor_dev *dev, enum stor_dev_event event,
 	struct mig_core_image *p = arg;
 
 	(void)dev;
-	if (p->step != HVCORE_IMAGE_OPENING)
+	if (p->step != MIG_CORE_OPENING)
 		return;
-	if (event == STOR_EVENT_READY && !is_over(p))
+	if (event == STOR_EVENT_READY && !mig__core_undo_is_over(p))
 		save_pause(p);
 	else if (event == STOR_EVENT_FAILED)
-		fail(p, err);
+		mig__core_undo_fail(p, err);
 }
 
 static void work_make(void *arg)
@@ -343,11 +240,11 @@ static void made(void *arg)
 
 	p->made = true;
 	if (p->work_err.code) {
-		fail(p, &p->work_err);
-	} else if (!is_over(p)) {
-		hvcore__image_open_dev(p, false, save_dev_event, &err);
+		mig__core_undo_fail(p, &p->work_err);
+	} else if (!mig__core_undo_is_over(p)) {
+		mig__core_image_open_dev(p, false, save_dev_event, &err);
 		if (!p->dev)
-			fail(p, &err);
+			mig__core_undo_fail(p, &err);
 	}
 }
 
@@ -358,7 +255,7 @@ static void asker_gone(struct px_req *q)
 
 	g->q = NULL;
 	px_req_ok(q, NULL);
-	if (p->step == HVCORE_IMAGE_SAVED) {
+	if (p->step == MIG_CORE_SAVED) {
 		if (!g->ending && !hv_core_is_ending(g->core))
 			cm_timer_arm_ms(&p->timer, HOLD_MS);
 		return;
@@ -385,16 +282,14 @@ static int save_target(struct mig_core *g, const char *path, struct cm_err *err)
 	return 0;
 }
 
-void mig_core_image_verb_save(struct px_req *q, void *ctx)
+void mig_core_verb_save(struct px_req *q, void *ctx)
 {
 	struct mig_core *g = mig_core_of(ctx);
 	struct hv_core *core = ctx;
 	struct mig_core_image *p = &g->image;
 	struct cm_err err = CM_ERR_INIT;
 
-	if (g->src || g->dst || p->step)
-		cm_err_set(&err, CM_E_MIG_BUSY, "a migration or a save of this VM is under way");
-	else if (hv_core_state(core) != HV_CORE_RUNNING)
+	if (mig__core_is_free(g, &err) == 0 && hv_core_state(core) != HV_CORE_RUNNING)
 		cm_err_set(&err, CM_E_VM_STATE, "the VM is %s",
 			   hv_core_state_word(hv_core_state(core)));
 	if (!err.code) {
@@ -414,19 +309,18 @@ void mig_core_image_verb_save(struct px_req *q, void *ctx)
 	q->gone = asker_gone;
 	hv_core_set_state(core, HV_CORE_SAVING);
 	if (p->vol)
-		hvcore__image_work(p, HVCORE_IMAGE_MAKING, work_make, made);
+		mig__core_image_work(p, MIG_CORE_MAKING, work_make, made);
 	else
 		save_pause(p);
 }
 
-void mig_core_image_verb_cancel(struct px_req *q, void *ctx)
+void mig_core_verb_save_cancel(struct px_req *q, void *ctx)
 {
 	struct mig_core *g = mig_core_of(ctx);
 	struct mig_core_image *p = &g->image;
 	struct cm_err err = CM_ERR_INIT;
 
-	if (p->step == HVCORE_IMAGE_NONE || p->step > HVCORE_IMAGE_SAVED ||
-	    hv_core_is_ending(g->core)) {
+	if (p->step == MIG_CORE_NONE || p->step > MIG_CORE_SAVED || hv_core_is_ending(g->core)) {
 		px_req_failf(q, CM_E_VM_STATE, "no save of this VM is under way");
 		return;
 	}
@@ -434,8 +328,8 @@ void mig_core_image_verb_cancel(struct px_req *q, void *ctx)
 	p->cancelled = true;
 	if (p->im)
 		mig_image_cancel(p->im);
-	if (p->step == HVCORE_IMAGE_SAVED) {
+	if (p->step == MIG_CORE_SAVED) {
 		cm_err_set(&err, CM_E_MIG_CANCELLED, "the save was cancelled");
-		fail(p, &err);
+		mig__core_undo_fail(p, &err);
 	}
 }

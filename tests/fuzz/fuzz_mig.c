@@ -14,7 +14,7 @@
 #include "common/cm_log.h"
 #include "hvcore/machine/hv_mem.h"
 #include "migration/mig_compat.h"
-#include "migration/mig_dst_int.h"
+#include "migration/mig_land.h"
 #include "tests/fuzz/fuzz.h"
 
 static void objects(const uint8_t *data, size_t size)
@@ -102,7 +102,7 @@ static void landing(const uint8_t *data, size_t size)
 	cm_buf_init(&state, 1 << 20);
 	mig_io_init(&io, NULL, fd);
 	if (mig_ram_in_init(&ram, mem, &io, &err) == 0) {
-		(void)!mig__land(&l, &err);
+		(void)!mig_land(&l, &err);
 		mig_ram_in_fini(&ram);
 	}
 	mig_io_fini(&io);

@@ -17,10 +17,10 @@ GUEST = "mode=beat,step,writer,clock clockfail=1 rate=200 pages=1024"
 BOOT = bytes([corekit.BEAT_START])
 
 # Where a save may be interrupted: before the seal is durable the VM must boot again, from there on it must go on.
-BEFORE_SEAL = ["image.make", "image.made", "mig.image.S0", "mig.image.S1", "mig.store.write", "mig.store.sync", "image.seal"]
+BEFORE_SEAL = ["image.make", "image.made", "mig.image.flushed", "mig.image.save", "mig.store.write", "mig.store.sync", "image.seal"]
 AFTER_SEAL = ["image.sealed", "image.saved"]
 # Where a restore may be: up to the consumption the image is good for another try.
-BEFORE_CONSUME = ["image.look", "core.claim", "core-build", "mig.image.S2", "mig.store.read", "mig.dst.P5", "image.consume"]
+BEFORE_CONSUME = ["image.look", "core.claim", "core-build", "mig.image.restore", "mig.store.read", "mig.land.memory", "image.consume"]
 AFTER_CONSUME = ["stor.image.gone", "image.consumed"]
 
 

@@ -17,9 +17,12 @@ sys.path.insert(0, os.path.join(labkit.SRC, "tests", "san"))
 import labsan_oracle  # noqa: E402
 
 VOLUME = "san0"
-# The phases of a hand-over (docs of migration/): where either end can be made to die, hang or fail.
-SOURCE_POINTS = ["mig.src." + p for p in ("P1", "P2", "P3", "P4", "P5", "P6", "P8", "P9", "P10", "P11", "P12", "P13", "P15")]
-TARGET_POINTS = ["mig.dst." + p for p in ("P3", "P4", "P5", "P10", "P11", "P12", "P14")]
+# The phases of a hand-over (docs/FAULT-POINTS.md), in their order: where either end can be made to die, hang or fail.
+SOURCE_POINTS = ["mig.src.connect", "mig.src.connected", "mig.src.hello", "mig.src.welcome", "mig.src.round.first", "mig.src.round.later",
+                 "mig.src.pause", "mig.src.flushed", "mig.src.round.last", "mig.src.state", "mig.src.verified", "mig.src.committed",
+                 "mig.src.told"]
+TARGET_POINTS = ["mig.dst.hello", "mig.dst.welcome", "mig.land.memory", "mig.dst.landed", "mig.dst.loaded", "mig.dst.verified",
+                 "mig.dst.took"]
 
 
 def make_volume(lab):

@@ -123,7 +123,7 @@ def test_linux_on_the_soft_engine(lab, volume):
 # --- kill -9 of either hvcore at each phase ------------------------------------------------------------------
 
 
-BEFORE_COMMIT = {"mig.src." + p for p in ("P1", "P2", "P3", "P4", "P5", "P6", "P8", "P9", "P10", "P11")}
+BEFORE_COMMIT = movekit.SOURCE_POINTS[:movekit.SOURCE_POINTS.index("mig.src.verified")]
 
 
 @pytest.mark.parametrize("point", movekit.SOURCE_POINTS)
@@ -136,7 +136,7 @@ def test_source_hvcore_is_killed(vm, point):
     print("%s: %s, then on %s, %d restarts" % (point, said.get("error") or "moved", there, again))
     if point in BEFORE_COMMIT:
         assert again == 1  # the guest's memory died with its process
-    else:  # committed; or (P12) verified, and the destination goes on with the memory that it has
+    else:  # committed; or verified, and the destination goes on with the memory that it has
         assert again == 0 and there == other(vm, node)
 
 
@@ -144,16 +144,16 @@ def test_source_hvcore_is_killed(vm, point):
 def test_destination_hvcore_is_killed(vm, point):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.P1=delay:700@1")
+    vm.fault(node, "mig.src.connect=delay:700@1")
     move = vm.migrate_begin(to, "--live")
     vm.fault_landing(to, point + "=kill")
     out, errs = move.communicate(timeout=120)
     there = vm.settled()
     again = vm.boots() - boots
     print("%s: %s, then on %s, %d restarts" % (point, (out or errs).strip()[:100], there, again))
-    if point == "mig.dst.P14":
+    if point == "mig.dst.took":
         assert again == 1  # it was the owner already
-    elif point == "mig.dst.P12":
+    elif point == "mig.dst.verified":
         assert again <= 1  # "verified" is said: the source may have committed before it could know
     else:
         assert again == 0
@@ -164,7 +164,7 @@ def test_destination_hvcore_is_killed(vm, point):
 
 def test_cancel(vm):
     node, boots = vm.settled(), vm.boots()
-    vm.fault(node, "mig.src.P5=delay:1500@1")
+    vm.fault(node, "mig.src.round.first=delay:1500@1")
     move = vm.migrate_begin(other(vm, node))
     wait_for("it copies", lambda: "MOVE_COPYING" in vm.hvctl("--json", "show", vm.name).stdout)
     vm.hvctl("migrate", "--cancel", vm.name)
@@ -180,7 +180,7 @@ def test_cancel(vm):
 def test_operator_who_goes_away_does_not_stop_it(vm):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.P5=delay:700@1")
+    vm.fault(node, "mig.src.round.first=delay:700@1")
     move = vm.migrate_begin(to)
     wait_for("it copies", lambda: "MOVE_COPYING" in vm.hvctl("--json", "show", vm.name).stdout)
     vm.lab.run("node1", "sh", "-c", "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */hvctl*) "
@@ -225,7 +225,7 @@ def kill_agent(vm, node):
 def test_agent_is_killed_during_a_move(vm, side, who):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.P5=delay:800@1")
+    vm.fault(node, "mig.src.round.first=delay:800@1")
     if who == "operator":
         move = vm.migrate_begin(to, ask=to)
     else:
@@ -248,7 +248,7 @@ def test_agent_is_killed_during_a_move(vm, side, who):
 # --- nodes and networks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("point", ["mig.src.P5", "mig.src.P10"])
+@pytest.mark.parametrize("point", ["mig.src.round.first", "mig.src.round.last"])
 def test_source_node_loses_power_during_a_move(vm, point):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
@@ -263,7 +263,7 @@ def test_source_node_loses_power_during_a_move(vm, point):
     assert vm.hvcores()[node] == 0 and vm.agent(node, "monitor") == 7  # it comes back clean
 
 
-@pytest.mark.parametrize("point", ["mig.src.P5", "mig.src.P10"])
+@pytest.mark.parametrize("point", ["mig.src.round.first", "mig.src.round.last"])
 def test_destination_node_loses_power_during_a_move(vm, point):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
@@ -275,7 +275,7 @@ def test_destination_node_loses_power_during_a_move(vm, point):
     there = vm.settled(not_on=(to,))
     again = vm.boots() - boots
     print("%s: on %s, %d restarts" % (point, there, again))
-    if point == "mig.src.P5":  # pacemaker had not heard of it yet
+    if point == "mig.src.round.first":  # pacemaker had not heard of it yet
         assert there == node and again == 0
     else:
         assert again <= 1
@@ -286,7 +286,7 @@ def test_destination_node_loses_power_during_a_move(vm, point):
 def test_destination_loses_the_san_during_a_move(vm):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.P5=delay:1500@1")
+    vm.fault(node, "mig.src.round.first=delay:1500@1")
     move = vm.migrate_begin(to, ask=node)
     time.sleep(0.7)
     vm.lab.cut(to, "san")
@@ -304,7 +304,7 @@ def test_source_node_loses_power_before_the_commit(vm):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
     before = verified(vm, to)
-    vm.fault(node, "mig.src.P12=delay:20000@1")
+    vm.fault(node, "mig.src.verified=delay:20000@1")
     move = vm.migrate_begin(to, ask=to)
     wait_for("the destination has verified", lambda: verified(vm, to) > before)
     vm.lab.kill(node)

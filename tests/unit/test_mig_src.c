@@ -196,12 +196,12 @@ static void error_at_every_phase(void **state)
 		const char *point;
 		bool moves;
 	} phase[] = {
-		{"mig.src.P1", false}, {"mig.src.P2", false}, {"mig.src.P3", false}, {"mig.src.P4", false},
-		{"mig.src.P5", false}, {"mig.src.P6", false}, {"mig.src.P8", false}, {"mig.src.P9", false},
-		{"mig.src.P10", false}, {"mig.src.P11", false}, {"mig.src.P12", false}, {"mig.src.P13", true},
-		{"mig.src.P15", true},
-		{"mig.dst.P1", false}, {"mig.dst.P2", false}, {"mig.dst.P3", false}, {"mig.dst.P4", false},
-		{"mig.dst.P5", false}, {"mig.dst.P10", false}, {"mig.dst.P11", false}, {"mig.dst.P14", true},
+		{"mig.src.connect", false}, {"mig.src.connected", false}, {"mig.src.hello", false}, {"mig.src.welcome", false},
+		{"mig.src.round.first", false}, {"mig.src.round.later", false}, {"mig.src.pause", false}, {"mig.src.flushed", false},
+		{"mig.src.round.last", false}, {"mig.src.state", false}, {"mig.src.verified", false}, {"mig.src.committed", true},
+		{"mig.src.told", true},
+		{"mig.dst.listen", false}, {"mig.dst.connected", false}, {"mig.dst.hello", false}, {"mig.dst.welcome", false},
+		{"mig.land.memory", false}, {"mig.dst.landed", false}, {"mig.dst.loaded", false}, {"mig.dst.took", true},
 	};
 	struct bench *b = *state;
 	unsigned at = 0;
@@ -220,7 +220,7 @@ static void error_at_every_phase(void **state)
 		(void)cm_fault_arm("", &err);
 		if (bench_runs(b, 0) + bench_runs(b, 1) != 1)
 			fail_msg("%s: runs on %d and %d", phase[i].point, bench_runs(b, 0), bench_runs(b, 1));
-		if (strcmp(phase[i].point, "mig.src.P6") == 0 || strcmp(phase[i].point, "mig.src.P5") == 0) {
+		if (strcmp(phase[i].point, "mig.src.round.later") == 0 || strcmp(phase[i].point, "mig.src.round.first") == 0) {
 			; /* a quick move has no rounds: it may have gone through */
 		} else if (bench_runs(b, 1 - at) != phase[i].moves) {
 			fail_msg("%s: the VM is on the wrong side; source says %s, destination %s", phase[i].point,
@@ -240,7 +240,7 @@ static void silent_after_verified(void **state)
 
 	need(state);
 	bench_host(b, 1);
-	assert_int_equal(cm_fault_arm("mig.dst.P12=error:5@1", &err), 0);
+	assert_int_equal(cm_fault_arm("mig.dst.verified=error:5@1", &err), 0);
 	bench_move(b, 0, 1, HV__MIGRATION_MODE__MODE_QUICK, NULL);
 	bench_wait(b);
 	/* The source heard "verified" and committed: the VM is there. */
@@ -415,9 +415,9 @@ static void save_and_restore_on_a_device(void **state)
 /* Whatever breaks during a save, the VM is as it was; whatever breaks during a restore, the VM stays empty. */
 static void image_errors_at_every_step(void **state)
 {
-	static const char *const save[] = {"mig.image.S0", "mig.image.S1", "mig.store.write", "mig.store.write=error:5@2",
+	static const char *const save[] = {"mig.image.flushed", "mig.image.save", "mig.store.write", "mig.store.write=error:5@2",
 					   "mig.store.sync"};
-	static const char *const restore[] = {"mig.image.S2", "mig.store.read", "mig.store.read=error:5@2", "mig.dst.P5"};
+	static const char *const restore[] = {"mig.image.restore", "mig.store.read", "mig.store.read=error:5@2", "mig.land.memory"};
 	struct bench *b = *state;
 	struct image_test t = {0};
 	struct mig_image_config c = {.done = image_done, .arg = &t, .fd = -1, .disks = one_disk};
