@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# What holds for names, everywhere.
+TESTS += scripts/check-faults
+EXTRA_DIST += scripts/check-faults
 include tests/unit/common.mk
 include tests/unit/proto.mk
 include tests/unit/sharedstorage.mk
