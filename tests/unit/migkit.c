@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_bench.c - two hosts in one process. See mig_bench.h.
+ * migkit.c - two hosts in one process. See migkit.h.
  */
 #include "config.h"
 
-#include "tests/unit/mig_bench.h"
+#include "tests/unit/migkit.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include "common/cm_clock.h"
+#include "common/cm_fault.h"
+#include "common/cm_log.h"
 #include "hvcore/machine/hv_char.h"
 
 #define WAIT_NS (60 * CM_NS_PER_S)
@@ -348,4 +351,62 @@ void bench_close(struct bench *b)
 		unlink(path);
 	}
 	rmdir(b->dir);
+}
+
+/* --- of a test ---------------------------------------------------------------------------------------- */
+
+static const struct hv_engine_ops *run_engine; /* of this run */
+static struct bench run_bench;
+
+const char *bench_begin(int argc, char **argv)
+{
+	const char *only = argc > 1 ? argv[1] : getenv("HV_TEST_ENGINE");
+
+	signal(SIGPIPE, SIG_IGN);
+	cm_log_set_level(getenv("HV_TEST_LOG") ? CM_LOG_DEBUG : CM_LOG_CRIT);
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
+	run_engine = only && strcmp(only, "kvm") == 0 ? &hv_engine_kvm : &hv_engine_soft;
+	return run_engine->name;
+}
+
+int bench_setup(void **state)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	*state = NULL;
+	(void)cm_fault_arm("", &err);
+	if (!bench_open(&run_bench, run_engine, BENCH_STEPPER, 1))
+		return 0;
+	*state = &run_bench;
+	bench_host(&run_bench, 0);
+	bench_boot(&run_bench, 0);
+	return 0;
+}
+
+int bench_teardown(void **state)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	(void)cm_fault_arm("", &err);
+	if (*state)
+		bench_close(*state);
+	return 0;
+}
+
+void bench_need(void **state)
+{
+	if (!*state)
+		skip();
+}
+
+void bench_lives_on(struct bench *b, unsigned i)
+{
+	uint64_t before = bench_beats(b, i);
+
+	for (int n = 0; n < 600 && bench_beats(b, i) < before + 20; n++)
+		bench_for_ms(b, 20);
+	assert_true(bench_runs(b, i));
+	assert_true(bench_beats(b, i) >= before + 20);
+	assert_false(bench_guest_failed(b, i));
 }

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_bench.h - two "hosts" in one process for tests of migration: each with its own session to one ownership block (a
+ * migkit.h - two "hosts" in one process for tests of migration: each with its own session to one ownership block (a
  * file), its own lease and its own VM, which runs the bare-metal test guest. One loop drives both.
  */
-#ifndef MIG_BENCH_H
-#define MIG_BENCH_H
+#ifndef MIGKIT_H
+#define MIGKIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "common/cm_loop.h"
 #include "hvcore/vm/hv_vm.h"
@@ -12,7 +19,8 @@
 #include "migration/mig_src.h"
 #include "sharedstorage/lease/stor_lease.h"
 
-#define BENCH_GUEST "tests/guest/bare.elf"
+#define BENCH_GUEST   "tests/guest/bare.elf"
+#define BENCH_STEPPER "mode=step,beat pages=1024 rate=200"
 
 struct bench;
 
@@ -66,5 +74,16 @@ uint64_t bench_beats(struct bench *b, unsigned i);
 /* The guest on host i has seen something wrong. */
 bool bench_guest_failed(struct bench *b, unsigned i);
 bool bench_runs(struct bench *b, unsigned i);
+
+/* First thing of main(): [soft|kvm [filter]], else HV_TEST_ENGINE; the name of the engine. */
+const char *bench_begin(int argc, char **argv);
+/* Of a test whose state is a struct bench: the guest runs on host 0. Nothing to test with: the state is NULL. */
+int bench_setup(void **state);
+int bench_teardown(void **state);
+/* Skips the test if there is nothing to test with. */
+void bench_need(void **state);
+/* The guest runs on host i, beats on, and has found nothing wrong. */
+void bench_lives_on(struct bench *b, unsigned i);
+#define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The bare machine of soft_machine.h. */
+/* The bare machine of softkit.h. */
 #include "config.h"
 
-#include "tests/unit/soft_machine.h"
+#include "tests/unit/softkit.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * IDT, and a fragment of guest code that is entered at CPL 0 in 64-bit mode. The guest reports by
  * OUT: port 0xf4 notes EAX and goes on, 0xf5 notes it and ends the run.
  */
-#ifndef SOFT_MACHINE_H
-#define SOFT_MACHINE_H
+#ifndef SOFTKIT_H
+#define SOFTKIT_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unit tests of the resource agent. A child process plays hvcore or hvclusterd on real sockets and answers
+ * test_clu_ocf.c - the resource agent. A child process plays hvcore or hvclusterd on real sockets and answers
  * as it is told; the agent's own code runs unchanged.
  */
 #include "config.h"

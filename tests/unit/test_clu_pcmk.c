@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unit tests of the adapter to pacemaker: real answers of pacemaker 2.1.5 (tests/golden/pcmk) become the
+ * test_clu_pcmk.c - the adapter to pacemaker: real answers of pacemaker 2.1.5 (tests/golden/pcmk) become the
  * expected pictures, broken ones are refused at every length, results become clear errors, and what we
  * would write is well-formed.
  */
@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/pcmk/clu_exec.h"
 #include "cluster/pcmk/clu_pcmk.h"
 #include "cluster/pcmk/clu_pcmk_xml.h"
 #include "common/cm_buf.h"
@@ -272,90 +271,13 @@ static void test_bad_input(void **state)
 	free(big);
 }
 
-/* --- running programs --- */
-struct seen {
-	struct cm_loop *loop;
-	int exit_code, calls;
-	bool timed_out, too_much;
-	char out[64], errs[64];
-	size_t out_len;
-};
-
-static void on_end(const struct clu_exec_result *r, void *arg)
-{
-	struct seen *s = arg;
-
-	s->calls++;
-	s->exit_code = r->exit_code;
-	s->timed_out = r->timed_out;
-	s->too_much = r->too_much;
-	s->out_len = r->out_len;
-	snprintf(s->out, sizeof(s->out), "%s", r->out);
-	snprintf(s->errs, sizeof(s->errs), "%s", r->errs);
-	cm_loop_stop(s->loop, 0);
-}
-
-static struct seen run_shell(const char *script, unsigned timeout_ms)
-{
-	const char *const argv[] = {"sh", "-c", script, NULL};
-	struct seen s = {.loop = cm_loop_new(NULL)};
-
-	assert_non_null(clu_exec_start(s.loop, argv, timeout_ms, on_end, &s, NULL));
-	assert_int_equal(s.calls, 0);
-	cm_loop_run(s.loop);
-	cm_loop_free(s.loop);
-	assert_int_equal(s.calls, 1);
-	return s;
-}
-
-static void test_exec(void **state)
-{
-	struct seen s = run_shell("echo out; echo err >&2; exit 3", 0);
-	const char *const nothing[] = {"/nonexistent/program", NULL};
-	struct cm_err err = CM_ERR_INIT;
-	struct cm_loop *loop;
-
-	(void)state;
-	assert_int_equal(s.exit_code, 3);
-	assert_string_equal(s.out, "out\n");
-	assert_string_equal(s.errs, "err\n");
-	s = run_shell("kill -9 $$", 0);
-	assert_int_equal(s.exit_code, -1);
-	assert_false(s.timed_out);
-	s = run_shell("exec sleep 1000", 50);
-	assert_true(s.timed_out && s.exit_code == -1);
-	s = run_shell("head -c 3000000 /dev/zero", 0);
-	assert_int_equal(s.out_len, 3000000);
-	s = run_shell("exec cat /dev/zero", 0);
-	assert_true(s.too_much && s.exit_code == -1);
-	loop = cm_loop_new(NULL);
-	assert_null(clu_exec_start(loop, nothing, 0, on_end, NULL, &err));
-	assert_string_not_equal(err.text, "");
-	cm_loop_free(loop);
-}
-
-static void test_exec_kill(void **state)
-{
-	const char *const argv[] = {"sleep", "1000", NULL};
-	struct seen s = {.loop = cm_loop_new(NULL)};
-	struct clu_exec *x = clu_exec_start(s.loop, argv, 0, on_end, &s, NULL);
-
-	(void)state;
-	assert_non_null(x);
-	clu_exec_kill(x);
-	cm_loop_turn(s.loop, 0);
-	cm_loop_free(s.loop);
-	assert_int_equal(s.calls, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),	  cmocka_unit_test(test_find),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_long_values_are_cut),
 		cmocka_unit_test(test_results),	  cmocka_unit_test(test_vm_xml),
-		cmocka_unit_test(test_bad_input), cmocka_unit_test(test_exec),
-		cmocka_unit_test(test_exec_kill),
+		cmocka_unit_test(test_bad_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

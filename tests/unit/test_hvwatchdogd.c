@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_watchdogd.c - hvwatchdogd with a fake device: it kills who outlives his time, stopped processes too, spares all
+ * test_hvwatchdogd.c - hvwatchdogd with a fake device: it kills who outlives his time, stopped processes too, spares all
  * others, and starves the device only when somebody does not die.
  */
 #include "config.h"

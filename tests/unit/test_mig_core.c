@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_mig_kill.c - migrations between two real hvcore processes, and either of them killed (SIGKILL) at each phase.
+ * test_mig_core.c - migrations between two real hvcore processes, and either of them killed (SIGKILL) at each phase.
  *
  * Oracle: every beat of the guest, stamped by the process that let it run. Two processes never overlap, and after each case the
  * VM runs exactly where the ownership block says, or nowhere until somebody proves its owner dead. By default a few cases; all of

@@ -39,7 +39,7 @@ static const struct promise {
 } promises[] = {
 	{1, EDX, 0, "FPU", "fld m32,fst m64,fadd st,fxch,fprem,fcomi,fldenv,frstor,fbld", NULL},
 	{1, EDX, 2, "DE", NULL, "test_soft_break"},
-	{1, EDX, 3, "PSE", NULL, "test_soft_core"},
+	{1, EDX, 3, "PSE", NULL, "test_soft_engine"},
 	{1, EDX, 4, "TSC", NULL, "check_works"},
 	{1, EDX, 5, "MSR", NULL, "check_same"},
 	{1, EDX, 6, "PAE", NULL, "all: there is no other paging"},
@@ -73,7 +73,7 @@ static const struct promise {
 	{1, ECX, 20, "SSE4.2", "pcmpgtq,pcmpestrm,pcmpestri,pcmpistrm,pcmpistri,crc32/8,crc32",
 	 NULL},
 	{1, ECX, 23, "POPCNT", "popcnt", NULL},
-	{1, ECX, 24, "TSC deadline", NULL, "test_soft_core"},
+	{1, ECX, 24, "TSC deadline", NULL, "test_soft_engine"},
 	{1, ECX, 30, "RDRAND", "rdrand", NULL},
 	{1, ECX, 31, "hypervisor", NULL, "nothing to do"},
 	{7, EBX, 0, "FSGSBASE", "rdfsbase,rdgsbase,wrgsbase", NULL},
@@ -160,7 +160,7 @@ static void test_nothing_else_is_announced(void **state)
 
 /* --- handlers ------------------------------------------------------------ */
 
-/* What no user program can do, or what has no result to compare: test_soft_core, check_works,
+/* What no user program can do, or what has no result to compare: test_soft_engine, check_works,
  * check_same, guests. */
 static const soft_fn elsewhere[] = {
 	soft_op_ud,	     soft_op_unknown,	    soft_op_gp,		 soft_op_nm,

@@ -15,7 +15,7 @@
 #include "common/cm_err.h"
 #include "common/cm_log.h"
 #include "hvcore/engine_soft/soft_decode.h"
-#include "tests/unit/soft_machine.h"
+#include "tests/unit/softkit.h"
 
 FRAGMENT(smc);
 FRAGMENT(smc_far);

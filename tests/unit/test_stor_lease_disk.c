@@ -1,80 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_stor_format.c - what is parsed and computed without I/O: URLs, the ownership block's bytes, timing.
+ * test_stor_lease_disk.c - the ownership block, byte by byte; every damage is noticed. UUIDs.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "common/cm_buf.h"
-#include "sharedstorage/dev/stor_url.h"
-#include "sharedstorage/iscsi/stor_pr.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
-#include "sharedstorage/lease/stor_timing.h"
-
-static void test_url_good(void **state)
-{
-	struct stor_url u;
-
-	(void)state;
-	assert_int_equal(stor_url_parse("file:/tmp/x.img?sector=4096&direct=no#d1", &u, NULL), 0);
-	assert_int_equal(u.kind, STOR_URL_FILE);
-	assert_string_equal(u.path, "/tmp/x.img");
-	assert_string_equal(u.disk, "d1");
-	assert_int_equal(u.sector_bytes, 4096);
-	assert_int_equal(u.direct, 0);
-	assert_int_equal(stor_url_parse("iscsi://joe@10.0.0.1,[::1]:99/iqn.2024-01.a:b/3?lock=4&header-"
-					"digest=no&secret-file=/etc/s",
-					&u, NULL),
-			 0);
-	assert_int_equal(u.portals, 2);
-	assert_string_equal(u.portal[0], "10.0.0.1:3260");
-	assert_string_equal(u.portal[1], "[::1]:99");
-	assert_string_equal(u.target, "iqn.2024-01.a:b");
-	assert_string_equal(u.user, "joe");
-	assert_string_equal(u.secret_file, "/etc/s");
-	assert_int_equal(u.lun, 3);
-	assert_int_equal(u.lock_lun, 4);
-	assert_false(u.header_digest);
-	assert_int_equal(stor_url_parse("vol1/web.disk", &u, NULL), 0);
-	assert_int_equal(u.kind, STOR_URL_VOLUME);
-	assert_string_equal(u.volume, "vol1");
-	assert_string_equal(u.disk, "web.disk");
-}
-
-static void test_url_bad(void **state)
-{
-	static const char *const bad[] = {
-		"", "file:", "nothing", "a/b/c", "/b", "a/", "../x", "-a/b", "file:x?sector=513",
-		"file:x?lock=1", "file:x?sector", "file:x#", "file:x#a/b", "iscsi://", "iscsi://1.2.3.4",
-		"iscsi://1.2.3.4/iqn", "iscsi://1.2.3.4/iqn/", "iscsi://1.2.3.4/iqn/x",
-		"iscsi://1.2.3.4/iqn/99999", "iscsi://1.2.3.4:0/iqn/1", "iscsi://1.2.3.4:65536/iqn/1",
-		"iscsi://host.name/iqn/1", "iscsi://[::1/iqn/1", "iscsi://[::1]x/iqn/1",
-		"iscsi://1.2.3.4,1.2.3.5,1.2.3.6/iqn/1", "iscsi://1.2.3.4,/iqn/1",
-		"iscsi://joe%secret@1.2.3.4/iqn/1", "iscsi://joe:secret@1.2.3.4/iqn/1",
-		"iscsi://@1.2.3.4/iqn/1", "iscsi://1.2.3.4/iqn/1?color=red", "iscsi://1.2.3.4//1",
-	};
-	struct stor_url u;
-	struct cm_err err;
-	char longer[2 * STOR_URL_MAX];
-
-	(void)state;
-	for (unsigned i = 0; i < CM_ARRAY_LEN(bad); i++) {
-		cm_err_clear(&err);
-		if (stor_url_parse(bad[i], &u, &err) != CM_E_BAD_URL || !err.text[0])
-			fail_msg("'%s' was taken", bad[i]);
-	}
-	memset(longer, 'a', sizeof longer - 1);
-	longer[sizeof longer - 1] = 0;
-	assert_int_equal(stor_url_parse(longer, &u, NULL), CM_E_BAD_URL);
-}
 
 static struct stor_block sample(void)
 {
@@ -162,70 +102,12 @@ static void test_uuid(void **state)
 	assert_int_not_equal(stor_uuid_parse("000000000000-0000-0000-0000-00000000", &v), 0);
 }
 
-/* READ FULL STATUS: two iSCSI nexuses and one of another protocol; every shorter answer is refused. */
-static void test_nexuses(void **state)
-{
-	static const char id[] = "iqn.2026-01.a:b,i,0x800000070002"; /* 32 bytes and the NUL */
-	uint8_t d[8 + 3 * (24 + 40)] = {0};
-	struct stor_pr_nexus out[2];
-	unsigned n;
-
-	(void)state;
-	cm_put_be32(d + 4, sizeof d - 8);
-	for (unsigned i = 0; i < 3; i++) {
-		uint8_t *p = d + 8 + (size_t)i * 64;
-
-		cm_put_be64(p, 0x4856000100000000ull + i);
-		cm_put_be32(p + 20, 40);
-		p[24] = i == 2 ? 0 : 0x45;
-		p[27] = 36;
-		memcpy(p + 28, id, sizeof id);
-		p[28 + 31] = (uint8_t)('2' + i);
-	}
-	assert_int_equal(stor_pr_decode_nexuses(d, sizeof d, out, 2, &n), 0);
-	assert_int_equal(n, 3); /* how many there are, not how many fit */
-	assert_int_equal(out[1].key, 0x4856000100000001ull);
-	assert_int_equal(out[0].isid, 0x800000070002ull);
-	assert_int_equal(out[1].isid, 0x800000070003ull);
-	for (size_t len = 0; len < sizeof d; len++)
-		assert_int_equal(stor_pr_decode_nexuses(d, len, out, 2, &n), CM_E_SAN_SENSE);
-	cm_put_be32(d + 8 + 20, 41); /* a descriptor that ends in the next one's middle */
-	assert_int_equal(stor_pr_decode_nexuses(d, sizeof d, out, 2, &n), CM_E_SAN_SENSE);
-	d[8 + 128 + 24] = 0x45;
-	cm_put_be32(d + 8 + 20, 40);
-	d[8 + 128 + 27] = 2; /* a name that is longer than it says */
-	assert_int_equal(stor_pr_decode_nexuses(d, sizeof d, out, 2, &n), 0);
-}
-
-static void test_timing(void **state)
-{
-	(void)state;
-	for (uint64_t t = STOR_IO_TIMEOUT_MIN_MS; t <= STOR_IO_TIMEOUT_MAX_MS; t += 7) {
-		/* time for two new logins before the vCPUs must stop */
-		assert_true(STOR_FAIL(t) >= STOR_RENEW(t) + 3 * STOR_IO(t));
-		/* the owner stops before it is killed, and is killed before anybody may think it dead */
-		assert_true(STOR_STOPPED(t) < STOR_KILL(t));
-		assert_true(STOR_KILL(t) + STOR_IO(t) <= STOR_DEAD_OWNER(t));
-		/* drift of both clocks fits into the slack */
-		assert_true(STOR_DEAD(t) * 100 >= STOR_DEAD_OWNER(t) * (100 + 2 * STOR_DRIFT_PERCENT));
-		/* an observer that misses nothing: it looks much more often than it waits */
-		assert_true(STOR_OBSERVE(t) * 8 <= STOR_DEAD(t) && STOR_OBSERVE(t) > 0);
-		/* a renewal is seen at least twice in the wait */
-		assert_true(STOR_DEAD(t) > 2 * STOR_RENEW(t));
-		assert_true(STOR_DEAD_WATCHDOG(t) > STOR_KILL(t) + STOR_IO(t) + STOR_WATCHDOG(t));
-		assert_true(STOR_DEAD_WATCHDOG(t) > STOR_DEAD(t));
-		assert_true(STOR_RECONNECT_MAX(t) < STOR_IO(t) && STOR_RECONNECT_MIN(t) > 0);
-		assert_true(STOR_PING(t) < STOR_IO(t));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_url_good),    cmocka_unit_test(test_url_bad),
-		cmocka_unit_test(test_block_golden), cmocka_unit_test(test_block_damage),
-		cmocka_unit_test(test_uuid),	     cmocka_unit_test(test_nexuses),
-		cmocka_unit_test(test_timing),
+		cmocka_unit_test(test_block_golden),
+		cmocka_unit_test(test_block_damage),
+		cmocka_unit_test(test_uuid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

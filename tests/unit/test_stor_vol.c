@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A crash at every write, enumerated: each operation on a volume is done by a child process that
- * dies by SIGKILL just before its k-th change of the device, and just after it, for every k until
- * the operation ends alive. Each time a fresh process must find a volume without bad structures or
- * doubly used extents, the operation wholly there or wholly not, the other disk's data intact,
- * repair must leave nothing behind, and the operation must be possible again.
+ * test_stor_vol.c - a crash at every write, enumerated: each operation on a volume is done by a
+ * child process that dies by SIGKILL just before its k-th change of the device, and just after it,
+ * for every k until the operation ends alive. Each time a fresh process must find a volume without
+ * bad structures or doubly used extents, the operation wholly there or wholly not, the other
+ * disk's data intact, repair must leave nothing behind, and the operation must be possible again.
  *
  * With CRASH_SAN (tests/san) the volume is a LUN of labsan with a volatile cache, and the power of
  * the SAN is cut with each crash: what was not made durable in time is lost, or a part of it.
@@ -14,7 +14,7 @@
 #include "config.h"
 
 #include "tests/unit/volkit.h"
-#include "tests/unit/volops.h"
+#include "tests/unit/volopskit.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -248,14 +248,20 @@ static void crash_everywhere(const struct vo_op *op)
 	store_end();
 }
 
-static void run_all(uint32_t bytes)
+static void run_some(const struct vo_op *ops, unsigned n)
 {
 	const char *only = getenv("VOLCRASH"); /* one operation, by name */
 
+	for (unsigned i = 0; i < n; i++)
+		if (only ? strcmp(only, ops[i].name) == 0 : vo_sector == 512 || ops[i].large)
+			crash_everywhere(&ops[i]);
+}
+
+static void run_all(uint32_t bytes)
+{
 	vo_sector = bytes;
-	for (unsigned i = 0; i < vo_count; i++)
-		if (only ? strcmp(only, vo_ops[i].name) == 0 : bytes == 512 || vo_ops[i].large)
-			crash_everywhere(&vo_ops[i]);
+	run_some(vo_disk_ops, vo_disk_count);
+	run_some(vo_vm_ops, vo_vm_count);
 }
 
 static void test_512(void **state)

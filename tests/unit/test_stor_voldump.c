@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Golden images: two frozen volumes (512- and 4096-byte sectors) that must load for ever. Each is
+ * test_stor_voldump.c - golden images: two frozen volumes (512- and 4096-byte sectors) that must load for ever. Each is
  * tests/golden/volume-SECTOR.z: zlib of {u64 number, sector} for each sector that is not zero; its
- * dump, character by character, is volume-SECTOR.dump. `test_stor_volgolden make DIR` made them: it
+ * dump, character by character, is volume-SECTOR.dump. `test_stor_voldump make DIR` made them: it
  * is run again only for a new format, next to the old ones.
  */
 #include "config.h"

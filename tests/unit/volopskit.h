@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * volops.h - operations on a volume, each with what it needs before and a judge of what is there
- * after: for test_stor_volcrash. Run in a child process: they _exit(2) with words when a thing
+ * volopskit.h - operations on a volume, each with what it needs before and a judge of what is there
+ * after: for test_stor_vol. Run in a child process: they _exit(2) with words when a thing
  * must not be.
  */
-#ifndef VOLOPS_H
-#define VOLOPS_H
+#ifndef VOLOPSKIT_H
+#define VOLOPSKIT_H
 
 #include <stdio.h>
 #include <unistd.h>
@@ -35,12 +35,16 @@ struct vo_op {
 	bool repairs;
 	bool large; /* depends on the sector size */
 };
-extern const struct vo_op vo_ops[];
-extern const unsigned vo_count;
+extern const struct vo_op vo_disk_ops[], vo_vm_ops[];
+extern const unsigned vo_disk_count, vo_vm_count;
 
 int vo_write(struct stor_volume *vol, const char *disk, uint64_t at, size_t n, unsigned seed);
 /* 1: all of it is there; 0: each sector is either there or zero (not acknowledged). */
 int vo_read(struct stor_volume *vol, const char *disk, uint64_t at, size_t n, unsigned seed);
+bool vo_has_disk(struct stor_volume *vol, const char *name, struct stor_disk_info *info);
+/* For prepare: a disk "d"; nothing. */
+void vo_with_disk(struct stor_volume *vol);
+void vo_nothing(struct stor_volume *vol);
 /* A disk that was deleted: its data lies in free extents, and nobody may ever see it. */
 void vo_leave_junk(struct stor_volume *vol);
 
