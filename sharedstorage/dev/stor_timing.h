@@ -55,7 +55,7 @@
  * and answer late; O counts from what it saw, which may be before S got the answer.
  * Why the wait of O uses T from the block: S might be set to a longer T than O.
  *
- * tests/unit/test_stor_format.c asserts each inequality for all T from 100 ms to 60 s.
+ * tests/unit/test_stor_timing.c asserts each inequality for all T from 100 ms to 60 s.
  * Pure formulas. Thread: [any].
  */
 #ifndef STOR_TIMING_H

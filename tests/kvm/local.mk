@@ -9,8 +9,9 @@ EXTRA_DIST += tests/kvm/conftest.py tests/kvm/corekit.py tests/kvm/test_bare.py 
 .PHONY: check-kvm
 check-kvm: all $(check_PROGRAMS)
 	'$(abs_top_srcdir)/tests/guest/check-bare' tests/guest || test $$? -eq 77
-	tests/unit/test_hv_vm kvm || test $$? -eq 77
-	HV_TEST_ENGINE=kvm tests/unit/test_mig
-	HV_TEST_ENGINE=kvm HV_TEST_FULL=1 tests/unit/test_mig_kill || test $$? -eq 77
+	for t in test_hv_vm test_hv_vm_dump test_hv_vm_save; do tests/unit/$$t kvm || test $$? -eq 77 || exit 1; done
+	HV_TEST_ENGINE=kvm tests/unit/test_mig_src
+	HV_TEST_ENGINE=kvm tests/unit/test_mig_image
+	HV_TEST_ENGINE=kvm HV_TEST_FULL=1 tests/unit/test_mig_core || test $$? -eq 77
 	HV_BUILD='$(abs_top_builddir)' /usr/bin/python3 -B -m pytest -rsfE -p no:cacheprovider \
 		$(KVMTESTFLAGS) '$(abs_top_srcdir)/tests/kvm'

@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import labsan_oracle as oracle  # noqa: E402
-from labsan_pdu_test import Session, Target, cdb16  # noqa: E402
+from labsan_pdukit import Session, Target, cdb16  # noqa: E402
 
 A, B, C = ("%016x" % n for n in (0xA, 0xB, 0xC))
 

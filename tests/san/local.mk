@@ -24,7 +24,7 @@ tests_san_labsan_fence_test_SOURCES = tests/san/labsan_fence_test.c tests/san/la
 	tests/san/labsan_check.h $(LABSAN_TEST_SUPPORT)
 tests_san_labsan_fence_test_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_labsan_fence_test_LDADD = $(ISCSI_LIBS) $(CMOCKA_LIBS)
-EXTRA_DIST += tests/san/judge.sh tests/san/labsan_pdu_test.py tests/san/labsan_oracle.py \
+EXTRA_DIST += tests/san/judge.sh tests/san/labsan_pdu_test.py tests/san/labsan_pdukit.py tests/san/labsan_oracle.py \
 	tests/san/labsan_oracle_test.py
 
 # Opens sockets on 127.0.0.1, so it is no part of "make check".

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Tests of sharedstorage/ and fencing/ against labsan and, where it can, stock tgt: part of check-san.
 noinst_LIBRARIES += libsantest.a
-libsantest_a_SOURCES = tests/san/santest.c tests/san/santest.h tests/san/sanparty.c tests/san/sanparty.h
+libsantest_a_SOURCES = tests/san/santarget.c tests/san/santest.c tests/san/santest.h tests/san/sanparty.c tests/san/sanparty.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_exclusive \
 	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan
@@ -11,7 +11,7 @@ CLEANFILES += $(STOR_SAN_TESTS)
 STOR_VOL_TESTS = tests/san/test_san_volcrash tests/san/test_san_volume
 EXTRA_PROGRAMS += $(STOR_VOL_TESTS)
 CLEANFILES += $(STOR_VOL_TESTS)
-tests_san_test_san_volcrash_SOURCES = tests/unit/test_stor_volcrash.c $(VOLOPS) $(VOLKIT)
+tests_san_test_san_volcrash_SOURCES = tests/unit/test_stor_vol.c $(VOLOPSKIT) $(VOLKIT)
 tests_san_test_san_volcrash_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DCRASH_SAN
 tests_san_test_san_volcrash_LDADD = $(SAN_LDADD)
 tests_san_test_san_volume_SOURCES = tests/san/test_san_volume.c $(VOLKIT)

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unit tests of cluster.
-check_PROGRAMS += tests/unit/test_pcmk
-TESTS += tests/unit/test_pcmk
-tests_unit_test_pcmk_SOURCES = tests/unit/test_pcmk.c
-tests_unit_test_pcmk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS) -DGOLDEN_DIR='"$(abs_top_srcdir)/tests/golden/pcmk"'
-tests_unit_test_pcmk_LDADD = libcluster.a libproto.a libcommon.a $(CMOCKA_LIBS) $(XML_LIBS) $(HV_SYS_LIBS)
+check_PROGRAMS += tests/unit/test_clu_pcmk
+TESTS += tests/unit/test_clu_pcmk
+tests_unit_test_clu_pcmk_SOURCES = tests/unit/test_clu_pcmk.c
+tests_unit_test_clu_pcmk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS) -DGOLDEN_DIR='"$(abs_top_srcdir)/tests/golden/pcmk"'
+tests_unit_test_clu_pcmk_LDADD = libcluster.a libproto.a libcommon.a $(CMOCKA_LIBS) $(XML_LIBS) $(HV_SYS_LIBS)
 EXTRA_DIST += tests/golden/pcmk
-check_PROGRAMS += tests/unit/test_ocf
-TESTS += tests/unit/test_ocf
-tests_unit_test_ocf_SOURCES = tests/unit/test_ocf.c
-tests_unit_test_ocf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS) $(PROTOBUFC_CFLAGS)
-tests_unit_test_ocf_LDADD = libcluster.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) $(XML_LIBS) $(JSON_LIBS) $(HV_SYS_LIBS)
+check_PROGRAMS += tests/unit/test_clu_ocf
+TESTS += tests/unit/test_clu_ocf
+tests_unit_test_clu_ocf_SOURCES = tests/unit/test_clu_ocf.c
+tests_unit_test_clu_ocf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS) $(PROTOBUFC_CFLAGS)
+tests_unit_test_clu_ocf_LDADD = libcluster.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) $(XML_LIBS) $(JSON_LIBS) $(HV_SYS_LIBS)
+check_PROGRAMS += tests/unit/test_clu_exec
+TESTS += tests/unit/test_clu_exec
+tests_unit_test_clu_exec_SOURCES = tests/unit/test_clu_exec.c
+tests_unit_test_clu_exec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_clu_exec_LDADD = libcluster.a libproto.a libcommon.a $(CMOCKA_LIBS) $(XML_LIBS) $(HV_SYS_LIBS)

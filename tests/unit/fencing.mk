@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unit tests of fencing.
-check_PROGRAMS += tests/unit/test_fencing
-TESTS += tests/unit/test_fencing
-tests_unit_test_fencing_SOURCES = tests/unit/test_fencing.c
-tests_unit_test_fencing_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_fencing_LDADD = libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+fen_tests = \
+	tests/unit/test_fen_evidence \
+	tests/unit/test_fen_shut_out
+check_PROGRAMS += $(fen_tests)
+TESTS += $(fen_tests)
+fen_test_libs = libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
+tests_unit_test_fen_evidence_SOURCES = tests/unit/test_fen_evidence.c
+tests_unit_test_fen_evidence_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_fen_evidence_LDADD = $(fen_test_libs)
+tests_unit_test_fen_shut_out_SOURCES = tests/unit/test_fen_shut_out.c
+tests_unit_test_fen_shut_out_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_fen_shut_out_LDADD = $(fen_test_libs)
 
-check_PROGRAMS += tests/unit/test_watchdogd
-TESTS += tests/unit/test_watchdogd
-tests_unit_test_watchdogd_SOURCES = tests/unit/test_watchdogd.c
-tests_unit_test_watchdogd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_watchdogd_LDADD = libfencing.a libcommon.a $(CMOCKA_LIBS) $(LIBS)
+check_PROGRAMS += tests/unit/test_hvwatchdogd
+TESTS += tests/unit/test_hvwatchdogd
+tests_unit_test_hvwatchdogd_SOURCES = tests/unit/test_hvwatchdogd.c
+tests_unit_test_hvwatchdogd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hvwatchdogd_LDADD = libfencing.a libcommon.a $(CMOCKA_LIBS) $(LIBS)

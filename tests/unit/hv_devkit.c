@@ -325,3 +325,31 @@ void kit_peek(struct kit *k, uint64_t gpa, void *data, size_t len)
 {
 	CM_ASSERT(hv_mem_read(k->mem, gpa, data, len) == 0);
 }
+
+int kit_setup(void **state)
+{
+	struct kit *k = malloc(sizeof *k);
+
+	kit_open(k);
+	*state = k;
+	return 0;
+}
+
+int kit_teardown(void **state)
+{
+	kit_unplug(*state);
+	kit_close(*state);
+	free(*state);
+	return 0;
+}
+
+size_t kit_said(struct kit *k, char *out, size_t cap)
+{
+	size_t n;
+
+	hv_lock_take(&k->lock);
+	n = hv_char_history(k->chr, (uint8_t *)out, cap - 1);
+	hv_lock_drop(&k->lock);
+	out[n] = 0;
+	return n;
+}

@@ -33,6 +33,9 @@ struct kit {
 	unsigned events;
 };
 
+/* Of a test whose state is a struct kit. */
+int kit_setup(void **state);
+int kit_teardown(void **state);
 void kit_open(struct kit *k);
 void kit_close(struct kit *k);
 /* Builds the device from its defaults and resumes it. */
@@ -49,6 +52,8 @@ void kit_resume(struct kit *k);
 uint32_t kit_in(struct kit *k, uint64_t offset, unsigned len);
 void kit_out(struct kit *k, uint64_t offset, uint32_t value, unsigned len);
 uint64_t kit_counter(struct kit *k, const char *name);
+/* What came out of the character device so far, as text; its length. */
+size_t kit_said(struct kit *k, char *out, size_t cap);
 /* Turns the loop until nothing more happens at once. */
 void kit_settle(struct kit *k);
 

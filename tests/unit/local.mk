@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What holds for names, everywhere.
-TESTS += scripts/check-faults
-EXTRA_DIST += scripts/check-faults
+# What holds for names, everywhere; and that the checks find what is wrong.
+TESTS += scripts/check-faults scripts/check-tests tests/scripts/check-names-test
+EXTRA_DIST += scripts/check-faults scripts/check-tests tests/scripts/check-names-test
 include tests/unit/common.mk
 include tests/unit/fsm.mk
 include tests/unit/proto.mk

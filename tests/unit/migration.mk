@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unit tests of migration.
-check_PROGRAMS += tests/unit/test_mig
-TESTS += tests/unit/test_mig
-tests_unit_test_mig_SOURCES = tests/unit/test_mig.c tests/unit/mig_bench.c tests/unit/mig_bench.h
-tests_unit_test_mig_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_mig_LDADD = libmigration.a libhvcore.a libenginekvm.a libenginesoft.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
+mig_test_libs = libmigration.a libhvcore.a libenginekvm.a libenginesoft.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
 	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm
+MIGKIT = tests/unit/migkit.c tests/unit/migkit.h
+mig_tests = \
+	tests/unit/test_mig_image \
+	tests/unit/test_mig_src
+check_PROGRAMS += $(mig_tests)
+TESTS += $(mig_tests)
+tests_unit_test_mig_image_SOURCES = tests/unit/test_mig_image.c $(MIGKIT)
+tests_unit_test_mig_image_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mig_image_LDADD = $(mig_test_libs)
+tests_unit_test_mig_src_SOURCES = tests/unit/test_mig_src.c $(MIGKIT)
+tests_unit_test_mig_src_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mig_src_LDADD = $(mig_test_libs)
 
-check_PROGRAMS += tests/unit/test_mig_kill
-TESTS += tests/unit/test_mig_kill
-tests_unit_test_mig_kill_SOURCES = tests/unit/test_mig_kill.c
-tests_unit_test_mig_kill_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS)
-tests_unit_test_mig_kill_LDADD = libsharedstorage.a libproto.a libcommon.a $(HV_SYS_LIBS)
+# Two real processes.
+check_PROGRAMS += tests/unit/test_mig_core
+TESTS += tests/unit/test_mig_core
+tests_unit_test_mig_core_SOURCES = tests/unit/test_mig_core.c
+tests_unit_test_mig_core_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS)
+tests_unit_test_mig_core_LDADD = libsharedstorage.a libproto.a libcommon.a $(HV_SYS_LIBS)
 
 check_PROGRAMS += tests/unit/test_mig_store
 TESTS += tests/unit/test_mig_store
 tests_unit_test_mig_store_SOURCES = tests/unit/test_mig_store.c tests/unit/volkit.c tests/unit/volkit.h
 tests_unit_test_mig_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_mig_store_LDADD = libmigration.a libhvcore.a libsharedstorage.a libproto.a libcommon.a $(CMOCKA_LIBS) \
-	$(HVCORE_LIBS) $(HV_SYS_LIBS) -lm
+tests_unit_test_mig_store_LDADD = $(mig_test_libs)

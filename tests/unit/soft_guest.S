@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest code of test_soft_core: one fragment a test, copied into guest memory and entered at CPL 0 in 64-bit mode.
+ * Guest code of test_soft_engine: one fragment a test, copied into guest memory and entered at CPL 0 in 64-bit mode.
  * Port 0xf4 reports EAX and goes on, port 0xf5 reports it and ends the run.
  */
 #include "tests/unit/soft_guest.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For the assembler: fragments of guest code between their labels, and the reports of soft_machine.h.
+ * For the assembler: fragments of guest code between their labels, and the reports of softkit.h.
  */
 	.section .rodata
 	.macro fragment name

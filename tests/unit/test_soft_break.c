@@ -6,7 +6,7 @@
 #include "config.h"
 
 #include "common/cm_err.h"
-#include "tests/unit/soft_machine.h"
+#include "tests/unit/softkit.h"
 
 FRAGMENT(debug);
 FRAGMENT(watch);
