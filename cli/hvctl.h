@@ -18,9 +18,12 @@
 #include "common/cm_err.h"
 #include "proto/px_req.h"
 
+struct hvctl_verb;
 struct json_object;
 
 struct hvctl {
+	const struct hvctl_verb *verbs; /* the table, handed down by main: what is in it knows only this */
+	size_t n_verbs;
 	bool json;
 	const char *socket;
 	const char *program; /* argv[0], to find hvcore beside it */
@@ -64,7 +67,7 @@ int hvctl_events(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask
 int hvctl_error(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask);
 int hvctl_help(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask);
 int hvctl_run(struct hvctl *h, const struct hvctl_verb *v, struct px_ask *ask);
-void hvctl_usage(FILE *to);
+void hvctl_usage(const struct hvctl *h, FILE *to);
 
 /* hvctl_text.c */
 void hvctl_show_list(struct json_object *doc);

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	cli/hvctl.h \
+	cli/hvctl_answer.c \
 	cli/hvctl_debug.c \
 	cli/hvctl_line.c \
 	cli/hvctl_run.c \

@@ -16,6 +16,7 @@
 int main(int argc, char **argv)
 {
 	struct hvctl h = {
+		.verbs = hvctl_verbs, .n_verbs = hvctl_n_verbs,
 		.socket = "/run/hvcluster/hvclusterd.sock", .program = argv[0], .tty = isatty(2)};
 	int i = 1;
 
@@ -30,11 +31,11 @@ int main(int argc, char **argv)
 			puts("hvctl " PACKAGE_VERSION);
 			return 0;
 		} else if (strcmp(argv[i], "--help") == 0) {
-			hvctl_usage(stdout);
+			hvctl_usage(&h, stdout);
 			return 0;
 		} else {
 			fprintf(stderr, "hvctl: unknown option '%s'\n", argv[i]);
-			hvctl_usage(stderr);
+			hvctl_usage(&h, stderr);
 			return 2;
 		}
 	}
