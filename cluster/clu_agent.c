@@ -89,11 +89,8 @@ static void agent_vm_event(struct clu_vm *vm, const Hv__Event *e, void *arg)
 {
 	struct clu_agent *a = arg;
 
-	if (strcmp(e->kind, "state") == 0)
-		cm_info("vm=%s: %s", clu_vm_name(vm), e->text);
-	else
-		clu_event(a->events, clu_severity_find(e->severity), e->kind, clu_vm_name(vm),
-			  e->doc, "%s", e->text);
+	clu_event(a->events, clu_severity_find(e->severity), e->kind, clu_vm_name(vm), e->doc, "%s",
+		  e->text);
 }
 
 static const struct clu_super_ops super_ops = {.gone = agent_vm_gone, .event = agent_vm_event};

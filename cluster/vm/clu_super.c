@@ -198,12 +198,14 @@ static void core_event(struct px_client *c, const Hv__Event *e, void *arg)
 	struct clu_vm *vm = arg;
 
 	(void)c;
-	if (strcmp(e->kind, "state") == 0) {
-		vm->state = e->state;
-		if (e->state == HV__VM_STATE__VM_STOPPED)
-			vm->clean = true;
+	if (strcmp(e->kind, "state") != 0) {
+		vm->super->ops->event(vm, e, vm->super->arg);
+		return;
 	}
-	vm->super->ops->event(vm, e, vm->super->arg);
+	cm_info("vm=%s: %s", vm->name, px_vm_state_word(e->state));
+	vm->state = e->state;
+	if (e->state == HV__VM_STATE__VM_STOPPED)
+		vm->clean = true;
 }
 
 static void core_closed(struct px_client *c, const struct cm_err *err, void *arg)

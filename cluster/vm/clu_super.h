@@ -25,7 +25,8 @@ struct clu_super_ops {
 	/* The process ended and was collected. clean: it had said that it stopped (ownership
 	 * released). */
 	void (*gone)(struct clu_vm *vm, bool clean, void *arg);
-	/* An event that the VM's hvcore sent ("state", "lease-lost", "migration", ...). */
+	/* An event that the VM's hvcore sent ("lease-lost", "migration", ...); not of its state, which
+	 * clu_vm_state() has. */
 	void (*event)(struct clu_vm *vm, const Hv__Event *e, void *arg);
 };
 
