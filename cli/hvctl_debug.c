@@ -83,7 +83,7 @@ static void packed(const char *text, int by)
 		char line[512];
 		char *value;
 
-		snprintf(line, sizeof(line), "%.*s", (int)n, text);
+		snprintf(line, sizeof line, "%.*s", (int)n, text);
 		text += n + (text[n] == '\n');
 		value = strstr(line, " = ");
 		if (value && is_zero(value + 3))

@@ -43,7 +43,7 @@ void cm__timers_add(struct cm_timers *set, struct cm_timer *t)
 {
 	if (set->n == set->cap) {
 		set->cap = set->cap ? 2 * set->cap : 16;
-		set->heap = realloc(set->heap, set->cap * sizeof(*set->heap));
+		set->heap = realloc(set->heap, set->cap * sizeof *set->heap);
 		CM_ASSERT(set->heap);
 	}
 	timers_up(set, set->n++, t);

@@ -60,7 +60,7 @@ static void owner_read(int rc, const struct stor_block *b, void *arg)
 
 static void tell_owner(struct hv_core *core, const struct cm_err *err)
 {
-	struct no_proof *n = calloc(1, sizeof(*n));
+	struct no_proof *n = calloc(1, sizeof *n);
 	uint64_t offset_bytes = 0;
 	struct stor_dev *dev = hv_disks_lease_dev(core->disks, &offset_bytes);
 
@@ -191,7 +191,7 @@ static void begin(void *arg)
 int hv_core_new(struct hv_core **out, struct cm_loop *loop, const Hv__CoreStart *start,
 		int start_fd, const struct hv_core_hooks *hooks, struct cm_err *err)
 {
-	struct hv_core *core = calloc(1, sizeof(*core));
+	struct hv_core *core = calloc(1, sizeof *core);
 	int rc;
 
 	*out = core;

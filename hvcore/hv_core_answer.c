@@ -58,7 +58,7 @@ void hv_core_start_failed(struct hv_core *core, int code, const char *doc, const
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	/* In the foreground whoever started us says it to the person. */
 	if (!core->start->foreground)

@@ -63,7 +63,7 @@ static int set_engine(struct hv_core *core, struct cm_err *err)
 		return cm_err_set(err, choice->err.code, "%s", choice->err.text);
 	v->engine = choice->ops;
 	v->kvm_fd = choice->kvm_fd;
-	memcpy(v->engine_why, choice->why, sizeof(v->engine_why));
+	memcpy(v->engine_why, choice->why, sizeof v->engine_why);
 	if (choice->why[0])
 		cm_notice("engine auto: %s: %s", choice->ops->name, choice->why);
 	if (insns && sscanf(insns, "%" SCNu32 "%c", &v->insns_per_us, &end) != 1)
@@ -96,7 +96,7 @@ static int set_disks(struct hv_vm_config *v, const Hv__VmConfig *c, struct cm_er
 		return cm_err_set(err, CM_E_BAD_VALUE, "%zu disks: at most %u", c->n_disks,
 				  HV_SLOT_BLK_MAX);
 	for (size_t i = 0; i < c->n_disks; i++) {
-		snprintf(v->disk[i].serial, sizeof(v->disk[i].serial), "%s", c->disks[i]->serial);
+		snprintf(v->disk[i].serial, sizeof v->disk[i].serial, "%s", c->disks[i]->serial);
 		v->disk[i].read_only = c->disks[i]->readonly;
 	}
 	return 0;
@@ -107,12 +107,12 @@ static void open_heartbeat(struct hv_core *core)
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	const char *path = core->start->heartbeat_socket;
 
-	if (!path[0] || strlen(path) >= sizeof(un.sun_path))
+	if (!path[0] || strlen(path) >= sizeof un.sun_path)
 		return;
 	strcpy(un.sun_path, path);
 	core->heartbeat_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (core->heartbeat_fd >= 0 &&
-	    connect(core->heartbeat_fd, (struct sockaddr *)&un, sizeof(un)) == 0)
+	    connect(core->heartbeat_fd, (struct sockaddr *)&un, sizeof un) == 0)
 		return;
 	cm_warning("heartbeat socket %s: %s", path, strerror(errno));
 	if (core->heartbeat_fd >= 0)
@@ -137,22 +137,22 @@ int hv__core_configure(struct hv_core *core, struct cm_err *err)
 	struct hv_vm_config *v = &core->vmcfg;
 	int rc;
 
-	if (!c || !c->name[0] || strlen(c->name) >= sizeof(v->name))
+	if (!c || !c->name[0] || strlen(c->name) >= sizeof v->name)
 		return cm_err_set(err, CM_E_BAD_VALUE, "the VM needs a name of 1 to %zu characters",
-				  sizeof(v->name) - 1);
+				  sizeof v->name - 1);
 	if (c->machine[0] && strcmp(c->machine, HV_MACHINE_NAME) != 0)
 		return cm_err_set(err, CM_E_BAD_VALUE, "machine '%s': this release has %s",
 				  c->machine, HV_MACHINE_NAME);
-	if (strlen(c->cmdline) >= sizeof(v->cmdline))
+	if (strlen(c->cmdline) >= sizeof v->cmdline)
 		return cm_err_set(err, CM_E_BAD_VALUE, "the command line is longer than %zu bytes",
-				  sizeof(v->cmdline) - 1);
-	snprintf(v->name, sizeof(v->name), "%s", c->name);
-	snprintf(v->cmdline, sizeof(v->cmdline), "%s", c->cmdline);
+				  sizeof v->cmdline - 1);
+	snprintf(v->name, sizeof v->name, "%s", c->name);
+	snprintf(v->cmdline, sizeof v->cmdline, "%s", c->cmdline);
 	if (c->uuid[0] && stor_uuid_parse(c->uuid, &core->uuid) < 0)
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no UUID", c->uuid);
 	if (!c->uuid[0])
 		stor_uuid_random(&core->uuid);
-	memcpy(v->uuid, core->uuid.b, sizeof(v->uuid));
+	memcpy(v->uuid, core->uuid.b, sizeof v->uuid);
 	v->memory_bytes = c->memory_bytes;
 	v->cpus = c->cpus ? c->cpus : 1;
 	v->vcpu_begins = core->hooks.vcpu_begins;

@@ -91,7 +91,7 @@ void hv_core_event(struct hv_core *core, const char *kind, const char *severity,
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (strcmp(severity, "error") == 0)
 		cm_error("%s: %s", kind, text);

@@ -72,7 +72,7 @@ static uint64_t private_bytes(void)
 	char line[128];
 	FILE *f = fopen("/proc/self/status", "re");
 
-	while (f && fgets(line, sizeof(line), f))
+	while (f && fgets(line, sizeof line, f))
 		if (sscanf(line, "RssAnon: %llu kB", &kb) == 1)
 			anon_kb = kb;
 	if (f)

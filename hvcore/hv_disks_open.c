@@ -119,7 +119,7 @@ static void claimed(void *arg)
 
 void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, hv_disks_done_fn done, void *arg)
 {
-	struct claims *c = calloc(1, sizeof(*c));
+	struct claims *c = calloc(1, sizeof *c);
 
 	CM_ASSERT(c);
 	d->done = done;

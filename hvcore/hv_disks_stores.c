@@ -32,7 +32,7 @@ static uint64_t fnv(const void *data, size_t n, uint64_t h)
 /* One ISID per VM and store, the same at every login of this VM anywhere. */
 static uint64_t store_isid(const struct hv_disks *d, const struct hv_store *s)
 {
-	uint64_t h = fnv(d->vm.b, sizeof(d->vm.b), 0xcbf29ce484222325ull);
+	uint64_t h = fnv(d->vm.b, sizeof d->vm.b, 0xcbf29ce484222325ull);
 
 	h = fnv(s->url, strlen(s->url), h);
 	return (h ^ h >> 24) & ISID_MASK;
@@ -75,7 +75,7 @@ static void block_found(void *arg)
 /* On a thread: the volume's metadata is blocking code. */
 static void find_block(struct hv_disks *d, struct stor_volume *vol)
 {
-	struct find_block *f = calloc(1, sizeof(*f));
+	struct find_block *f = calloc(1, sizeof *f);
 	struct cm_err err = CM_ERR_INIT;
 
 	CM_ASSERT(f);
@@ -148,7 +148,7 @@ static void store_event(struct stor_dev *dev, enum stor_dev_event event, const s
 		break;
 	case STOR_EVENT_STALLED:
 	case STOR_EVENT_CONFLICT:
-		snprintf(d->trouble, sizeof(d->trouble), "%.190s", err->text);
+		snprintf(d->trouble, sizeof d->trouble, "%.190s", err->text);
 		cm_notice("storage: %s", err->text);
 		break;
 	case STOR_EVENT_RESUMED:
@@ -180,7 +180,7 @@ static int store_of(struct hv_disks *d, const char *url, char disk[STOR_DISK_NAM
 			return (int)i;
 	CM_ASSERT(d->stores < HV_STORES_MAX);
 	d->store[d->stores].set = d;
-	snprintf(d->store[d->stores].url, sizeof(d->store[0].url), "%.*s", (int)n, url);
+	snprintf(d->store[d->stores].url, sizeof d->store[0].url, "%.*s", (int)n, url);
 	return (int)d->stores++;
 }
 
@@ -235,7 +235,7 @@ static int open_stores(struct hv_disks *d, struct cm_err *err)
 	d->waiting = d->stores;
 	for (unsigned i = 0; i < d->stores; i++) {
 		struct hv_store *s = &d->store[i];
-		uint64_t vm = fnv(d->vm.b, sizeof(d->vm.b), 0xcbf29ce484222325ull);
+		uint64_t vm = fnv(d->vm.b, sizeof d->vm.b, 0xcbf29ce484222325ull);
 		const struct stor_dev_opts opts = {
 			.readonly = store_read_only(d, i),
 			.exclusive_to = store_exclusive(d, i) ? vm | 1 : 0,
@@ -261,7 +261,7 @@ static int open_stores(struct hv_disks *d, struct cm_err *err)
 int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_disks_config *cfg,
 		 hv_disks_done_fn done, void *arg, struct cm_err *err)
 {
-	struct hv_disks *d = calloc(1, sizeof(*d));
+	struct hv_disks *d = calloc(1, sizeof *d);
 	int rc;
 
 	*out = d;
@@ -271,7 +271,7 @@ int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_di
 	d->vm = cfg->vm;
 	d->io_timeout_ms = cfg->io_timeout_ms;
 	d->io_fail_after_ms = cfg->io_fail_after_ms;
-	snprintf(d->node, sizeof(d->node), "%s", cfg->node);
+	snprintf(d->node, sizeof d->node, "%s", cfg->node);
 	d->host_slot = cfg->host_slot;
 	if (!d->host_slot)
 		d->host_slot =

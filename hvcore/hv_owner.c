@@ -64,7 +64,7 @@ int hv_owner_new(struct hv_owner **out, struct hv_disks *disks, const struct sto
 		 const char *node, const char *label, uint32_t io_timeout_ms,
 		 const struct hv_owner_ops *ops, void *arg, struct cm_err *err)
 {
-	struct hv_owner *o = calloc(1, sizeof(*o));
+	struct hv_owner *o = calloc(1, sizeof *o);
 	struct stor_lease_cfg cfg = {
 		.vm = *vm,
 		.node = node,

@@ -84,7 +84,7 @@ static void flush(struct hv_qga *q)
 
 static void say(struct hv_qga *q, unsigned limit_ms, int n)
 {
-	CM_ASSERT(n > 0 && (size_t)n < sizeof(q->out));
+	CM_ASSERT(n > 0 && (size_t)n < sizeof q->out);
 	q->out_len = (size_t)n;
 	q->out_sent = 0;
 	q->asked_ns = cm_now_ns();
@@ -94,7 +94,7 @@ static void say(struct hv_qga *q, unsigned limit_ms, int n)
 
 static void execute(struct hv_qga *q, const char *name, unsigned limit_ms)
 {
-	say(q, limit_ms, snprintf(q->out, sizeof(q->out), "{\"execute\":\"%s\"}\n", name));
+	say(q, limit_ms, snprintf(q->out, sizeof q->out, "{\"execute\":\"%s\"}\n", name));
 }
 
 /* The delimiter ends whatever the agent has read of an earlier, broken command. */
@@ -105,7 +105,7 @@ static void synchronise(struct hv_qga *q)
 	q->skipping = false;
 	q->sync_id = (int64_t)(cm_now_ns() & 0x7fffffff);
 	say(q, HANDSHAKE_LIMIT_MS,
-	    snprintf(q->out, sizeof(q->out),
+	    snprintf(q->out, sizeof q->out,
 		     "%c{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%" PRId64 "}}\n",
 		     DELIMITER, q->sync_id));
 }
@@ -130,7 +130,7 @@ static void answer_count(struct hv_qga *q, struct hv_qga_span value, const char 
 		finish(q, CM_E_PROTO, "the agent's answer is no number");
 		return;
 	}
-	snprintf(doc, sizeof(doc), "{\"%s\":%" PRId64 "}", member, n);
+	snprintf(doc, sizeof doc, "{\"%s\":%" PRId64 "}", member, n);
 	q->frozen = q->command == HV_QGA_FREEZE;
 	finish(q, 0, doc);
 }
@@ -147,7 +147,7 @@ static void answer_time(struct hv_qga *q, struct hv_qga_span value)
 	}
 	clock_gettime(CLOCK_REALTIME, &ts);
 	host = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-	snprintf(doc, sizeof(doc), "{\"guest_ns\":%" PRId64 ",\"host_ns\":%" PRId64 "}", guest, host);
+	snprintf(doc, sizeof doc, "{\"guest_ns\":%" PRId64 ",\"host_ns\":%" PRId64 "}", guest, host);
 	finish(q, 0, doc);
 }
 
@@ -169,7 +169,7 @@ static void answered(struct hv_qga *q, struct hv_qga_span value)
 	case HV_QGA_PING:
 	case HV_QGA_SHUTDOWN:
 	case HV_QGA_COMMANDS:
-		snprintf(doc, sizeof(doc), "{\"answer_us\":%" PRIu64 "}",
+		snprintf(doc, sizeof doc, "{\"answer_us\":%" PRIu64 "}",
 			 (cm_now_ns() - q->asked_ns) / 1000);
 		finish(q, 0, doc);
 		break;
@@ -193,11 +193,11 @@ static void returned(struct hv_qga *q, struct hv_qga_span value)
 		execute(q, "guest-info", HANDSHAKE_LIMIT_MS);
 	} else if (q->phase == INFO) {
 		if (hv_qga_member(value, "version", &v))
-			(void)hv_qga_text(v, q->version, sizeof(q->version));
+			(void)hv_qga_text(v, q->version, sizeof q->version);
 		q->phase = FSSTATUS;
 		execute(q, "guest-fsfreeze-status", HANDSHAKE_LIMIT_MS);
 	} else if (q->phase == FSSTATUS) {
-		q->frozen = hv_qga_text(value, word, sizeof(word)) && strcmp(word, "frozen") == 0;
+		q->frozen = hv_qga_text(value, word, sizeof word) && strcmp(word, "frozen") == 0;
 		q->phase = IDLE;
 		cm_notice("the guest agent answers, version %s", q->version);
 	} else {
@@ -211,7 +211,7 @@ static void refused(struct hv_qga *q, struct hv_qga_span error)
 	char text[160] = "the agent refused";
 
 	if (hv_qga_member(error, "desc", &v))
-		(void)hv_qga_text(v, text, sizeof(text));
+		(void)hv_qga_text(v, text, sizeof text);
 	if (q->phase == SYNC) { /* what it says to the delimiter */
 		q->ignored_lines++;
 		return;
@@ -265,7 +265,7 @@ static void take_lines(struct hv_qga *q)
 	}
 	memmove(q->in, q->in + from, q->in_len - from);
 	q->in_len -= from;
-	if (q->in_len == sizeof(q->in)) {
+	if (q->in_len == sizeof q->in) {
 		q->dropped_bytes += q->in_len;
 		q->in_len = 0;
 		q->skipping = true;
@@ -343,7 +343,7 @@ static void port_opened(void *arg, bool open)
 static void port_output(void *arg, const uint8_t *data, size_t len)
 {
 	struct hv_qga *q = arg;
-	size_t n = CM_MIN(len, sizeof(q->in) - q->in_len);
+	size_t n = CM_MIN(len, sizeof q->in - q->in_len);
 
 	memcpy(q->in + q->in_len, data, n);
 	q->in_len += n;
@@ -363,7 +363,7 @@ static void port_room(void *arg)
 int hv_qga_new(struct hv_qga **out, struct cm_loop *loop, struct hv_lock *lock,
 	       struct hv_port *port)
 {
-	struct hv_qga *q = calloc(1, sizeof(*q));
+	struct hv_qga *q = calloc(1, sizeof *q);
 
 	*out = q;
 	if (!q)

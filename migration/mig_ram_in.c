@@ -17,7 +17,7 @@ int mig_ram_in_init(struct mig_ram_in *r, struct hv_mem *mem, struct mig_io *io,
 	r->io = io;
 	for (unsigned slot = 0; slot < hv_mem_slots(mem); slot++) {
 		r->slot_pages[slot] = hv_mem_pages(mem, slot);
-		r->filled[slot] = calloc(hv_mem_bitmap_words(mem, slot), sizeof(uint64_t));
+		r->filled[slot] = calloc(hv_mem_bitmap_words(mem, slot), sizeof *r->filled[slot]);
 		if (!r->filled[slot]) {
 			mig_ram_in_fini(r);
 			return cm_err_set(err, -ENOMEM, "no memory for a migration");

@@ -115,7 +115,7 @@ int mig_ram_out_init(struct mig_ram_out *r, struct hv_mem *mem, struct mig_io *i
 			rc = hv_mem_dirty_start(mem, slot, err);
 		if (rc < 0)
 			break;
-		r->todo[slot] = calloc(hv_mem_bitmap_words(mem, slot), sizeof(uint64_t));
+		r->todo[slot] = calloc(hv_mem_bitmap_words(mem, slot), sizeof *r->todo[slot]);
 		if (!r->todo[slot]) {
 			if (live)
 				(void)hv_mem_dirty_stop(mem, slot);

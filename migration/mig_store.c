@@ -81,8 +81,7 @@ struct mig_store *mig_store_new(struct stor_dev *dev, bool writes, struct cm_err
 	return s;
 }
 
-/* --- on the loop
- * ----------------------------------------------------------------------------------- */
+/* --- on the loop ------------------------------------------------------------------------------ */
 
 static void chunk_ended(struct chunk *c, int rc)
 {
@@ -140,8 +139,7 @@ void mig_store_abort(struct mig_store *s)
 		stor_dev_cancel(s->dev, &s->flush.req);
 }
 
-/* --- on the thread
- * --------------------------------------------------------------------------------- */
+/* --- on the thread ---------------------------------------------------------------------------- */
 
 static void store_post(struct chunk *c)
 {

@@ -78,7 +78,7 @@ int mig_frame_decode(const uint8_t in[MIG_FRAME_BYTES], uint32_t expect, struct 
 	return 0;
 }
 
-/* --- memory ------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 void mig_ram_encode(struct cm_buf *b, uint32_t slot, const struct mig_run *run, uint32_t runs)
 {
@@ -122,7 +122,7 @@ int mig_ram_decode(const uint8_t *data, size_t len, const struct mig_frame *f, c
 	return 0;
 }
 
-/* --- objects ------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static const struct hv_field hello_fields[] = {
 	HV_F_U64(struct mig_hello, magic),

@@ -75,7 +75,7 @@ static int hand_on(const struct hvcore_program *program, const Hv__CoreStart *st
 static void other_path(const char *name, char out[PATH_MAX])
 {
 	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	char *slash = NULL;
 
 	if (n > 0) {
@@ -101,7 +101,7 @@ static void become_other(const struct hvcore_program *program, const Hv__CoreSta
 		return;
 	}
 	other_path(program->other, path);
-	snprintf(number, sizeof(number), "%d", fd);
+	snprintf(number, sizeof number, "%d", fd);
 	execv(path, argv);
 	cm_err_set(err, CM_E_NO_ENGINE, "engine %s is in %s, which cannot be run: %s",
 		   program->other_engine, path, strerror(errno));
@@ -120,7 +120,7 @@ void hvcore_engine_choose(const struct hvcore_program *program, const Hv__CoreSt
 		become_other(program, start, out->why, &out->err);
 	}
 	if (out->ops && !out->why[0])
-		snprintf(out->why, sizeof(out->why), "%s", why_of(start));
+		snprintf(out->why, sizeof out->why, "%s", why_of(start));
 	if (out->ops && program->kvm) /* -1: the engine says why */
 		out->kvm_fd = cm_sys.open(program->kvm, O_RDWR | O_CLOEXEC, 0);
 }

@@ -101,7 +101,7 @@ out:
 static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__Proof *proof,
 		      stor_lease_done_fn done, void *arg)
 {
-	struct takeover *t = calloc(1, sizeof(*t));
+	struct takeover *t = calloc(1, sizeof *t);
 
 	CM_ASSERT(t);
 	*t = (struct takeover){

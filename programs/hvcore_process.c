@@ -206,7 +206,7 @@ int hvcore_process(const struct hvcore_program *program, int argc, char **argv)
 		hvcore_engine_choose(program, start, &engine);
 		cm_log_init("hvcore", log_level(start), STDERR_FILENO);
 		cm_trace_install_handlers();
-		snprintf(context, sizeof(context), "vm=%.64s", start->vm ? start->vm->name : "?");
+		snprintf(context, sizeof context, "vm=%.64s", start->vm ? start->vm->name : "?");
 		cm_log_set_context(context);
 		/* hvclusterd hands no environment on: only a test that starts hvcore by itself. */
 		if (!getenv("HV_FAULT") || cm_fault_arm(getenv("HV_FAULT"), &err) == 0)

@@ -25,7 +25,7 @@ static void put_fixed(struct cm_buf *b, const char *s, size_t n)
 {
 	char field[8] = "        ";
 
-	CM_ASSERT(n <= sizeof(field) && strlen(s) <= n);
+	CM_ASSERT(n <= sizeof field && strlen(s) <= n);
 	memcpy(field, s, strlen(s));
 	cm_buf_put(b, field, n);
 }

@@ -225,8 +225,8 @@ static int put_seed(struct hv_mem *mem, uint8_t *params)
 	if (getrandom(node + 16, SEED_BYTES, 0) != SEED_BYTES)
 		return -EIO;
 	cm_put_le64(params + BP_SETUP_DATA, HV_BOOT_SETUP_GPA);
-	rc = hv_mem_write(mem, HV_BOOT_SETUP_GPA, node, sizeof(node));
-	explicit_bzero(node, sizeof(node));
+	rc = hv_mem_write(mem, HV_BOOT_SETUP_GPA, node, sizeof node);
+	explicit_bzero(node, sizeof node);
 	return rc;
 }
 
@@ -263,7 +263,7 @@ static int put_tables(struct hv_mem *mem)
 	for (uint64_t i = 0; rc == 0 && i < 2048; i++)
 		rc = hv_mem_store64(mem, pd + 8 * i, i << 21 | 0x83);
 	if (rc == 0)
-		rc = hv_mem_write(mem, HV_BOOT_GDT_GPA, gdt, sizeof(gdt));
+		rc = hv_mem_write(mem, HV_BOOT_GDT_GPA, gdt, sizeof gdt);
 	return rc;
 }
 
@@ -297,7 +297,7 @@ int hv_boot_load(struct hv_mem *mem, const struct hv_boot_config *cfg, uint64_t 
 	if (rc == 0) {
 		put_header(params);
 		put_e820(mem, params);
-		rc = hv_mem_write(mem, HV_BOOT_PARAMS_GPA, params, sizeof(params));
+		rc = hv_mem_write(mem, HV_BOOT_PARAMS_GPA, params, sizeof params);
 	}
 	return rc < 0 ? cm_err_set(err, rc, "preparing the boot: %s", cm_err_text(rc)) : 0;
 }

@@ -82,7 +82,7 @@ static void boot_lapic(struct hv_vcpu_state *s, unsigned index)
 
 void hv_boot_vcpu(unsigned index, uint64_t entry_gpa, struct hv_vcpu_state *out)
 {
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	out->rflags = 2;
 	out->dr6 = 0xffff0ff0;
 	out->dr7 = 0x400;
@@ -112,7 +112,7 @@ void hv_boot_vcpu(unsigned index, uint64_t entry_gpa, struct hv_vcpu_state *out)
 
 void hv_boot_ioapic(struct hv_ioapic_state *out)
 {
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	out->base_gpa = HV_IOAPIC_GPA;
 	out->id = HV_IOAPIC_ID;
 	for (unsigned i = 0; i < HV_IOAPIC_PINS; i++)

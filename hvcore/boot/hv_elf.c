@@ -38,11 +38,11 @@ int hv_elf_parse(const uint8_t *file, size_t len, struct hv_elf *out, struct cm_
 {
 	Elf64_Ehdr h;
 
-	memset(out, 0, sizeof(*out));
-	if (len < sizeof(h) || memcmp(file, ELFMAG, SELFMAG) != 0)
+	memset(out, 0, sizeof *out);
+	if (len < sizeof h || memcmp(file, ELFMAG, SELFMAG) != 0)
 		return cm_err_set(err, CM_E_BAD_KERNEL,
 				  "this is neither a bzImage nor an ELF file");
-	memcpy(&h, file, sizeof(h));
+	memcpy(&h, file, sizeof h);
 	if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    h.e_machine != EM_X86_64 || (h.e_type != ET_EXEC && h.e_type != ET_DYN))
 		return cm_err_set(err, CM_E_BAD_KERNEL, "the ELF file is no x86-64 executable");
@@ -54,7 +54,7 @@ int hv_elf_parse(const uint8_t *file, size_t len, struct hv_elf *out, struct cm_
 		Elf64_Phdr p;
 		int rc;
 
-		memcpy(&p, file + h.e_phoff + i * sizeof(p), sizeof(p));
+		memcpy(&p, file + h.e_phoff + i * sizeof p, sizeof p);
 		if (p.p_type != PT_LOAD || !p.p_memsz)
 			continue;
 		rc = add_segment(out, &p, len, err);

@@ -44,7 +44,7 @@ int hv_bzimage_parse(const uint8_t *file, size_t len, struct hv_bzimage *out, st
 {
 	size_t setup, at, bytes;
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	if (!hv_is_bzimage(file, len))
 		return cm_err_set(err, CM_E_BAD_KERNEL, "this is no bzImage");
 	if (cm_le16(file + OFF_VERSION) < 0x020c || !(cm_le16(file + OFF_XLOADFLAGS) & 1))

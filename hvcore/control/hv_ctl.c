@@ -56,7 +56,7 @@ static const struct px_chan_ops conn_ops = {.message = conn_message, .closed = c
 static void on_accept(struct px_server *s, int fd, void *arg)
 {
 	struct hv_ctl *ctl = arg;
-	struct ctl_conn *k = calloc(1, sizeof(*k));
+	struct ctl_conn *k = calloc(1, sizeof *k);
 
 	(void)s;
 	CM_ASSERT(k);
@@ -123,7 +123,7 @@ int hv_ctl_new(struct hv_core *core, const struct px_verb *verbs, size_t verb_co
 
 	if (s->control_fd < 0 && !s->control_socket[0])
 		return 0;
-	ctl = calloc(1, sizeof(*ctl));
+	ctl = calloc(1, sizeof *ctl);
 	if (!ctl)
 		return cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
 	*ctl = (struct hv_ctl){.core = core, .verbs = verbs, .verb_count = verb_count};

@@ -67,7 +67,7 @@ static void console_out(struct cm_io *io, unsigned events, void *arg)
 	/* A reader that does not read: the rest stays in the socket, then in the device's ring. */
 	if (px_chan_pending(k->chan) > CONSOLE_PENDING)
 		return;
-	n = recv(io->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	n = recv(io->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 	if (n <= 0) {
 		if (n == 0)
 			hv__ctl_console_gone(k);

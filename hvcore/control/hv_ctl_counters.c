@@ -15,7 +15,7 @@ static struct ctl_counted *count_all(struct hv_core *core)
 {
 	struct hv_vm *vm = hv_core_vm(core);
 	unsigned cpus = hv_vm_config(vm)->cpus;
-	struct ctl_counted *c = calloc(1, sizeof(*c) + cpus * sizeof(c->cpu[0]));
+	struct ctl_counted *c = calloc(1, sizeof *c + cpus * sizeof c->cpu[0]);
 	uint64_t ran = hv_core_ran_at_ns(core), wall = ran ? cm_now_ns() - ran : 0;
 
 	CM_ASSERT(c);

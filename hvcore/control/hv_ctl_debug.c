@@ -50,7 +50,7 @@ void hv__ctl_window_end(struct ctl_window *w)
 struct ctl_window *hv__ctl_window_new(struct px_req *q, uint64_t ms, cm_timer_fn due,
 				      void (*gone)(struct px_req *q))
 {
-	struct ctl_window *w = calloc(1, sizeof(*w));
+	struct ctl_window *w = calloc(1, sizeof *w);
 
 	CM_ASSERT(w);
 	w->q = q;

@@ -70,7 +70,7 @@ void hv__ctl_disk_resized(struct px_req *q, void *ctx)
 
 	if (!hv__ctl_vm(q, core))
 		return;
-	r = calloc(1, sizeof(*r));
+	r = calloc(1, sizeof *r);
 	CM_ASSERT(r);
 	r->q = q;
 	r->core = core;

@@ -103,7 +103,7 @@ void hv__ctl_stop(struct px_req *q, void *ctx)
 		px_req_fail(q, &err);
 		return;
 	}
-	s = calloc(1, sizeof(*s));
+	s = calloc(1, sizeof *s);
 	CM_ASSERT(s);
 	s->q = q;
 	s->core = core;

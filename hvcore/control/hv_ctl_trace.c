@@ -95,7 +95,7 @@ static void trace_answer(struct px_req *q, const struct hv_ctl *ctl, uint64_t co
 	struct hv_vm *vm = hv_core_vm(ctl->core);
 	struct cm_err err = CM_ERR_INIT;
 	unsigned cpus = hv_vm_config(vm)->cpus;
-	struct trace_copy *c = calloc(1, sizeof(*c));
+	struct trace_copy *c = calloc(1, sizeof *c);
 	struct hv_json j;
 	uint64_t total = 0;
 
@@ -103,7 +103,7 @@ static void trace_answer(struct px_req *q, const struct hv_ctl *ctl, uint64_t co
 	c->vm = vm;
 	c->most = (unsigned)CM_MIN(count, TRACE_ALL / cpus);
 	for (unsigned i = 0; i < cpus; i++) {
-		c->cpu[i].event = calloc(c->most, sizeof(*c->cpu[i].event));
+		c->cpu[i].event = calloc(c->most, sizeof *c->cpu[i].event);
 		CM_ASSERT(c->cpu[i].event);
 	}
 	if (hv_vm_look(vm, copy_trace, c, NULL, &err) < 0) {

@@ -194,7 +194,7 @@ static void fix_max(struct hv_cpuid *out, uint32_t base)
 void hv_cpuid_contract(const struct hv_cpuid *supported, unsigned vcpus, uint32_t tsc_khz,
 		       struct hv_cpuid *out)
 {
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	add_basic(out, supported, vcpus);
 	add_xsave(out, supported);
 	add_kvm(out, supported, tsc_khz);

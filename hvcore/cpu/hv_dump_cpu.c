@@ -80,8 +80,8 @@ static void put_bits(struct hv_json *j, const char *key, uint64_t value, const s
 
 	text[0] = '\0';
 	for (size_t i = 0; i < n; i++)
-		if (value >> bits[i].at & 1 && used < sizeof(text) - 16)
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+		if (value >> bits[i].at & 1 && used < sizeof text - 16)
+			used += (size_t)snprintf(text + used, sizeof text - used, "%s%s",
 						 used ? " " : "", bits[i].name);
 	hv_json_str(j, key, text);
 }
@@ -160,7 +160,7 @@ static void put_seg(struct hv_json *j, const char *name, const struct hv_seg *s)
 {
 	char words[64];
 
-	seg_words(s, words, sizeof(words));
+	seg_words(s, words, sizeof words);
 	hv_json_open(j, NULL, '{');
 	hv_json_str(j, "name", name);
 	hv_json_hex(j, "selector", s->selector);
@@ -245,7 +245,7 @@ static void put_event(struct hv_json *j, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	hv_json_str(j, NULL, text);
 }

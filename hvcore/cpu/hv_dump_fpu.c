@@ -46,7 +46,7 @@ void hv__dump_fpu(struct hv_json *j, const struct hv_vcpu_state *s)
 	for (unsigned i = 0; i < 8; i++) {
 		const uint8_t *r = fx + FX_ST + 16 * i;
 
-		snprintf(text, sizeof(text), "%04x:%016" PRIx64, cm_le16(r + 8), cm_le64(r));
+		snprintf(text, sizeof text, "%04x:%016" PRIx64, cm_le16(r + 8), cm_le64(r));
 		hv_json_str(j, NULL, text);
 	}
 	hv_json_close(j, ']');
@@ -54,7 +54,7 @@ void hv__dump_fpu(struct hv_json *j, const struct hv_vcpu_state *s)
 	for (unsigned i = 0; i < 16; i++) {
 		const uint8_t *r = fx + FX_XMM + 16 * i;
 
-		snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, cm_le64(r + 8),
+		snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, cm_le64(r + 8),
 			 cm_le64(r));
 		hv_json_str(j, NULL, text);
 	}
@@ -72,7 +72,7 @@ static void put_vectors(struct hv_json *j, const char *key, const uint8_t *reg)
 	hv_json_open(j, key, '[');
 	for (unsigned v = 0; v < 256; v++)
 		if (cm_le32(reg + v / 32 * 16) >> v % 32 & 1) {
-			snprintf(text, sizeof(text), "0x%02x", v);
+			snprintf(text, sizeof text, "0x%02x", v);
 			hv_json_str(j, NULL, text);
 		}
 	hv_json_close(j, ']');

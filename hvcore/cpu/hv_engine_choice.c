@@ -22,7 +22,7 @@ static void choose_auto(const struct hv_engine_ops *const *engines, struct hv_en
 		int rc = (*engines)->probe(&caps, NULL);
 
 		if (!out->why[0])
-			snprintf(out->why, sizeof(out->why), "%s", caps.words);
+			snprintf(out->why, sizeof out->why, "%s", caps.words);
 		if (rc == 0 && caps.usable && caps.runs_stock_linux)
 			out->ops = *engines;
 	}

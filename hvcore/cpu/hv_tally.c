@@ -114,7 +114,7 @@ static void put_rate(struct hv_json *j, const char *key, double v)
 
 	if (!isfinite(v))
 		return;
-	snprintf(text, sizeof(text), "%.3f", v);
+	snprintf(text, sizeof text, "%.3f", v);
 	hv_json_raw(j, key, text);
 }
 
@@ -147,12 +147,12 @@ static void put_counts(struct hv_json *j, const struct hv_tally *t)
 		const char *dot = strchr(t->row[i].name, '.');
 		int n = dot ? (int)(dot - t->row[i].name) : 0;
 
-		if (!t->row[i].value || !n || n >= (int)sizeof(group))
+		if (!t->row[i].value || !n || n >= (int)sizeof group)
 			continue;
 		if (strncmp(group, t->row[i].name, (size_t)n) != 0 || group[n]) {
 			if (group[0])
 				hv_json_close(j, '}');
-			snprintf(group, sizeof(group), "%.*s", n, t->row[i].name);
+			snprintf(group, sizeof group, "%.*s", n, t->row[i].name);
 			hv_json_open(j, group, '{');
 		}
 		hv_json_u64(j, dot + 1, t->row[i].value);

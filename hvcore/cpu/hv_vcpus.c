@@ -101,7 +101,7 @@ static void *vcpu_main(void *arg)
 	uint64_t seen = 0;
 	char name[32];
 
-	snprintf(name, sizeof(name), "vcpu%u:%s", c->index, v->name);
+	snprintf(name, sizeof name, "vcpu%u:%s", c->index, v->name);
 	name[15] = '\0'; /* the kernel takes no more */
 	pthread_setname_np(pthread_self(), name);
 	if (v->ops->begins)
@@ -161,7 +161,7 @@ static void *guard_main(void *arg)
 	while (!atomic_load(&v->guard_quit)) {
 		uint64_t until;
 
-		if (read(v->guard_fd, &n, sizeof(n)) < 0 && errno != EINTR && errno != ECANCELED)
+		if (read(v->guard_fd, &n, sizeof n) < 0 && errno != EINTR && errno != ECANCELED)
 			CM_ASSERT(errno == EAGAIN);
 		until = atomic_load_explicit(&v->run_until_ns, memory_order_acquire);
 		if (until == UINT64_MAX || cm_now_ns() < until || atomic_load(&v->guard_quit))
@@ -206,7 +206,7 @@ static int start_threads(struct hv_vcpus *v, struct cm_err *err)
 int hv_vcpus_new(struct hv_vcpus **out, struct hv_engine *engine, unsigned count, const char *name,
 		 const struct hv_vcpus_ops *ops, void *arg, struct cm_err *err)
 {
-	struct hv_vcpus *v = calloc(1, sizeof(*v));
+	struct hv_vcpus *v = calloc(1, sizeof *v);
 	int rc;
 
 	*out = NULL;
@@ -218,7 +218,7 @@ int hv_vcpus_new(struct hv_vcpus **out, struct hv_engine *engine, unsigned count
 	v->arg = arg;
 	v->count = count;
 	v->guard_fd = -1;
-	snprintf(v->name, sizeof(v->name), "%.8s", name);
+	snprintf(v->name, sizeof v->name, "%.8s", name);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->changed, NULL);
 	atomic_store(&v->stopping, true);

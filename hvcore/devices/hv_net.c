@@ -382,7 +382,7 @@ void hv_net_announce(struct hv_dev *nic)
 	cm_timer_arm_ms(&n->announce, 0);
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static const struct hv_virtio_class net_class = {
 	.device_id = 1,

@@ -19,7 +19,7 @@
 
 static struct kvm_cpuid2 *cpuid_room(uint32_t n)
 {
-	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + n * sizeof(c->entries[0]));
+	struct kvm_cpuid2 *c = calloc(1, sizeof *c + n * sizeof c->entries[0]);
 
 	if (c)
 		c->nent = n;
@@ -42,7 +42,7 @@ int kvm__cpuid_supported(struct hv_engine *e, struct hv_cpuid *out)
 	struct kvm_cpuid2 *c = cpuid_room(KVM_CPUID_ROOM);
 	int rc;
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	if (!c)
 		return -ENOMEM;
 	rc = kvm__ioctl(e->kvm_fd, KVM_GET_SUPPORTED_CPUID, c);

@@ -113,7 +113,7 @@ static int kvm_create(struct hv_engine **out, const struct hv_engine_config *cfg
 	if (cfg->vcpus < 1 || cfg->vcpus > HV_MAX_VCPUS)
 		return cm_err_set(err, CM_E_BAD_VALUE, "%u vCPUs: must be 1 to %u", cfg->vcpus,
 				  HV_MAX_VCPUS);
-	e = calloc(1, sizeof(*e));
+	e = calloc(1, sizeof *e);
 	if (!e)
 		return cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
 	e->base.ops = &hv_engine_kvm;

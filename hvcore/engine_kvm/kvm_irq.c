@@ -19,7 +19,7 @@ static int route_lines(struct hv_engine *e)
 	struct kvm_irq_routing *r;
 	int rc;
 
-	r = calloc(1, sizeof(*r) + HV_IOAPIC_PINS * sizeof(r->entries[0]));
+	r = calloc(1, sizeof *r + HV_IOAPIC_PINS * sizeof r->entries[0]);
 	if (!r)
 		return -ENOMEM;
 	r->nr = HV_IOAPIC_PINS;
@@ -67,7 +67,7 @@ int kvm__ioapic_get(struct hv_engine *e, struct hv_ioapic_state *out, struct cm_
 
 	if (rc < 0)
 		return kvm__fail(err, "KVM_GET_IRQCHIP", rc);
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	out->base_gpa = chip.chip.ioapic.base_address;
 	out->ioregsel = chip.chip.ioapic.ioregsel;
 	out->id = chip.chip.ioapic.id;

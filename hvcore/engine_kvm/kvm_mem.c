@@ -61,7 +61,7 @@ int kvm__dirty_start(struct hv_engine *e, unsigned slot, struct cm_err *err)
 			err, CM_E_KVM,
 			"this host's KVM has no manual dirty log (Linux 5.7 or later has)");
 	if (!s->scratch)
-		s->scratch = calloc(slot_words(s), sizeof(uint64_t));
+		s->scratch = calloc(slot_words(s), sizeof *s->scratch);
 	if (!s->scratch)
 		return cm_err_set(err, CM_E_NO_MEMORY, "no memory for a dirty bitmap");
 	rc = slot_tell(e, slot, true);

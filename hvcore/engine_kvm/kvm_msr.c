@@ -90,7 +90,7 @@ static int msr_call(struct hv_engine *e, unsigned index, unsigned long request,
 	int rc;
 
 	b->head = (struct kvm_msrs){.nmsrs = n};
-	memcpy(b->entry, from, n * sizeof(b->entry[0]));
+	memcpy(b->entry, from, n * sizeof b->entry[0]);
 	rc = kvm__ioctl(e->cpu[index].fd, request, b);
 	*done = rc > 0 ? CM_MIN((uint32_t)rc, n) : 0;
 	return rc < 0 ? rc : 0;

@@ -33,13 +33,13 @@ static int probe_needed(int fd, struct hv_engine_caps *caps)
 	int rc = kvm__ioctl(fd, KVM_GET_API_VERSION, NULL);
 
 	if (rc != KVM_API_VERSION) {
-		snprintf(caps->words, sizeof(caps->words), "KVM API version %d, need %d", rc,
+		snprintf(caps->words, sizeof caps->words, "KVM API version %d, need %d", rc,
 			 KVM_API_VERSION);
 		return -1;
 	}
 	for (size_t i = 0; i < CM_ARRAY_LEN(needed); i++)
 		if (!kvm__has(fd, needed[i].cap)) {
-			snprintf(caps->words, sizeof(caps->words), "this KVM lacks: %s",
+			snprintf(caps->words, sizeof caps->words, "this KVM lacks: %s",
 				 needed[i].name);
 			return -1;
 		}
@@ -66,23 +66,23 @@ static void probe_fd(int fd, struct hv_engine_caps *caps, struct cm_err *err)
 		return;
 	probe_wanted(fd, caps);
 	if (kvm__trial(fd, &trial, err) < 0) {
-		snprintf(caps->words, sizeof(caps->words), "/dev/kvm is there, but %.200s",
+		snprintf(caps->words, sizeof caps->words, "/dev/kvm is there, but %.200s",
 			 err ? err->text : "a trial VM failed");
 		return;
 	}
 	caps->usable = true;
 	caps->runs_stock_linux = trial.user_syscall_works;
 	if (!trial.user_syscall_works)
-		snprintf(caps->words, sizeof(caps->words),
+		snprintf(caps->words, sizeof caps->words,
 			 "KVM without hardware virtualization (as KVM-PVM): guest kernel mode is "
 			 "emulated "
 			 "and SYSCALL does not work%s; bare test guests run, stock kernels do not",
 			 trial.cpuid_obeyed ? "" : ", CPUID masks are ignored");
 	else if (!caps->dirty_log)
-		snprintf(caps->words, sizeof(caps->words),
+		snprintf(caps->words, sizeof caps->words,
 			 "KVM works; live migration needs a manual dirty log (Linux 5.7 or later)");
 	else
-		snprintf(caps->words, sizeof(caps->words), "KVM works%s",
+		snprintf(caps->words, sizeof caps->words, "KVM works%s",
 			 trial.cpuid_obeyed ? "" : ", but ignores CPUID masks");
 }
 
@@ -91,10 +91,10 @@ int kvm__probe(struct hv_engine_caps *caps, struct cm_err *err)
 	struct cm_err own = CM_ERR_INIT;
 	int fd;
 
-	memset(caps, 0, sizeof(*caps));
+	memset(caps, 0, sizeof *caps);
 	fd = cm_sys.open("/dev/kvm", O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0) {
-		snprintf(caps->words, sizeof(caps->words), "/dev/kvm: %s", strerror(errno));
+		snprintf(caps->words, sizeof caps->words, "/dev/kvm: %s", strerror(errno));
 		return 0;
 	}
 	probe_fd(fd, caps, err ? err : &own);

@@ -77,7 +77,7 @@ static int regs_get(int fd, struct hv_vcpu_state *out)
 
 	if (rc < 0)
 		return rc;
-	memcpy(out->gpr, gpr, sizeof(gpr));
+	memcpy(out->gpr, gpr, sizeof gpr);
 	out->rip = r.rip;
 	out->rflags = r.rflags;
 	return 0;
@@ -162,7 +162,7 @@ static int fpu_get(int fd, struct hv_vcpu_state *out)
 
 	if (rc < 0)
 		return rc;
-	_Static_assert(sizeof(xsave.region) == HV_XSAVE_BYTES, "one XSAVE page");
+	_Static_assert(sizeof xsave.region == HV_XSAVE_BYTES, "one XSAVE page");
 	memcpy(out->xsave, xsave.region, HV_XSAVE_BYTES);
 	out->xsave_bytes = HV_XSAVE_BYTES;
 	rc = kvm__ioctl(fd, KVM_GET_XCRS, &x);
@@ -182,10 +182,10 @@ static int fpu_set(int fd, const struct hv_vcpu_state *in)
 		return rc;
 	memcpy(xsave.region, in->xsave, in->xsave_bytes);
 	/* An engine without XSAVE gives the FXSAVE image only: x87 and SSE are in use then. */
-	memcpy(&bv, (uint8_t *)xsave.region + XSAVE_XSTATE_BV, sizeof(bv));
+	memcpy(&bv, (uint8_t *)xsave.region + XSAVE_XSTATE_BV, sizeof bv);
 	if (in->xsave_bytes <= XSAVE_XSTATE_BV + 64)
 		bv |= 3;
-	memcpy((uint8_t *)xsave.region + XSAVE_XSTATE_BV, &bv, sizeof(bv));
+	memcpy((uint8_t *)xsave.region + XSAVE_XSTATE_BV, &bv, sizeof bv);
 	return kvm__ioctl(fd, KVM_SET_XSAVE, &xsave);
 }
 
@@ -196,7 +196,7 @@ static int debug_get(int fd, struct hv_vcpu_state *out)
 
 	if (rc < 0)
 		return rc;
-	memcpy(out->dr, d.db, sizeof(out->dr));
+	memcpy(out->dr, d.db, sizeof out->dr);
 	out->dr6 = d.dr6;
 	out->dr7 = d.dr7;
 	return 0;
@@ -206,7 +206,7 @@ static int debug_set(int fd, const struct hv_vcpu_state *in)
 {
 	struct kvm_debugregs d = {.dr6 = in->dr6, .dr7 = in->dr7};
 
-	memcpy(d.db, in->dr, sizeof(d.db));
+	memcpy(d.db, in->dr, sizeof d.db);
 	return kvm__ioctl(fd, KVM_SET_DEBUGREGS, &d);
 }
 
@@ -326,10 +326,10 @@ static int lapic_get(int fd, struct hv_vcpu_state *out)
 	struct kvm_lapic_state l;
 	int rc = kvm__ioctl(fd, KVM_GET_LAPIC, &l);
 
-	_Static_assert(sizeof(l.regs) == HV_LAPIC_BYTES, "one LAPIC register page");
+	_Static_assert(sizeof l.regs == HV_LAPIC_BYTES, "one LAPIC register page");
 	if (rc < 0)
 		return rc;
-	memcpy(out->lapic, l.regs, sizeof(out->lapic));
+	memcpy(out->lapic, l.regs, sizeof out->lapic);
 	keep_timer(out->lapic);
 	return 0;
 }
@@ -338,7 +338,7 @@ static int lapic_set(int fd, const struct hv_vcpu_state *in)
 {
 	struct kvm_lapic_state l;
 
-	memcpy(l.regs, in->lapic, sizeof(l.regs));
+	memcpy(l.regs, in->lapic, sizeof l.regs);
 	return kvm__ioctl(fd, KVM_SET_LAPIC, &l);
 }
 
@@ -354,7 +354,7 @@ int kvm__vcpu_get(struct hv_engine *e, unsigned index, struct hv_vcpu_state *out
 {
 	int fd = e->cpu[index].fd, rc;
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	/* First, since it lets KVM take in INIT and SIPI that are on their way. */
 	rc = step(err, index, "run state", mp_get(fd, out));
 	if (rc == 0)

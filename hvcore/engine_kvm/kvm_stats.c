@@ -67,13 +67,13 @@ static bool read_descriptors(struct kvm_stats *s, const struct kvm_stats_header 
 
 void kvm__stats_open(struct kvm_cpu *c)
 {
-	struct kvm_stats *s = calloc(1, sizeof(*s));
+	struct kvm_stats *s = calloc(1, sizeof *s);
 	struct kvm_stats_header h;
 
 	if (!s)
 		return;
 	s->fd = kvm__ioctl(c->fd, KVM_GET_STATS_FD, NULL);
-	if (s->fd < 0 || pread(s->fd, &h, sizeof(h), 0) != sizeof(h) || !read_descriptors(s, &h)) {
+	if (s->fd < 0 || pread(s->fd, &h, sizeof h, 0) != sizeof h || !read_descriptors(s, &h)) {
 		if (s->fd >= 0)
 			close(s->fd);
 		free(s);
@@ -139,8 +139,8 @@ static uint64_t find(const struct kvm_stats *s, const uint64_t *value, const cha
 /* The rows of the kernel: first what we know the meaning of. */
 static void tell_kernel(const struct kvm_stats *s, hv_tally_fn fn, void *arg)
 {
-	uint64_t *value = calloc(s->values ? s->values : 1, sizeof(*value));
-	size_t bytes = s->values * sizeof(*value);
+	uint64_t *value = calloc(s->values ? s->values : 1, sizeof *value);
+	size_t bytes = s->values * sizeof *value;
 
 	if (!value)
 		return;

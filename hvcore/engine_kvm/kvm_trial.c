@@ -66,7 +66,7 @@ struct trial {
 
 static void put64(struct trial *t, uint32_t at, uint64_t v)
 {
-	memcpy(t->mem + at, &v, sizeof(v));
+	memcpy(t->mem + at, &v, sizeof v);
 }
 
 static void trial_memory(struct trial *t)
@@ -167,7 +167,7 @@ static void trial_run(struct trial *t, struct kvm_trial *out)
 			continue;
 		if (rc < 0 || t->run->exit_reason != KVM_EXIT_IO)
 			return; /* triple fault, or an instruction that it cannot do */
-		memcpy(&value, (uint8_t *)t->run + t->run->io.data_offset, sizeof(value));
+		memcpy(&value, (uint8_t *)t->run + t->run->io.data_offset, sizeof value);
 		if (t->run->io.port == 0x80)
 			out->cpuid_obeyed = value == TRIAL_EAX;
 		if (t->run->io.port == 0x81) {
@@ -218,7 +218,7 @@ int kvm__trial(int kvm_fd, struct kvm_trial *out, struct cm_err *err)
 	struct trial t = {.vm_fd = -1, .fd = -1, .run = MAP_FAILED, .mem = MAP_FAILED};
 	int rc;
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	rc = trial_build(&t, kvm_fd);
 	if (rc == 0)
 		trial_run(&t, out);

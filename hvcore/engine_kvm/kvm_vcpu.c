@@ -84,7 +84,7 @@ void kvm__vcpu_kick(struct hv_engine *e, unsigned index)
 static enum hv_run failed(struct kvm_cpu *c, enum hv_run how, const char *what, uint64_t a,
 			  uint64_t b)
 {
-	snprintf(c->error, sizeof(c->error), "%s (0x%" PRIx64 ", 0x%" PRIx64 ")", what, a, b);
+	snprintf(c->error, sizeof c->error, "%s (0x%" PRIx64 ", 0x%" PRIx64 ")", what, a, b);
 	return how;
 }
 

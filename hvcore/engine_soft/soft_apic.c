@@ -449,7 +449,7 @@ void soft_apic_reset(struct soft_apic *apic)
 {
 	uint32_t id = get(apic, SOFT_APIC_ID);
 
-	memset(apic->regs, 0, sizeof(apic->regs));
+	memset(apic->regs, 0, sizeof apic->regs);
 	set(apic, SOFT_APIC_ID, id);
 	set(apic, SOFT_APIC_VERSION, 0x14 | (LVT_COUNT - 1) << 16);
 	set(apic, SOFT_APIC_DFR, DFR_FLAT);

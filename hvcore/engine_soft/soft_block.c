@@ -37,14 +37,14 @@ static void release(void *p, size_t bytes)
 
 int soft_blocks_new(struct soft_cpu *cpu, uint64_t pages)
 {
-	struct soft_blocks *b = calloc(1, sizeof(*b));
+	struct soft_blocks *b = calloc(1, sizeof *b);
 
 	if (!b)
 		return -ENOMEM;
 	b->pages = pages;
-	b->ops = reserve(SOFT_ARENA_OPS * sizeof(*b->ops));
-	b->block = reserve(SOFT_ARENA_BLOCKS * sizeof(*b->block));
-	b->page = reserve(pages * sizeof(*b->page));
+	b->ops = reserve(SOFT_ARENA_OPS * sizeof *b->ops);
+	b->block = reserve(SOFT_ARENA_BLOCKS * sizeof *b->block);
+	b->page = reserve(pages * sizeof *b->page);
 	pthread_mutex_init(&b->post_lock, NULL);
 	cpu->blocks = b;
 	if (!b->ops || !b->block || !b->page) {
@@ -61,9 +61,9 @@ void soft_blocks_free(struct soft_cpu *cpu)
 
 	if (!b)
 		return;
-	release(b->ops, SOFT_ARENA_OPS * sizeof(*b->ops));
-	release(b->block, SOFT_ARENA_BLOCKS * sizeof(*b->block));
-	release(b->page, b->pages * sizeof(*b->page));
+	release(b->ops, SOFT_ARENA_OPS * sizeof *b->ops);
+	release(b->block, SOFT_ARENA_BLOCKS * sizeof *b->block);
+	release(b->page, b->pages * sizeof *b->page);
 	pthread_mutex_destroy(&b->post_lock);
 	free(b);
 	cpu->blocks = NULL;
@@ -78,7 +78,7 @@ void soft_block_drop_all(struct soft_cpu *cpu)
 
 	for (unsigned int i = 0; i < SOFT_BLOCK_HASH; i++)
 		b->hot[i].key = NO_KEY;
-	memset(b->chain, 0, sizeof(b->chain));
+	memset(b->chain, 0, sizeof b->chain);
 	for (uint32_t i = 0; i < b->blocks_used; i++) {
 		const struct soft_slot *slot;
 		uint64_t gpa = b->block[i].key >> 8;
@@ -149,8 +149,7 @@ void soft_block_do_posted(struct soft_cpu *cpu)
 	pthread_mutex_unlock(&b->post_lock);
 }
 
-/* --- building
- * --------------------------------------------------------- */
+/* --- building ------------------------------------------------------------ */
 
 /* Falls through to offset `off` of the page, after n instructions. */
 static void make_end(struct soft_op *op, unsigned int off, unsigned int n)

@@ -158,7 +158,7 @@ void soft_clock_write_system_time(struct soft_cpu *cpu, uint64_t gpa)
 	struct soft_time now = soft_clock_now(cpu);
 	struct pvclock p = {
 		.tsc_timestamp = now.tsc, .system_time = now.ns, .flags = PVCLOCK_TSC_STABLE};
-	uint32_t *version = guest_page(cpu, gpa, sizeof(p));
+	uint32_t *version = guest_page(cpu, gpa, sizeof p);
 
 	if (!version)
 		return;
@@ -167,7 +167,7 @@ void soft_clock_write_system_time(struct soft_cpu *cpu, uint64_t gpa)
 	p.version = (__atomic_load_n(version, __ATOMIC_RELAXED) | 1) + 1;
 	__atomic_store_n(version, p.version - 1, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	memcpy(version + 1, (const uint32_t *)&p + 1, sizeof(p) - 4);
+	memcpy(version + 1, (const uint32_t *)&p + 1, sizeof p - 4);
 	__atomic_store_n(version, p.version, __ATOMIC_RELEASE);
 }
 
@@ -177,8 +177,8 @@ void soft_clock_write_wall_clock(struct soft_cpu *cpu, uint64_t gpa)
 	struct pvwall w = {.version = 2,
 			   .sec = (uint32_t)(boot / 1000000000u),
 			   .nsec = (uint32_t)(boot % 1000000000u)};
-	void *p = guest_page(cpu, gpa, sizeof(w));
+	void *p = guest_page(cpu, gpa, sizeof w);
 
 	if (p)
-		memcpy(p, &w, sizeof(w));
+		memcpy(p, &w, sizeof w);
 }

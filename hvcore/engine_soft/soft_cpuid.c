@@ -66,8 +66,8 @@ static const struct hv_cpuid_leaf model[] = {
 
 void soft_cpuid_supported(struct hv_cpuid *out)
 {
-	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i < sizeof(model) / sizeof(model[0]); i++)
+	memset(out, 0, sizeof *out);
+	for (size_t i = 0; i < sizeof model / sizeof model[0]; i++)
 		out->leaf[out->count++] = model[i];
 }
 

@@ -35,7 +35,7 @@ static int soft_probe(struct hv_engine_caps *caps, struct cm_err *err)
 					.dirty_log = true,
 					.dirty_clear = true,
 					.max_vcpus = SOFT_MAX_VCPUS};
-	snprintf(caps->words, sizeof(caps->words),
+	snprintf(caps->words, sizeof caps->words,
 		 "interpreter of x86-64, needs nothing of the host");
 	return 0;
 }
@@ -57,7 +57,7 @@ static int soft_create(struct hv_engine **out, const struct hv_engine_config *cf
 	if (!cfg->vcpus || cfg->vcpus > SOFT_MAX_VCPUS)
 		return cm_err_set(err, -EINVAL, "%u vCPUs: 1 to %u are possible", cfg->vcpus,
 				  SOFT_MAX_VCPUS);
-	vm = calloc(1, sizeof(*vm));
+	vm = calloc(1, sizeof *vm);
 	if (!vm)
 		return cm_err_set(err, -ENOMEM, "no memory for the soft engine");
 	vm->base.ops = &hv_engine_soft;
@@ -163,13 +163,13 @@ static int soft_vcpu_create(struct hv_engine *e, unsigned index, struct cm_err *
 	if (index >= vm->cfg.vcpus || vm->cpu[index])
 		return cm_err_set(err, -EINVAL, "vCPU %u", index);
 	if (!vm->has_code)
-		vm->has_code = calloc(vm->pages ? vm->pages : 1, sizeof(*vm->has_code));
-	cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~(size_t)63);
+		vm->has_code = calloc(vm->pages ? vm->pages : 1, sizeof *vm->has_code);
+	cpu = aligned_alloc(64, (sizeof *cpu + 63) & ~(size_t)63);
 	if (!vm->has_code || !cpu) {
 		free(cpu);
 		return cm_err_set(err, -ENOMEM, "vCPU %u", index);
 	}
-	memset(cpu, 0, sizeof(*cpu));
+	memset(cpu, 0, sizeof *cpu);
 	cpu->index = index;
 	cpu->vm = vm;
 	pthread_mutex_init(&cpu->sleep_lock, NULL);
@@ -298,8 +298,7 @@ static int soft_ioeventfd(struct hv_engine *e, uint64_t gpa, int fd, bool assign
 	return -ENOTSUP;
 }
 
-/* --- dirty log
- * -------------------------------------------------------- */
+/* --- dirty log -------------------------------------------------------------------------------- */
 
 static uint64_t words_of(const struct soft_slot *s)
 {
@@ -328,7 +327,7 @@ static int soft_dirty_start(struct hv_engine *e, unsigned slot, struct cm_err *e
 	if (!s)
 		return cm_err_set(err, -EINVAL, "slot %u", slot);
 	if (!s->dirty)
-		s->dirty = calloc(words_of(s), sizeof(*s->dirty));
+		s->dirty = calloc(words_of(s), sizeof *s->dirty);
 	if (!s->dirty)
 		return cm_err_set(err, -ENOMEM, "dirty bitmap of slot %u", slot);
 	for (uint64_t i = 0; i < words_of(s); i++)
@@ -376,8 +375,7 @@ static int soft_dirty_stop(struct hv_engine *e, unsigned slot)
 	return 0;
 }
 
-/* --- looking at it
- * ---------------------------------------------------- */
+/* --- looking at it ---------------------------------------------------------------------------- */
 
 static void add_counters(const struct soft_cpu *cpu, struct hv_engine_counters *out)
 {
@@ -402,7 +400,7 @@ static void soft_counters(struct hv_engine *e, unsigned index, struct hv_engine_
 {
 	struct soft_vm *vm = vm_of(e);
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	for (unsigned int i = 0; i < vm->cfg.vcpus; i++)
 		if (vm->cpu[i] && (index == i || index >= vm->cfg.vcpus))
 			add_counters(vm->cpu[i], out);

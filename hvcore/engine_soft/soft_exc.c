@@ -26,8 +26,7 @@
 #define GATE_INTERRUPT 14u
 #define GATE_TRAP      15u
 
-/* --- raising
- * ---------------------------------------------------------- */
+/* --- raising ---------------------------------------------------------------------------------- */
 
 static _Noreturn void raise(struct soft_cpu *cpu, const struct soft_op *op,
 			    struct soft_pending what)
@@ -99,7 +98,7 @@ static void log_unknown(const struct soft_cpu *cpu, uint64_t rip, const uint8_t 
 	if (number & (number - 1))
 		return;
 	for (unsigned int i = 0; i < n; i++)
-		snprintf(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
+		snprintf(text + 3 * i, sizeof text - 3 * i, " %02x", bytes[i]);
 	cm_warning("vcpu %u: instruction that is not known here at rip %#" PRIx64
 		   ":%s (number %" PRIu64 ")",
 		   cpu->index, rip, text, number);
@@ -112,13 +111,12 @@ SOFT_HX(soft_op_unknown)
 	struct hv_unknown_insn *u = &cpu->unknown[cpu->count.unknown_insns++ % SOFT_UNKNOWN];
 
 	*u = (struct hv_unknown_insn){.rip = soft_rip(cpu, op), .at = cpu->icount + op->n - 1u};
-	memcpy(&u->bytes, bytes, sizeof(u->bytes));
+	memcpy(&u->bytes, bytes, sizeof u->bytes);
 	log_unknown(cpu, u->rip, bytes, n);
 	soft_raise(cpu, op, SOFT_UD);
 }
 
-/* --- which faults make a double fault
- * --------------------------------- */
+/* --- which faults make a double fault --------------------------------------------------------- */
 
 static bool contributory(int v)
 {
@@ -133,7 +131,7 @@ bool soft_exc_combine(struct soft_cpu *cpu)
 	if (first < 0)
 		return true;
 	if (first == SOFT_DOUBLE) {
-		snprintf(cpu->error, sizeof(cpu->error), "triple fault (#%d at rip %#llx)", second,
+		snprintf(cpu->error, sizeof cpu->error, "triple fault (#%d at rip %#llx)", second,
 			 (unsigned long long)cpu->rip);
 		return false;
 	}
@@ -143,8 +141,7 @@ bool soft_exc_combine(struct soft_cpu *cpu)
 	return true;
 }
 
-/* --- delivery
- * --------------------------------------------------------- */
+/* --- delivery --------------------------------------------------------------------------------- */
 
 struct gate {
 	uint64_t rip;
@@ -283,8 +280,7 @@ void soft_exc_deliver(struct soft_cpu *cpu)
 	cpu->delivering = -1;
 }
 
-/* --- software interrupts
- * ---------------------------------------------- */
+/* --- software interrupts ---------------------------------------------------------------------- */
 
 /* They are complete: the frame holds the rip behind them. */
 static _Noreturn void soft_interrupt(struct soft_cpu *cpu, const struct soft_op *op, int vector,
@@ -310,8 +306,7 @@ SOFT_HX(soft_op_int1)
 	soft_interrupt(cpu, op, SOFT_DB, false);
 }
 
-/* --- IRET
- * ------------------------------------------------------------- */
+/* --- IRET ------------------------------------------------------------------------------------- */
 
 /* What IRET and POPF may change of the flags at this CPL. */
 static uint32_t changeable(const struct soft_cpu *cpu, unsigned int cpl)
@@ -397,8 +392,7 @@ SOFT_HX(soft_op_iret)
 	return soft_leave(cpu, v[0] + cs.base); /* the run loop looks for interrupts */
 }
 
-/* --- POPF and PUSHF
- * --------------------------------------------------- */
+/* --- POPF and PUSHF --------------------------------------------------------------------------- */
 
 SOFT_HX(soft_op_pushf)
 {

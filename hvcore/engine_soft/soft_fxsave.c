@@ -23,24 +23,24 @@
 
 static void put16(uint8_t *p, uint16_t v)
 {
-	memcpy(p, &v, sizeof(v));
+	memcpy(p, &v, sizeof v);
 }
 
 static void put32(uint8_t *p, uint32_t v)
 {
-	memcpy(p, &v, sizeof(v));
+	memcpy(p, &v, sizeof v);
 }
 
 static void put64(uint8_t *p, uint64_t v)
 {
-	memcpy(p, &v, sizeof(v));
+	memcpy(p, &v, sizeof v);
 }
 
 static uint16_t get16(const uint8_t *p)
 {
 	uint16_t v;
 
-	memcpy(&v, p, sizeof(v));
+	memcpy(&v, p, sizeof v);
 	return v;
 }
 
@@ -48,7 +48,7 @@ static uint32_t get32(const uint8_t *p)
 {
 	uint32_t v;
 
-	memcpy(&v, p, sizeof(v));
+	memcpy(&v, p, sizeof v);
 	return v;
 }
 
@@ -56,7 +56,7 @@ static uint64_t get64(const uint8_t *p)
 {
 	uint64_t v;
 
-	memcpy(&v, p, sizeof(v));
+	memcpy(&v, p, sizeof v);
 	return v;
 }
 
@@ -82,7 +82,7 @@ void soft_fxsave_image(const struct soft_cpu *cpu, uint8_t *image, bool wide)
 		put64(image + ST_AT + i * 16, x->r[(x->top + i) & 7].mant);
 		put16(image + ST_AT + i * 16 + 8, x->r[(x->top + i) & 7].exp_sign);
 	}
-	memcpy(image + XMM_AT, cpu->xmm, sizeof(cpu->xmm));
+	memcpy(image + XMM_AT, cpu->xmm, sizeof cpu->xmm);
 }
 
 bool soft_fxrstor_image(struct soft_cpu *cpu, const uint8_t *image, bool wide)
@@ -106,7 +106,7 @@ bool soft_fxrstor_image(struct soft_cpu *cpu, const uint8_t *image, bool wide)
 	soft_x87_update_summary(cpu);
 	cpu->mxcsr = mxcsr;
 	cpu->fp_live = false;
-	memcpy(cpu->xmm, image + XMM_AT, sizeof(cpu->xmm));
+	memcpy(cpu->xmm, image + XMM_AT, sizeof cpu->xmm);
 	return true;
 }
 
@@ -134,8 +134,8 @@ void soft_x87_init(struct soft_cpu *cpu)
 
 void soft_fpu_reset(struct soft_cpu *cpu)
 {
-	memset(&cpu->x87, 0, sizeof(cpu->x87));
-	memset(cpu->xmm, 0, sizeof(cpu->xmm));
+	memset(&cpu->x87, 0, sizeof cpu->x87);
+	memset(cpu->xmm, 0, sizeof cpu->xmm);
 	soft_x87_init(cpu);
 	cpu->mxcsr = SOFT_MXCSR_DEFAULT;
 	cpu->fp_live = false;
@@ -161,14 +161,14 @@ static void fxsave(struct soft_cpu *cpu, const struct soft_op *op, bool wide)
 
 	soft_fp_sync(cpu);
 	soft_fxsave_image(cpu, image, wide);
-	soft_st_bytes(cpu, op, la, image, sizeof(image));
+	soft_st_bytes(cpu, op, la, image, sizeof image);
 }
 
 static void fxrstor(struct soft_cpu *cpu, const struct soft_op *op, bool wide)
 {
 	uint8_t image[SOFT_FXSAVE_BYTES];
 
-	soft_ld_bytes(cpu, op, aligned_ea(cpu, op), image, sizeof(image));
+	soft_ld_bytes(cpu, op, aligned_ea(cpu, op), image, sizeof image);
 	if (!soft_fxrstor_image(cpu, image, wide))
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 }
@@ -224,4 +224,4 @@ static const struct soft_sse_row rows[] = {
 	AE(2, SOFT_SSE_ANY, SOFT_INSN_SSE, ldmxcsr), AE(3, SOFT_SSE_ANY, SOFT_INSN_SSE, stmxcsr),
 };
 
-const struct soft_sse_table soft_sse_state = { rows, sizeof(rows) / sizeof(rows[0]) };
+const struct soft_sse_table soft_sse_state = { rows, sizeof rows / sizeof rows[0] };

@@ -347,7 +347,7 @@ void soft_irqchip_set_ioapic(struct soft_irqchip *chip, const struct hv_ioapic_s
 int soft_irqchip_init(struct soft_irqchip *chip, unsigned int cpus, soft_irqchip_kick_fn kick, void *opaque)
 {
 	*chip = (struct soft_irqchip){ .cpus = cpus, .kick = kick, .opaque = opaque };
-	chip->cpu = calloc(cpus, sizeof(*chip->cpu));
+	chip->cpu = calloc(cpus, sizeof *chip->cpu);
 	if (!chip->cpu)
 		return -ENOMEM;
 	pthread_mutex_init(&chip->lock, NULL);

@@ -135,14 +135,14 @@ static inline union soft_xmm soft_ld128(struct soft_cpu *cpu, const struct soft_
 {
 	union soft_xmm v;
 
-	soft_ld_bytes(cpu, op, la, &v, sizeof(v));
+	soft_ld_bytes(cpu, op, la, &v, sizeof v);
 	return v;
 }
 
 static inline void soft_st128(struct soft_cpu *cpu, const struct soft_op *op, uint64_t la,
 			      const union soft_xmm *v)
 {
-	soft_st_bytes(cpu, op, la, v, sizeof(*v));
+	soft_st_bytes(cpu, op, la, v, sizeof *v);
 }
 
 static inline union soft_xmm soft_ld128_a(struct soft_cpu *cpu, const struct soft_op *op,

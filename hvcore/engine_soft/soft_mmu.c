@@ -77,7 +77,7 @@ void soft_tlb_flush(struct soft_cpu *cpu)
 		flush_one(&cpu->tlbs[SOFT_TLB_CHECKED]);
 		cpu->checked_empty = !is_checked(cpu);
 	}
-	memset(cpu->large, 0, sizeof(cpu->large));
+	memset(cpu->large, 0, sizeof cpu->large);
 	cpu->huge = 0;
 }
 
@@ -563,8 +563,7 @@ uint64_t soft_ea_odd(const struct soft_cpu *cpu, const struct soft_op *op)
 	return op->flags & SOFT_OP_LIN32 ? (uint32_t)ea : ea;
 }
 
-/* --- decoded code
- * ----------------------------------------------------- */
+/* --- decoded code -------------------------------------------------------- */
 
 void soft_code_written(struct soft_vm *vm, struct soft_cpu *self, uint64_t gpa, uint64_t len)
 {

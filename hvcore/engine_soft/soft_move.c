@@ -192,8 +192,7 @@ SOFT_CONDITIONS(SETCC)
 #define SETCC_ROW(I, CC, EXPR) [I] = {set_##CC##_r, set_##CC##_m},
 const soft_fn soft_setcc[16][2] = {SOFT_CONDITIONS(SETCC_ROW)};
 
-/* --- stack, 64-bit mode
- * ----------------------------------------------- */
+/* --- stack, 64-bit mode -------------------------------------------------- */
 
 #define PUSH_W(W, NAME, VALUE)                                                                     \
 	SOFT_H(NAME)                                                                               \

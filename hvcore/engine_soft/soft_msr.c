@@ -74,7 +74,7 @@ static const struct plain {
 
 static uint64_t *plain_msr(struct soft_cpu *cpu, uint32_t index, bool *canonical)
 {
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+	for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
 		if (plain[i].index == index) {
 			*canonical = plain[i].canonical;
 			return (uint64_t *)((char *)&cpu->msr + plain[i].at);
@@ -196,19 +196,18 @@ bool soft_msr_write(struct soft_cpu *cpu, uint32_t index, uint64_t v)
 	}
 }
 
-/* --- in a saved state
- * ------------------------------------------------- */
+/* --- in a saved state ------------------------------------------------------------------------- */
 
 static const uint32_t others[] = {MSR_TSC_DEADLINE, MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME};
 
 void soft_msr_save(struct soft_cpu *cpu, struct hv_vcpu_state *to)
 {
 	to->msr_count = 0;
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+	for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
 		to->msr[to->msr_count++] =
 			(struct hv_msr){.index = plain[i].index,
 					.value = *(uint64_t *)((char *)&cpu->msr + plain[i].at)};
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
 		struct hv_msr m = {.index = others[i]};
 
 		soft_msr_read(cpu, m.index, &m.value);

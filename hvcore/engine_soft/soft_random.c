@@ -34,7 +34,7 @@ static bool next(struct soft_cpu *cpu, const struct soft_op *op, uint64_t *v)
 		return true;
 	}
 	if (!r->left) {
-		if (getrandom(r->v, sizeof(r->v), GRND_NONBLOCK) != (ssize_t)sizeof(r->v))
+		if (getrandom(r->v, sizeof r->v, GRND_NONBLOCK) != (ssize_t)sizeof r->v)
 			return false;
 		r->left = SOFT_RANDOM;
 	}

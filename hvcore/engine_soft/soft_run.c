@@ -27,8 +27,7 @@
 /* Instructions between two looks at the clock: some 100 microseconds. */
 #define SLICE 20000u
 
-/* --- stop and go
- * ------------------------------------------------------ */
+/* --- stop and go ------------------------------------------------------------------------------ */
 
 void soft_cpu_stop(struct soft_cpu *cpu, uint32_t why)
 {
@@ -126,8 +125,7 @@ static void sleep_for(struct soft_cpu *cpu, uint64_t ns)
 	soft_run_resume(cpu);
 }
 
-/* --- INIT and start-up
- * ------------------------------------------------ */
+/* --- INIT and start-up ------------------------------------------------------------------------ */
 
 void soft_cpu_reset(struct soft_cpu *cpu, bool power_on)
 {
@@ -137,7 +135,7 @@ void soft_cpu_reset(struct soft_cpu *cpu, bool power_on)
 			      .selector = 0xf000,
 			      .attr = 0xb | HV_SEG_S | HV_SEG_P};
 
-	memset(cpu->gpr, 0, sizeof(cpu->gpr));
+	memset(cpu->gpr, 0, sizeof cpu->gpr);
 	cpu->gpr[SOFT_RDX] = 0x6fb;
 	cpu->cr0 = power_on ? 0x60000010 : (cpu->cr0 & 0x60000000) | SOFT_CR0_ET;
 	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->efer = 0;
@@ -146,7 +144,7 @@ void soft_cpu_reset(struct soft_cpu *cpu, bool power_on)
 	cpu->ldt = (struct hv_seg){.limit = 0xffff, .attr = 2 | HV_SEG_P};
 	cpu->tr = (struct hv_seg){.limit = 0xffff, .attr = 0xb | HV_SEG_P};
 	cpu->gdt = cpu->idt = (struct hv_dtable){.limit = 0xffff};
-	memset(cpu->dr, 0, sizeof(cpu->dr));
+	memset(cpu->dr, 0, sizeof cpu->dr);
 	cpu->dr6 = SOFT_DR6_FIXED;
 	cpu->dr7 = SOFT_DR7_FIXED;
 	cpu->brk.hit = 0;
@@ -161,7 +159,7 @@ void soft_cpu_reset(struct soft_cpu *cpu, bool power_on)
 	soft_set_cpl(cpu, 0);
 	soft_tlb_flush(cpu);
 	if (power_on) {
-		memset(&cpu->msr, 0, sizeof(cpu->msr));
+		memset(&cpu->msr, 0, sizeof cpu->msr);
 		cpu->msr.pat = 0x0007040600070406ull;
 		cpu->msr.misc_enable = 1;
 		soft_fpu_reset(cpu);
@@ -193,8 +191,7 @@ static void init_and_startup(struct soft_cpu *cpu, uint32_t events)
 	}
 }
 
-/* --- looking around
- * --------------------------------------------------- */
+/* --- looking around --------------------------------------------------------------------------- */
 
 /* Is there an interrupt that the CPU takes now? Then it is pending. */
 static bool take_interrupt(struct soft_cpu *cpu, uint32_t events)
@@ -295,13 +292,12 @@ static bool look_around(struct soft_cpu *cpu)
 	}
 }
 
-/* --- the loop
- * --------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static enum hv_run cannot(struct soft_cpu *cpu, const char *what)
 {
 	if (what)
-		snprintf(cpu->error, sizeof(cpu->error), "%s at rip %#llx", what,
+		snprintf(cpu->error, sizeof cpu->error, "%s at rip %#llx", what,
 			 (unsigned long long)cpu->rip);
 	soft_run_pause(cpu);
 	return HV_RUN_SHUTDOWN;

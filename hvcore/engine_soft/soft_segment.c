@@ -179,8 +179,7 @@ struct hv_seg soft_check_code(struct soft_cpu *cpu, const struct soft_op *op, ui
 	return s;
 }
 
-/* --- instructions
- * ----------------------------------------------------- */
+/* --- instructions ----------------------------------------------------------------------------- */
 
 static inline void need_cpl0(struct soft_cpu *cpu, const struct soft_op *op)
 {
@@ -376,8 +375,7 @@ SOFT_HX(soft_op_lsl)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- descriptor tables
- * ------------------------------------------------ */
+/* --- descriptor tables ------------------------------------------------------------------------ */
 
 static unsigned int base_bytes(const struct soft_cpu *cpu)
 {

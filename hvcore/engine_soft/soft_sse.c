@@ -119,7 +119,7 @@ const struct soft_op *soft_sse_fp_m32(struct soft_cpu *cpu, const struct soft_op
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- MMX: eight registers, REX does not count ------------------------------------------------------------------------- */
+/* --- MMX: eight registers, REX does not count ------------------------------------------------- */
 
 static uint64_t mmx_load(struct soft_cpu *cpu, const struct soft_op *op, bool mem)
 {
@@ -210,7 +210,7 @@ static bool matches(const struct soft_sse_row *row, const struct soft_decode *d)
 
 static const struct soft_sse_row *find(const struct soft_decode *d)
 {
-	for (unsigned int t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
+	for (unsigned int t = 0; t < sizeof tables / sizeof tables[0]; t++)
 		for (unsigned int i = 0; i < tables[t]->count; i++)
 			if (matches(&tables[t]->rows[i], d))
 				return &tables[t]->rows[i];

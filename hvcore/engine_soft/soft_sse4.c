@@ -209,7 +209,7 @@ INSERT(pinsrb, u8, 15, 8)
 INSERT(pinsrd, u32, 3, 32)
 INSERT(pinsrq, u64, 1, 64)
 
-/* --- CRC32 (polynomial 11EDC6F41, bits reflected) ------------------------------------------------ */
+/* --- CRC32 (polynomial 11EDC6F41, bits reflected) --------------------------------------------- */
 
 static uint64_t crc32(uint64_t crc, uint64_t data, unsigned int bytes)
 {
@@ -268,7 +268,7 @@ int soft_crc32_decode(const struct soft_decode *d, struct soft_op *op)
 	return SOFT_INSN_INT;
 }
 
-/* --- the table ------------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 #define P66 SOFT_PFX_66
 #define V38(o, kern) SOFT_V128(SOFT_MAP_0F38, P66, o, kern, 0)
@@ -301,4 +301,4 @@ static const struct soft_sse_row rows[] = {
 		  insertps_m, NULL),
 };
 
-const struct soft_sse_table soft_sse_fours = { rows, sizeof(rows) / sizeof(rows[0]) };
+const struct soft_sse_table soft_sse_fours = { rows, sizeof rows / sizeof rows[0] };

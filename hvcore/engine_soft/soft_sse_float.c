@@ -435,4 +435,4 @@ static const struct soft_sse_row rows[] = {
 	MMX(NP, 0x2d, cvtps2pi_r, cvtps2pi_m, cvtps2dq), MMX(P66, 0x2d, cvtpd2pi_r, cvtpd2pi_m, cvtpd2dq),
 };
 
-const struct soft_sse_table soft_sse_floats = { rows, sizeof(rows) / sizeof(rows[0]) };
+const struct soft_sse_table soft_sse_floats = { rows, sizeof rows / sizeof rows[0] };

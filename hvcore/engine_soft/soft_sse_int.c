@@ -219,4 +219,4 @@ static const struct soft_sse_row rows[] = {
 	V38(0x1d, pabsw, SOFT_SSE_MMX_LOW), V38(0x1e, pabsd, SOFT_SSE_MMX_LOW),
 };
 
-const struct soft_sse_table soft_sse_ints = { rows, sizeof(rows) / sizeof(rows[0]) };
+const struct soft_sse_table soft_sse_ints = { rows, sizeof rows / sizeof rows[0] };

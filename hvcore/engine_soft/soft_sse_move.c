@@ -404,4 +404,4 @@ static const struct soft_sse_row rows[] = {
 	M(F2, 0xd6, movdq2q, NULL), M(F3, 0xd6, movq2dq, NULL), M(NP, 0x77, emms, emms),
 };
 
-const struct soft_sse_table soft_sse_moves = { rows, sizeof(rows) / sizeof(rows[0]) };
+const struct soft_sse_table soft_sse_moves = { rows, sizeof rows / sizeof rows[0] };

@@ -241,4 +241,4 @@ static const struct soft_sse_row rows[] = {
 	IMM_HAND(SOFT_PFX_NONE, 0xc5, SOFT_INSN_MMX, mmx_pextrw, NULL),
 };
 
-const struct soft_sse_table soft_sse_shuffles = { rows, sizeof(rows) / sizeof(rows[0]) };
+const struct soft_sse_table soft_sse_shuffles = { rows, sizeof rows / sizeof rows[0] };

@@ -38,11 +38,11 @@ void soft_state_get(struct soft_cpu *cpu, struct hv_vcpu_state *out)
 	struct soft_time now = soft_clock_now(cpu);
 	uint64_t features = 3; /* x87 and SSE */
 
-	memset(out, 0, sizeof(*out));
-	memcpy(out->gpr, cpu->gpr, sizeof(out->gpr));
+	memset(out, 0, sizeof *out);
+	memcpy(out->gpr, cpu->gpr, sizeof out->gpr);
 	out->rip = cpu->rip - (cpu->mode & SOFT_MODE_64 ? 0 : cpu->seg[HV_CS].base);
 	out->rflags = soft_rflags(cpu);
-	memcpy(out->seg, cpu->seg, sizeof(out->seg));
+	memcpy(out->seg, cpu->seg, sizeof out->seg);
 	out->tr = cpu->tr;
 	out->ldt = cpu->ldt;
 	out->gdt = cpu->gdt;
@@ -54,13 +54,13 @@ void soft_state_get(struct soft_cpu *cpu, struct hv_vcpu_state *out)
 	out->cr8 = soft_irqchip_cr8(chip, cpu->index);
 	out->efer = cpu->efer;
 	out->apic_base = soft_irqchip_base_msr(chip, cpu->index);
-	memcpy(out->dr, cpu->dr, sizeof(out->dr));
+	memcpy(out->dr, cpu->dr, sizeof out->dr);
 	out->dr6 = cpu->dr6;
 	out->dr7 = cpu->dr7;
 	out->xcr0 = 1;
 	out->xsave_bytes = XSAVE_USED;
 	soft_fxsave_image(cpu, out->xsave, true);
-	memcpy(out->xsave + XSAVE_HEADER, &features, sizeof(features));
+	memcpy(out->xsave + XSAVE_HEADER, &features, sizeof features);
 	out->mp_state = cpu->mp_state;
 	get_events(cpu, &out->events);
 	soft_irqchip_get_apic(chip, cpu->index, out->lapic, now);
@@ -89,7 +89,7 @@ static int set_fpu(struct soft_cpu *cpu, const struct hv_vcpu_state *in, struct 
 	uint64_t features = 3;
 
 	if (in->xsave_bytes >= XSAVE_USED)
-		memcpy(&features, in->xsave + XSAVE_HEADER, sizeof(features));
+		memcpy(&features, in->xsave + XSAVE_HEADER, sizeof features);
 	if (!(features & 3)) {
 		soft_fpu_reset(cpu);
 		return 0;
@@ -153,7 +153,7 @@ int soft_state_set(struct soft_cpu *cpu, const struct hv_vcpu_state *in, struct 
 		r = set_fpu(cpu, in, err);
 	if (r)
 		return r;
-	memcpy(cpu->gpr, in->gpr, sizeof(in->gpr));
+	memcpy(cpu->gpr, in->gpr, sizeof in->gpr);
 	cpu->cr0 = in->cr0 | SOFT_CR0_ET;
 	cpu->cr2 = in->cr2;
 	cpu->cr3 = in->cr3;
@@ -168,7 +168,7 @@ int soft_state_set(struct soft_cpu *cpu, const struct hv_vcpu_state *in, struct 
 	soft_rflags_load(cpu, in->rflags);
 	soft_set_cpl(cpu, soft_protected(cpu) ? in->seg[HV_SS].attr >> 5 & 3u : 0);
 	cpu->rip = in->rip + (cpu->mode & SOFT_MODE_64 ? 0 : cpu->seg[HV_CS].base);
-	memcpy(cpu->dr, in->dr, sizeof(in->dr));
+	memcpy(cpu->dr, in->dr, sizeof in->dr);
 	cpu->dr6 = in->dr6;
 	cpu->dr7 = in->dr7;
 	cpu->brk.hit = 0;

@@ -39,8 +39,7 @@ static void need_canonical(struct soft_cpu *cpu, const struct soft_op *op, uint6
 		soft_raise_err(cpu, op, SOFT_GP, 0);
 }
 
-/* --- SYSCALL
- * ---------------------------------------------------------- */
+/* --- SYSCALL ---------------------------------------------------------------------------------- */
 
 SOFT_HX(soft_op_syscall)
 {
@@ -94,8 +93,7 @@ SOFT_HX(soft_op_swapgs)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- interrupts on and off
- * -------------------------------------------- */
+/* --- interrupts on and off -------------------------------------------------------------------- */
 
 SOFT_HX(soft_op_hlt)
 {
@@ -132,8 +130,7 @@ SOFT_HX(soft_op_sti)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- far transfers: only between code segments of the same or an outer level, without gates
- * --- */
+/* --- far transfers: only between code segments of the same or an outer level, without gates --- */
 
 static const struct soft_op *go_far(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
 				    uint64_t to, unsigned int cpl)
@@ -200,8 +197,7 @@ SOFT_HX(soft_op_retf)
 	return next;
 }
 
-/* --- control registers
- * ------------------------------------------------ */
+/* --- control registers ------------------------------------------------------------------------ */
 
 SOFT_HX(soft_op_mov_from_cr)
 {
@@ -330,8 +326,7 @@ SOFT_HX(soft_op_lmsw)
 	return go_on(cpu, op);
 }
 
-/* --- TLB, caches, fences
- * ---------------------------------------------- */
+/* --- TLB, caches, fences ---------------------------------------------------------------------- */
 
 SOFT_HX(soft_op_invlpg)
 {
@@ -374,8 +369,7 @@ SOFT_HX(soft_op_fwait)
 	SOFT_NEXT(cpu, op);
 }
 
-/* --- CPUID, MSRs, time
- * ------------------------------------------------ */
+/* --- CPUID, MSRs, time ------------------------------------------------------------------------ */
 
 SOFT_HX(soft_op_cpuid)
 {

@@ -24,7 +24,7 @@ static int watch_new(struct soft_cpu *cpu)
 
 	if (cpu->watch)
 		return 0;
-	w = calloc(1, sizeof(*w));
+	w = calloc(1, sizeof *w);
 	if (!w)
 		return -ENOMEM;
 	w->seed = 0x9e3779b97f4a7c15ull + cpu->index;
@@ -62,7 +62,7 @@ int soft_watch_trace(struct soft_cpu *cpu, uint32_t events)
 	if (!events && !cpu->watch)
 		return 0;
 	if (events)
-		ring = calloc(events, sizeof(*ring));
+		ring = calloc(events, sizeof *ring);
 	if ((events && !ring) || watch_new(cpu)) {
 		free(ring);
 		return -ENOMEM;

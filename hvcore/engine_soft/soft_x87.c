@@ -202,7 +202,7 @@ static const struct reg_form register_forms[] = {
 
 static soft_fn find_register_form(unsigned int escape, unsigned int modrm)
 {
-	for (unsigned int i = 0; i < sizeof(register_forms) / sizeof(register_forms[0]); i++) {
+	for (unsigned int i = 0; i < sizeof register_forms / sizeof register_forms[0]; i++) {
 		const struct reg_form *f = &register_forms[i];
 
 		if (f->escape == escape && modrm >= f->first && modrm <= f->last)

@@ -51,7 +51,7 @@ struct hv_bus {
 
 int hv_bus_new(struct hv_bus **out, struct hv_lock *lock)
 {
-	*out = calloc(1, sizeof(**out));
+	*out = calloc(1, sizeof **out);
 	if (!*out)
 		return -ENOMEM;
 	(*out)->lock = lock;
@@ -77,7 +77,7 @@ static int space_add(struct space *sp, const struct range *r)
 		return -EEXIST;
 	if (at && r->base - sp->range[at - 1].base < sp->range[at - 1].bytes)
 		return -EEXIST;
-	memmove(&sp->range[at + 1], &sp->range[at], (sp->count - at) * sizeof(*r));
+	memmove(&sp->range[at + 1], &sp->range[at], (sp->count - at) * sizeof *r);
 	sp->range[at] = *r;
 	sp->count++;
 	return 0;
@@ -194,7 +194,7 @@ static bool ring_doorbell(struct hv_bus *bus, uint64_t gpa)
 	for (unsigned i = 0; i < bus->doorbells; i++)
 		if (bus->doorbell[i].gpa == gpa) {
 			/* EAGAIN means that the counter is full: the bell rings already. */
-			ssize_t n = write(bus->doorbell[i].fd, &one, sizeof(one));
+			ssize_t n = write(bus->doorbell[i].fd, &one, sizeof one);
 
 			(void)n;
 			return true;

@@ -54,7 +54,7 @@ struct hv_char {
 
 int hv_char_new(struct hv_char **out, struct cm_loop *loop, struct hv_lock *lock)
 {
-	struct hv_char *c = calloc(1, sizeof(*c));
+	struct hv_char *c = calloc(1, sizeof *c);
 
 	*out = c;
 	if (!c)
@@ -242,7 +242,7 @@ static void on_in(struct cm_io *io, unsigned events, void *arg)
 	if (!c->attached)
 		goto out;
 	if (feed_device(c)) {
-		n = read(c->in_fd, c->pending, sizeof(c->pending));
+		n = read(c->in_fd, c->pending, sizeof c->pending);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 			/* The end of input alone does not end the output. */
 			if (cm_io_want(&c->in, 0) < 0 || c->gone)

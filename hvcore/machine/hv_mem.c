@@ -102,7 +102,7 @@ int hv_mem_new(struct hv_mem **out, uint64_t bytes, struct cm_err *err)
 			err, CM_E_BAD_VALUE,
 			"memory of %llu bytes: must be 32 MiB to 1 TiB and a multiple of 2 MiB",
 			(unsigned long long)bytes);
-	mem = calloc(1, sizeof(*mem));
+	mem = calloc(1, sizeof *mem);
 	if (!mem)
 		return cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
 	mem->bytes = bytes;
@@ -337,7 +337,7 @@ int hv_mem_dirty_start(struct hv_mem *mem, unsigned slot, struct cm_err *err)
 
 	CM_ASSERT(slot < mem->slots && mem->engine);
 	if (!log->words) {
-		log->words = calloc(words, sizeof(*log->words));
+		log->words = calloc(words, sizeof *log->words);
 		if (!log->words)
 			return cm_err_set(err, CM_E_NO_MEMORY, "no memory for the dirty bitmap");
 	}

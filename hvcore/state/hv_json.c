@@ -44,7 +44,7 @@ static void quoted(struct cm_buf *b, const char *s)
 			cm_buf_u8(b, '\\');
 			cm_buf_u8(b, c);
 		} else if (c < 0x20 || c >= 0x7f) {
-			snprintf(esc, sizeof(esc), "\\u%04x", c);
+			snprintf(esc, sizeof esc, "\\u%04x", c);
 			cm_buf_put(b, esc, 6);
 		} else {
 			cm_buf_u8(b, c);
@@ -93,7 +93,7 @@ void hv_json_u64(struct hv_json *j, const char *key, uint64_t value)
 {
 	char text[24];
 
-	snprintf(text, sizeof(text), "%" PRIu64, value);
+	snprintf(text, sizeof text, "%" PRIu64, value);
 	hv_json_raw(j, key, text);
 }
 
@@ -101,7 +101,7 @@ void hv_json_hex(struct hv_json *j, const char *key, uint64_t value)
 {
 	char text[24];
 
-	snprintf(text, sizeof(text), "0x%" PRIx64, value);
+	snprintf(text, sizeof text, "0x%" PRIx64, value);
 	hv_json_str(j, key, text);
 }
 

@@ -164,9 +164,9 @@ void hv_fields_dump(FILE *to, const char *prefix, const struct hv_field *fields,
 				char sub[160];
 
 				if (f->count > 1)
-					snprintf(sub, sizeof(sub), "%s%s[%u].", prefix, f->name, i);
+					snprintf(sub, sizeof sub, "%s%s[%u].", prefix, f->name, i);
 				else
-					snprintf(sub, sizeof(sub), "%s%s.", prefix, f->name);
+					snprintf(sub, sizeof sub, "%s%s.", prefix, f->name);
 				hv_fields_dump(to, sub, f->sub, p + (size_t)i * f->stride);
 			}
 			continue;
@@ -211,12 +211,12 @@ int hv_section_get(struct cm_rd *r, struct hv_section *out, struct cm_err *err)
 	size_t begin = r->pos;
 	uint32_t crc;
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof *out);
 	if (cm_rd_u32(r) != HV_SECTION_MAGIC)
 		return r->err ? cm_err_set(err, CM_E_STREAM_TRUNCATED, "no section at %zu", begin)
 			      : cm_err_set(err, CM_E_STREAM_CORRUPT,
 					   "no section magic at offset %zu", begin);
-	cm_rd_str(r, out->name, sizeof(out->name));
+	cm_rd_str(r, out->name, sizeof out->name);
 	out->instance = cm_rd_u32(r);
 	out->version = cm_rd_u32(r);
 	out->length = cm_rd_u32(r);
@@ -267,7 +267,7 @@ static int subsection_get(struct cm_rd *r, const struct hv_section *s,
 	uint32_t length;
 	struct cm_rd in;
 
-	cm_rd_str(r, name, sizeof(name));
+	cm_rd_str(r, name, sizeof name);
 	mandatory = cm_rd_u8(r);
 	length = cm_rd_u32(r);
 	data = cm_rd_get(r, length);

@@ -77,7 +77,7 @@ int hv_devset_build(struct hv_devset *d, const struct hv_devset_config *cfg,
 		    struct cm_err *err)
 {
 	CM_ASSERT(!d->built);
-	memset(d, 0, sizeof(*d));
+	memset(d, 0, sizeof *d);
 	d->built = true;
 	d->env = *env;
 	d->irq = *irq;

@@ -58,7 +58,7 @@ int hv_vm_new(struct hv_vm **out, const struct hv_vm_config *cfg, struct cm_loop
 	if (cfg->cpus < 1 || cfg->cpus > HV_MAX_VCPUS)
 		return cm_err_set(err, CM_E_BAD_VALUE, "%u vCPUs: must be 1 to %u", cfg->cpus,
 				  HV_MAX_VCPUS);
-	vm = calloc(1, sizeof(*vm));
+	vm = calloc(1, sizeof *vm);
 	if (!vm)
 		return cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
 	vm->cfg = cfg;

@@ -61,7 +61,7 @@ static void settle(struct hv_vm *vm, int rc)
 
 	if (!vm->done)
 		return;
-	n = calloc(1, sizeof(*n));
+	n = calloc(1, sizeof *n);
 	CM_ASSERT(n);
 	*n = (struct done_note){vm->done, vm->done_arg, rc};
 	vm->done = NULL;
@@ -101,7 +101,7 @@ static int rebuild(struct hv_vm *vm)
 	vm->reset_pending = false;
 	vm->resets++;
 	if (rc < 0)
-		snprintf(vm->why, sizeof(vm->why), "reset failed: %.200s", err.text);
+		snprintf(vm->why, sizeof vm->why, "reset failed: %.200s", err.text);
 	return rc;
 }
 

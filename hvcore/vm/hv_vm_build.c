@@ -60,7 +60,7 @@ int hv__vm_vcpus_make(struct hv_vm *vm, struct cm_err *err)
 
 static bool same_contract(const struct hv_cpuid *a, const struct hv_cpuid *b)
 {
-	return a->count == b->count && memcmp(a->leaf, b->leaf, a->count * sizeof(a->leaf[0])) == 0;
+	return a->count == b->count && memcmp(a->leaf, b->leaf, a->count * sizeof a->leaf[0]) == 0;
 }
 
 /* contract NULL: the first boot makes it. A VM's contract never changes afterwards. */
@@ -112,7 +112,7 @@ void hv__vm_plan_devices(struct hv_vm *vm)
 							.read_only = cfg->disk[i].read_only};
 	for (unsigned i = 0; i < HV_SLOT_NET_MAX; i++) {
 		vm->nic_cfg[i].tap_fd = cfg->net[i].tap_fd;
-		memcpy(vm->nic_cfg[i].mac, cfg->net[i].mac, sizeof(vm->nic_cfg[i].mac));
+		memcpy(vm->nic_cfg[i].mac, cfg->net[i].mac, sizeof vm->nic_cfg[i].mac);
 	}
 	for (unsigned i = 0; i < hv_machine_row_count; i++) {
 		const struct hv_machine_row *row = &hv_machine_rows[i];

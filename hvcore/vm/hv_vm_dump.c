@@ -89,7 +89,7 @@ static void copy_cpus(struct copy *c)
 
 	/* The TSCs that follow are those of the instant of clock_get. */
 	if (vm->eops->clock_get(vm->engine, &c->clock, &err) < 0)
-		memset(&c->clock, 0, sizeof(c->clock));
+		memset(&c->clock, 0, sizeof c->clock);
 	for (unsigned i = 0; i < vm->cfg->cpus; i++) {
 		struct copied_cpu *k = &c->cpu[i];
 		FILE *f = text_open(&k->words, &n);
@@ -111,7 +111,7 @@ static void copy_devices(struct copy *c)
 		struct hv_dev *dev = &vm->devs.dev[i];
 		struct copied_dev *to = &c->dev[c->devs++];
 
-		snprintf(to->name, sizeof(to->name), "%s%u", dev->ops->name, dev->env.instance);
+		snprintf(to->name, sizeof to->name, "%s%u", dev->ops->name, dev->env.instance);
 		f = text_open(&to->text, &n);
 		if (dev->ops->fields && dev->ops->state_bytes)
 			hv_fields_dump(f, "", dev->ops->fields, dev->state);
@@ -192,12 +192,12 @@ static void put_devices(struct hv_json *j, const struct copy *c)
 
 int hv_vm_dump(struct hv_vm *vm, struct hv_json *j, struct cm_err *err)
 {
-	struct copy *c = calloc(1, sizeof(*c));
+	struct copy *c = calloc(1, sizeof *c);
 	int rc;
 
 	CM_ASSERT(c);
 	c->vm = vm;
-	c->cpu = calloc(vm->cfg->cpus, sizeof(*c->cpu));
+	c->cpu = calloc(vm->cfg->cpus, sizeof *c->cpu);
 	CM_ASSERT(c->cpu);
 	rc = hv_vm_look(vm, copy_all, c, &c->held_ns, err);
 	if (rc == 0) {

@@ -23,7 +23,7 @@ static void with_prefix(void *arg, const char *name, uint64_t value)
 	const struct prefixed *p = arg;
 	char full[96];
 
-	snprintf(full, sizeof(full), "%s.%s", p->prefix, name);
+	snprintf(full, sizeof full, "%s.%s", p->prefix, name);
 	p->fn(p->arg, full, value);
 }
 
@@ -33,7 +33,7 @@ static void vcpu_counters(struct hv_vm *vm, unsigned i, hv_counter_fn fn, void *
 	char prefix[16];
 	struct prefixed p = {fn, arg, prefix};
 
-	snprintf(prefix, sizeof(prefix), "vcpu%u", i);
+	snprintf(prefix, sizeof prefix, "vcpu%u", i);
 	vm->eops->counters(vm->engine, i, &c);
 	with_prefix(&p, "entries", c.entries);
 	with_prefix(&p, "exits_mmio", c.exits_mmio);
@@ -61,7 +61,7 @@ void hv_vm_counters(struct hv_vm *vm, hv_counter_fn fn, void *arg)
 		char prefix[48];
 		struct prefixed p = {fn, arg, prefix};
 
-		snprintf(prefix, sizeof(prefix), "%s%u", dev->ops->name, dev->env.instance);
+		snprintf(prefix, sizeof prefix, "%s%u", dev->ops->name, dev->env.instance);
 		if (dev->ops->counters)
 			dev->ops->counters(dev, with_prefix, &p);
 	}

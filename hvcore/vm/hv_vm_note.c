@@ -37,7 +37,7 @@ static void on_note(void *arg)
 
 	if (!n->vm->dead) {
 		if (n->in == HV_VM_IN_FAILED)
-			snprintf(n->vm->why, sizeof(n->vm->why), "%s", n->text);
+			snprintf(n->vm->why, sizeof n->vm->why, "%s", n->text);
 		if (n->in)
 			(void)hv__vm_feed(n->vm, n->in, n->text);
 		if (n->tell && !n->vm->dead)
@@ -48,14 +48,14 @@ static void on_note(void *arg)
 
 static void vm_post(struct hv_vm *vm, enum hv_vm_input in, enum hv_vm_event tell, const char *text)
 {
-	struct vm_note *n = calloc(1, sizeof(*n));
+	struct vm_note *n = calloc(1, sizeof *n);
 
 	/* Without 200 bytes nothing can be told to anybody; the recorder then shows where. */
 	CM_ASSERT(n);
 	n->vm = vm;
 	n->in = in;
 	n->tell = tell;
-	snprintf(n->text, sizeof(n->text), "%s", text);
+	snprintf(n->text, sizeof n->text, "%s", text);
 	CM_ASSERT(cm_loop_post(vm->loop, on_note, n) == 0);
 }
 
@@ -110,7 +110,7 @@ static void on_vcpu_ended(void *arg, unsigned index, enum hv_run how)
 	struct hv_vm *vm = arg;
 	char text[192];
 
-	snprintf(text, sizeof(text), "vCPU %u: %.160s", index,
+	snprintf(text, sizeof text, "vCPU %u: %.160s", index,
 		 vm->eops->vcpu_error(vm->engine, index));
 	if (how == HV_RUN_SHUTDOWN)
 		cm_warning("%s", text);

@@ -41,10 +41,10 @@ static const struct hv_field machine_fields[] = {
 
 static void machine_of(const struct hv_vm *vm, struct machine_state *m)
 {
-	memset(m, 0, sizeof(*m));
-	strncpy(m->machine, HV_MACHINE_NAME, sizeof(m->machine) - 1);
-	strncpy(m->engine, vm->eops->name, sizeof(m->engine) - 1);
-	memcpy(m->uuid, vm->cfg->uuid, sizeof(m->uuid));
+	memset(m, 0, sizeof *m);
+	strncpy(m->machine, HV_MACHINE_NAME, sizeof m->machine - 1);
+	strncpy(m->engine, vm->eops->name, sizeof m->engine - 1);
+	memcpy(m->uuid, vm->cfg->uuid, sizeof m->uuid);
 	m->memory_bytes = vm->cfg->memory_bytes;
 	m->vcpus = vm->cfg->cpus;
 	m->virtio_slots = hv_devset_slots(&vm->devcfg);
@@ -53,7 +53,7 @@ static void machine_of(const struct hv_vm *vm, struct machine_state *m)
 
 static int save_cpus(struct hv_vm *vm, struct cm_buf *out, struct cm_err *err)
 {
-	struct hv_vcpu_state *v = calloc(1, sizeof(*v));
+	struct hv_vcpu_state *v = calloc(1, sizeof *v);
 	struct hv_ioapic_state ioapic;
 	struct hv_clock_state now;
 	int rc;
@@ -176,10 +176,10 @@ static int check_machine(const struct hv_vm *vm, const struct machine_state *m, 
 	struct machine_state own;
 
 	machine_of(vm, &own);
-	if (memcmp(m->machine, own.machine, sizeof(own.machine)) != 0)
+	if (memcmp(m->machine, own.machine, sizeof own.machine) != 0)
 		return cm_err_set(err, CM_E_INCOMPATIBLE, "machine type %.15s; this is %s",
 				  m->machine, HV_MACHINE_NAME);
-	if (memcmp(m->uuid, own.uuid, sizeof(own.uuid)) != 0)
+	if (memcmp(m->uuid, own.uuid, sizeof own.uuid) != 0)
 		return cm_err_set(err, CM_E_INCOMPATIBLE, "the state is another VM's (uuid)");
 	if (m->memory_bytes != own.memory_bytes || m->vcpus != own.vcpus ||
 	    m->virtio_slots != own.virtio_slots)
@@ -241,9 +241,9 @@ int hv_vm_load(struct hv_vm *vm, const void *data, size_t len, struct cm_err *er
 	if (hv_vm_state(vm) != HV_VM_EMPTY)
 		return cm_err_set(err, CM_E_VM_STATE, "the VM is %s, not empty",
 				  hv_vm_state_name(hv_vm_state(vm)));
-	in = calloc(1, sizeof(*in));
+	in = calloc(1, sizeof *in);
 	if (in)
-		in->vcpu = calloc(vm->cfg->cpus, sizeof(*in->vcpu));
+		in->vcpu = calloc(vm->cfg->cpus, sizeof *in->vcpu);
 	if (!in || !in->vcpu) {
 		rc = cm_err_set(err, CM_E_NO_MEMORY, "out of memory");
 		goto out;

@@ -131,7 +131,7 @@ static bool uring_maps(struct stor_uring *u, const struct io_uring_params *p)
 	unsigned *array;
 
 	u->rings_bytes = CM_MAX(sq, cq);
-	u->sqes_bytes = p->sq_entries * sizeof(*u->sqes);
+	u->sqes_bytes = p->sq_entries * sizeof *u->sqes;
 	u->rings = uring_map(u->ring_fd, u->rings_bytes, IORING_OFF_SQ_RING);
 	u->sqes = uring_map(u->ring_fd, u->sqes_bytes, IORING_OFF_SQES);
 	if (!u->rings || !u->sqes)

@@ -76,8 +76,7 @@ static void bench_end(struct bench *b)
 		stor_dev_close(b->dev, dev_gone, b);
 }
 
-/* --- the load ----------------------------------------------------------------------------------
- */
+/* --- the load ------------------------------------------------------------------------------- */
 
 static void slot_done(struct stor_req *req, int rc);
 

@@ -58,7 +58,7 @@ static unsigned long long now_ns(void)
 
 static void add(int fd, enum kind kind, int source)
 {
-	if (fd_count == sizeof(fds) / sizeof(fds[0]))
+	if (fd_count == sizeof fds / sizeof fds[0])
 		errx(1, "too many descriptors");
 	fds[fd_count] = (struct pollfd){.fd = fd, .events = POLLIN};
 	what[fd_count].kind = kind;
@@ -77,11 +77,11 @@ static int listen_on(const char *path)
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (strlen(path) >= sizeof(a.sun_path))
+	if (strlen(path) >= sizeof a.sun_path)
 		errx(1, "%s is too long", path);
 	strcpy(a.sun_path, path);
 	unlink(path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 16) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 16) < 0)
 		err(1, "%s", path);
 	return fd;
 }
@@ -92,7 +92,7 @@ static int prepare_frame(const char *path)
 {
 	int pair[2], fd = open(path, O_RDONLY | O_CLOEXEC);
 	char data[65536];
-	ssize_t n = fd < 0 ? -1 : read(fd, data, sizeof(data));
+	ssize_t n = fd < 0 ? -1 : read(fd, data, sizeof data);
 
 	if (n < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
 	    write(pair[0], data, (size_t)n) != n)
@@ -157,7 +157,7 @@ static bool read_commands(int fd)
 {
 	static char in[65536];
 	static size_t len;
-	ssize_t n = read(fd, in + len, sizeof(in) - 1 - len);
+	ssize_t n = read(fd, in + len, sizeof in - 1 - len);
 	char *at = in, *end;
 
 	if (n <= 0)
@@ -172,14 +172,14 @@ static bool read_commands(int fd)
 	}
 	len -= (size_t)(at - in);
 	memmove(in, at, len);
-	return len < sizeof(in) - 1;
+	return len < sizeof in - 1;
 }
 
 /* Notes the bytes that came on a descriptor; returns false when it has ended. */
 static bool note_bytes(const char *kind, int fd, int source)
 {
 	unsigned char data[4096];
-	ssize_t n = read(fd, data, sizeof(data));
+	ssize_t n = read(fd, data, sizeof data);
 	unsigned long long at = now_ns();
 
 	if (n < 0)
@@ -201,7 +201,7 @@ static void collect_children(int fd)
 	int status;
 	pid_t pid;
 
-	if (read(fd, &info, sizeof(info)) < 0)
+	if (read(fd, &info, sizeof info) < 0)
 		return;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		printf("exit %llu %d %d\n", now_ns(), pid, status);

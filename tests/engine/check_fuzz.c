@@ -107,9 +107,9 @@ static void sprinkle_system(struct fuzz *f)
 
 		if (r >> 32 & 1) {
 			p[0] = 0x0f;
-			p[1] = two[(r >> 40) % sizeof(two)];
+			p[1] = two[(r >> 40) % sizeof two];
 		} else {
-			p[0] = one[(r >> 40) % sizeof(one)];
+			p[0] = one[(r >> 40) % sizeof one];
 		}
 	}
 }
@@ -209,9 +209,9 @@ static void spoil(struct fuzz *f, struct hv_vcpu_state *s)
 {
 	uint64_t r = insn_gen_next(&f->gen);
 	uint8_t *p = (uint8_t *)s;
-	size_t at = r % sizeof(*s), n = 1 + (r >> 32) % 64;
+	size_t at = r % sizeof *s, n = 1 + (r >> 32) % 64;
 
-	for (size_t i = at; i < at + n && i < sizeof(*s); i++)
+	for (size_t i = at; i < at + n && i < sizeof *s; i++)
 		p[i] = (uint8_t)insn_gen_next(&f->gen);
 }
 
@@ -227,7 +227,7 @@ static enum hv_run run(struct fuzz *f, uint64_t round)
 
 static void one_round(struct fuzz *f, uint64_t seed, uint64_t round)
 {
-	struct hv_vcpu_state *s = calloc(1, sizeof(*s));
+	struct hv_vcpu_state *s = calloc(1, sizeof *s);
 	struct cm_err err = CM_ERR_INIT;
 	uint64_t r;
 	int rc;
@@ -272,7 +272,7 @@ static int rounds(struct shared *shared, uint64_t seed, uint64_t first, uint64_t
 	time_t end = time(NULL) + (time_t)seconds;
 	pthread_t kicker;
 
-	f.pool = calloc(POOL, sizeof(*f.pool));
+	f.pool = calloc(POOL, sizeof *f.pool);
 	if (!f.pool || rig_new(&f.rig, &hv_engine_soft, 0, NULL))
 		return 1;
 	make_pool(&f, seed);
@@ -297,7 +297,7 @@ int main(int argc, char **argv)
 					       { "seed", required_argument, NULL, 's' },
 					       { "round", required_argument, NULL, 'r' },
 					       { 0 } };
-	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t seed = (uint64_t)time(NULL), round = 0, count = UINT64_MAX;
 	unsigned int seconds = 60;
 	int opt, status = 0;

@@ -255,9 +255,9 @@ int main(int argc, char **argv)
 {
 	struct options o = { .count = 1000000, .seed = (uint64_t)time(NULL) };
 	struct run r = { .o = &o,
-			 .tally = calloc(insn_form_count, sizeof(*r.tally)),
-			 .forms = calloc(insn_form_count, sizeof(*r.forms)),
-			 .suspects = aligned_alloc(16, INSN_BATCH * sizeof(*r.suspects)) };
+			 .tally = calloc(insn_form_count, sizeof *r.tally),
+			 .forms = calloc(insn_form_count, sizeof *r.forms),
+			 .suspects = aligned_alloc(16, INSN_BATCH * sizeof *r.suspects) };
 	struct timespec from, to;
 	int rc;
 

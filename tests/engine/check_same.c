@@ -99,13 +99,13 @@ static int run(struct rig *r, const char *payload, unsigned int i, struct outcom
 
 	if (rig_load(r, payload, cases[i].work | RIG_NO_TIMER, cases[i].amount))
 		return -EIO;
-	memset(o, 0, sizeof(*o));
-	memset(o->dirty, 0xff, sizeof(o->dirty));
+	memset(o, 0, sizeof *o);
+	memset(o->dirty, 0xff, sizeof o->dirty);
 	if (r->ops->dirty_start(r->engine, 0, &err) || r->ops->dirty_clear(r->engine, 0, 0, PAGES, o->dirty)) {
 		printf("%s: dirty log: %s\n", r->ops->name, err.text);
 		return -EIO;
 	}
-	memset(o->dirty, 0, sizeof(o->dirty));
+	memset(o->dirty, 0, sizeof o->dirty);
 	while (how == HV_RUN_KICKED && !r->done && r->panic_words < 3)
 		how = rig_run(r);
 	if (!r->done) {
@@ -176,7 +176,7 @@ static bool memory_differs(FILE *to, const uint8_t *soft, const uint8_t *kvm, co
 static bool is_same(const struct options *o, unsigned int i, const struct rig *soft, const struct outcome *a, bool spoil,
 		    FILE *to)
 {
-	struct outcome *b = calloc(1, sizeof(*b));
+	struct outcome *b = calloc(1, sizeof *b);
 	struct rig other;
 	bool good = false;
 
@@ -198,7 +198,7 @@ static bool is_same(const struct options *o, unsigned int i, const struct rig *s
 
 static bool one(const struct options *o, unsigned int i)
 {
-	struct outcome *a = calloc(1, sizeof(*a));
+	struct outcome *a = calloc(1, sizeof *a);
 	struct rig soft;
 	unsigned int again = 0;
 	bool good = false;
@@ -261,7 +261,7 @@ int main(int argc, char **argv)
 		printf("SKIP: check_same: no KVM here to compare the soft engine with\n");
 		return 77;
 	}
-	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	for (unsigned int i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		good &= one(&o, i);
 	printf("check_same: %s\n", good ? "the engines agree" : "DIFFERENT");
 	return good ? 0 : 1;

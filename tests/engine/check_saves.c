@@ -91,7 +91,7 @@ static int move(struct rig *from, struct rig *to, struct hv_vcpu_state *s)
 /* One work from entry to end; adds the moves to *moves. */
 static enum rig_verdict run_work(struct rig rigs[2], struct kicker *k, const char *payload, unsigned int work, uint64_t *moves)
 {
-	struct hv_vcpu_state *s = calloc(1, sizeof(*s));
+	struct hv_vcpu_state *s = calloc(1, sizeof *s);
 	uint64_t want = rig_native(work, amounts[work]);
 	unsigned int now = 0;
 	enum hv_run how = HV_RUN_KICKED;

@@ -76,7 +76,7 @@ static void *keep_log(void *arg)
 	struct logger *l = arg;
 
 	while (!atomic_load(&l->stop)) {
-		memset(l->bitmap, 0, sizeof(l->bitmap));
+		memset(l->bitmap, 0, sizeof l->bitmap);
 		if (l->rig->ops->dirty_fetch(l->rig->engine, 0, l->bitmap) ||
 		    l->rig->ops->dirty_clear(l->rig->engine, 0, 0, PAGES, l->bitmap))
 			atomic_store(&l->failed, true);
@@ -111,7 +111,7 @@ static enum rig_verdict judge(const struct hv_engine_ops *ops, const struct rig 
 {
 	char who[32];
 
-	snprintf(who, sizeof(who), "%s %s", ops->name, works[work].name);
+	snprintf(who, sizeof who, "%s %s", ops->name, works[work].name);
 	if (r->done)
 		return rig_native_judge(who, work, amount, want, o->corrupt ? ~r->result : r->result);
 	printf("%s: WRONG: did not end (%s), trap %u error %x rip %x\n", who, ops->vcpu_error(r->engine, 0), r->panic[0],
@@ -269,7 +269,7 @@ int main(int argc, char **argv)
 				" [--odd-host]\n");
 		return 2;
 	}
-	for (size_t e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
+	for (size_t e = 0; e < sizeof engines / sizeof engines[0]; e++) {
 		struct hv_engine_caps caps;
 
 		if (o.engine && strcmp(o.engine, engines[e]->name))

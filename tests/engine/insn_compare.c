@@ -183,7 +183,7 @@ static bool is_unspecified(const struct insn_case *c, uint64_t la)
 
 static bool memory_equal(const struct insn_case *c, const struct insn_result *native, const struct insn_result *soft)
 {
-	if (!memcmp(native->mem, soft->mem, sizeof(native->mem)))
+	if (!memcmp(native->mem, soft->mem, sizeof native->mem))
 		return true;
 	for (unsigned int i = 0; i < INSN_STRIPS; i++)
 		for (unsigned int j = 0; j < INSN_STRIP; j++)
@@ -227,7 +227,7 @@ bool insn_equal(const struct insn_case *c, const struct insn_result *native, con
 		return true;
 	if (insn_forms[c->form].kind == K_RANDOM)
 		return native->vector == soft->vector && n->rip == s->rip && random_equal(c, n, s);
-	if (!vector_equal(c, native, soft) || n->rip != s->rip || memcmp(n->gpr, s->gpr, sizeof(n->gpr)))
+	if (!vector_equal(c, native, soft) || n->rip != s->rip || memcmp(n->gpr, s->gpr, sizeof n->gpr))
 		return false;
 	if (native->vector != soft->vector || (is_long(c) && (native->vector & ~1) == STACK_FAULT))
 		return true;
@@ -270,7 +270,7 @@ static void report_fx(FILE *to, const struct insn_case *c, const uint8_t *n, con
 {
 	bool fpu = insn_forms[c->form].flags & (F_X87 | F_FLOAT);
 
-	for (unsigned int i = 0; i < sizeof(fx_fields) / sizeof(fx_fields[0]); i++) {
+	for (unsigned int i = 0; i < sizeof fx_fields / sizeof fx_fields[0]; i++) {
 		unsigned int at = fx_fields[i].at, bytes = fx_fields[i].bytes;
 
 		if (!memcmp(n + at, s + at, bytes) && !(fpu && at < 32))

@@ -138,4 +138,4 @@ const struct insn_form insn_forms[] = {
 #include "tests/engine/insn_form_x87.inc"
 };
 
-const unsigned int insn_form_count = sizeof(insn_forms) / sizeof(insn_forms[0]);
+const unsigned int insn_form_count = sizeof insn_forms / sizeof insn_forms[0];

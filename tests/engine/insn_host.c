@@ -56,7 +56,7 @@ static int run_again(struct insn_host *h, const struct insn_case *c, struct insn
 			h->native.cases[i] = *c;
 		if (insn_host_run(h, GROUP))
 			return -1;
-		memcpy(to + at, h->native.results, GROUP * sizeof(*to));
+		memcpy(to + at, h->native.results, GROUP * sizeof *to);
 	}
 	return 0;
 }
@@ -92,7 +92,7 @@ static void count_odd(struct insn_host *h, const struct insn_case *c, const stru
 enum insn_verdict insn_host_judge(struct insn_host *h, const struct insn_case *c, const struct insn_result *first,
 				  const struct insn_result *soft)
 {
-	struct insn_result *all = aligned_alloc(16, (INSN_AGAIN + 1) * sizeof(*all));
+	struct insn_result *all = aligned_alloc(16, (INSN_AGAIN + 1) * sizeof *all);
 	enum insn_verdict verdict = INSN_NO_ANSWER;
 	unsigned int as_soft = 0, most = 0;
 
@@ -125,7 +125,7 @@ bool insn_host_over_limit(const struct insn_host *h, uint64_t cases)
 
 static void print_how(unsigned int usual, unsigned int odd, uint32_t count, const char *comma)
 {
-	const unsigned int known = sizeof(vector_names) / sizeof(vector_names[0]);
+	const unsigned int known = sizeof vector_names / sizeof vector_names[0];
 	const char *u = usual < known ? vector_names[usual] : "?", *o = odd < known ? vector_names[odd] : "?";
 
 	if (usual == odd)

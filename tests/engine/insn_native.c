@@ -127,7 +127,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		current->regs.gpr[i] = (uint64_t)regs[order[i]];
 	current->regs.rip = (uint64_t)regs[REG_RIP];
 	current->regs.rflags = (uint64_t)regs[REG_EFL];
-	memcpy(current->regs.fx, uc->uc_mcontext.fpregs, sizeof(current->regs.fx));
+	memcpy(current->regs.fx, uc->uc_mcontext.fpregs, sizeof current->regs.fx);
 	current->vector = (int32_t)regs[REG_TRAPNO];
 	current->error = (uint32_t)regs[REG_ERR];
 	current->cr2 = (uint64_t)regs[REG_CR2];
@@ -172,8 +172,8 @@ static uint8_t *map_code(void)
 	if (code != la)
 		return NULL;
 	memset(code, 0xcc, INSN_PAGE);
-	memcpy(code + INSN_PAGE, jump, sizeof(jump));
-	memcpy(code + INSN_PAGE + sizeof(jump), &target, sizeof(target));
+	memcpy(code + INSN_PAGE, jump, sizeof jump);
+	memcpy(code + INSN_PAGE + sizeof jump, &target, sizeof target);
 	return code;
 }
 
@@ -200,7 +200,7 @@ static void run_case(const struct insn_case *c, struct insn_result *r, uint8_t *
 		uint32_t rel = (uint32_t)(EXIT_LA - (c->in.rip + c->len + JUMP_OUT_BYTES));
 
 		insn[c->len] = 0xe9; /* jmp EXIT_LA */
-		memcpy(insn + c->len + 1, &rel, sizeof(rel));
+		memcpy(insn + c->len + 1, &rel, sizeof rel);
 	}
 	r->vector = INSN_NONE;
 	r->error = 0;
@@ -220,7 +220,7 @@ static _Noreturn void child(struct insn_native *n, int in, int out)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 	static char stack[65536];
-	const stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	const stack_t alt = { .ss_sp = stack, .ss_size = sizeof stack };
 	struct sigaction sa = { .sa_sigaction = insn_native_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	uint8_t *data = map_data();
 	uint8_t *code = map_code();
@@ -229,17 +229,17 @@ static _Noreturn void child(struct insn_native *n, int in, int out)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!data || !code || sigaltstack(&alt, NULL))
 		_exit(4);
-	for (unsigned int i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+	for (unsigned int i = 0; i < sizeof signals / sizeof signals[0]; i++)
 		if (sigaction(signals[i], &sa, NULL))
 			_exit(4);
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
 		_exit(5);
-	while (read(in, &count, sizeof(count)) == sizeof(count) && count <= INSN_BATCH) {
+	while (read(in, &count, sizeof count) == sizeof count && count <= INSN_BATCH) {
 		for (uint32_t i = 0; i < count; i++) {
 			*n->running = i;
 			run_case(&n->cases[i], &n->results[i], code, data);
 		}
-		if (write(out, &count, sizeof(count)) != sizeof(count))
+		if (write(out, &count, sizeof count) != sizeof count)
 			break;
 	}
 	for (;;)
@@ -263,7 +263,7 @@ int insn_native_start(struct insn_native *n)
 {
 	size_t cases = INSN_BATCH * sizeof(struct insn_case);
 	size_t results = INSN_BATCH * sizeof(struct insn_result);
-	size_t running = sizeof(*n->running);
+	size_t running = sizeof *n->running;
 	int to[2], from[2];
 	uint8_t *shared = mmap(NULL, cases + results + running, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
@@ -292,8 +292,8 @@ int insn_native_run(struct insn_native *n, unsigned int count)
 	uint32_t word = count;
 	int status = 0;
 
-	if (write(n->to_child, &word, sizeof(word)) == sizeof(word) &&
-	    read(n->from_child, &word, sizeof(word)) == sizeof(word))
+	if (write(n->to_child, &word, sizeof word) == sizeof word &&
+	    read(n->from_child, &word, sizeof word) == sizeof word)
 		return 0;
 	if (waitpid(n->pid, &status, 0) == n->pid)
 		fprintf(stderr, "the native child ended: %s %d at ", WIFSIGNALED(status) ? "signal" : "exit",
@@ -313,7 +313,7 @@ void insn_native_stop(struct insn_native *n)
 		kill(n->pid, SIGKILL);
 		waitpid(n->pid, NULL, 0);
 	}
-	munmap(n->cases, INSN_BATCH * (sizeof(struct insn_case) + sizeof(struct insn_result)) + sizeof(*n->running));
+	munmap(n->cases, INSN_BATCH * (sizeof(struct insn_case) + sizeof(struct insn_result)) + sizeof *n->running);
 }
 
 #else

@@ -37,7 +37,7 @@ const char *insn_plant_name(enum insn_plant kind)
 static void make_unknown(const struct insn_case *c, struct insn_result *r)
 {
 	r->regs = c->in;
-	memcpy(r->mem, c->mem, sizeof(r->mem));
+	memcpy(r->mem, c->mem, sizeof r->mem);
 	r->vector = UNKNOWN_OPCODE;
 	r->error = 0;
 }

@@ -87,18 +87,18 @@ static uint64_t thread_pointer(void)
 
 struct insn_soft *insn_soft_new(void)
 {
-	struct insn_soft *s = calloc(1, sizeof(*s));
+	struct insn_soft *s = calloc(1, sizeof *s);
 	struct soft_cpu *cpu;
 
-	s->vm = calloc(1, sizeof(*s->vm));
-	s->cpu = cpu = aligned_alloc(64, (sizeof(*s->cpu) + 63) / 64 * 64);
+	s->vm = calloc(1, sizeof *s->vm);
+	s->cpu = cpu = aligned_alloc(64, (sizeof *s->cpu + 63) / 64 * 64);
 	s->ram = aligned_alloc(INSN_PAGE, RAM_BYTES);
-	memset(cpu, 0, sizeof(*cpu));
+	memset(cpu, 0, sizeof *cpu);
 	memset(s->ram, 0, RAM_BYTES);
 	make_page_tables(s);
 	s->vm->slot[0] = (struct soft_slot){ .bytes = RAM_BYTES, .hva = s->ram };
 	s->vm->pages = RAM_BYTES / INSN_PAGE;
-	s->vm->has_code = calloc(s->vm->pages, sizeof(*s->vm->has_code));
+	s->vm->has_code = calloc(s->vm->pages, sizeof *s->vm->has_code);
 	s->vm->cpu[0] = cpu;
 	s->vm->cfg.vcpus = 1;
 	s->vm->clock.insns_per_us = 1; /* no random numbers from outside */
@@ -134,7 +134,7 @@ static void load(struct insn_soft *s, const struct insn_case *c)
 {
 	struct soft_cpu *cpu = s->cpu;
 
-	memcpy(cpu->gpr, c->in.gpr, sizeof(c->in.gpr));
+	memcpy(cpu->gpr, c->in.gpr, sizeof c->in.gpr);
 	cpu->gpr[SOFT_REG_PAGE] = INSN_CODE_LA;
 	cpu->gpr[SOFT_REG_FAR] = INSN_CODE_LA + 2 * INSN_PAGE;
 	cpu->gpr[SOFT_REG_ZERO] = 0;
@@ -155,7 +155,7 @@ static void store(struct insn_soft *s, struct insn_result *r)
 	struct soft_cpu *cpu = s->cpu;
 
 	soft_fp_sync(cpu);
-	memcpy(r->regs.gpr, cpu->gpr, sizeof(r->regs.gpr));
+	memcpy(r->regs.gpr, cpu->gpr, sizeof r->regs.gpr);
 	r->regs.rip = cpu->rip;
 	r->regs.rflags = soft_rflags(cpu);
 	soft_fxsave_image(cpu, r->regs.fx, true);
@@ -169,7 +169,7 @@ static void run_ops(struct insn_soft *s, const struct insn_case *c)
 	bool ends_block;
 	unsigned int len;
 
-	memset(bytes, 0xcc, sizeof(bytes));
+	memset(bytes, 0xcc, sizeof bytes);
 	memcpy(bytes, c->code, c->len);
 	s->ops[0] = (struct soft_op){ .off = (uint16_t)(c->in.rip - INSN_CODE_LA), .n = 1 };
 	len = soft_decode_one(bytes, 15, s->cpu->mode, &s->ops[0], &ends_block);

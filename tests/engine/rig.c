@@ -24,7 +24,7 @@
 
 static void put64(struct rig *r, uint64_t gpa, uint64_t v)
 {
-	memcpy(r->ram + gpa, &v, sizeof(v));
+	memcpy(r->ram + gpa, &v, sizeof v);
 }
 
 /* --- upcalls -------------------------------------------------------------------------- */
@@ -88,7 +88,7 @@ static void make_descriptors(struct rig *r)
 {
 	static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff };
 
-	memcpy(r->ram + RIG_GDT, gdt, sizeof(gdt));
+	memcpy(r->ram + RIG_GDT, gdt, sizeof gdt);
 	put64(r, RIG_GDT + RIG_TR, 0x67ull | (RIG_TSS & 0xffffff) << 16 | 0x8bull << 40);
 	put64(r, RIG_GDT + RIG_TR + 8, 0);
 	put64(r, RIG_TSS + 4, RIG_STACK + 0x4000);
@@ -168,10 +168,10 @@ static int load_elf(struct rig *r, const char *path)
 
 	if (!f)
 		return -errno;
-	if (fread(&e, sizeof(e), 1, f) != 1)
+	if (fread(&e, sizeof e, 1, f) != 1)
 		goto out;
 	for (unsigned int i = 0; i < e.e_phnum; i++) {
-		if (fseek(f, (long)(e.e_phoff + i * sizeof(p)), SEEK_SET) || fread(&p, sizeof(p), 1, f) != 1)
+		if (fseek(f, (long)(e.e_phoff + i * sizeof p), SEEK_SET) || fread(&p, sizeof p, 1, f) != 1)
 			goto out;
 		if (p.p_type != PT_LOAD || p.p_filesz == 0)
 			continue;
@@ -188,7 +188,7 @@ out:
 
 int rig_load(struct rig *r, const char *elf, uint64_t work, uint64_t amount)
 {
-	struct hv_vcpu_state *s = calloc(1, sizeof(*s));
+	struct hv_vcpu_state *s = calloc(1, sizeof *s);
 	struct cm_err err = { 0 };
 	int rc = load_elf(r, elf);
 

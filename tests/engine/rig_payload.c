@@ -132,7 +132,7 @@ static void start_timer(void)
 	LAPIC[LAPIC_TIMER_INITIAL] = RIG_TIMER_COUNT;
 }
 
-/* --- work that needs the kernel -------------------------------------------------------------------- */
+/* --- work that needs the kernel --------------------------------------------------------------- */
 
 /* Unmap the window, touch it, be faulted in. */
 static uint64_t fault_in(uint64_t amount)

@@ -92,7 +92,7 @@ static uint64_t word(const uint8_t *p)
 {
 	uint64_t v;
 
-	memcpy(&v, p, sizeof(v));
+	memcpy(&v, p, sizeof v);
 	return v;
 }
 

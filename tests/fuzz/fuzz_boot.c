@@ -67,8 +67,8 @@ static size_t elf(uint8_t *b)
 	memcpy(h.e_ident, ELFMAG, SELFMAG);
 	h.e_ident[EI_CLASS] = ELFCLASS64;
 	h.e_ident[EI_DATA] = ELFDATA2LSB;
-	memcpy(b, &h, sizeof(h));
-	memcpy(b + sizeof(h), p, sizeof(p));
+	memcpy(b, &h, sizeof h);
+	memcpy(b + sizeof h, p, sizeof p);
 	return 0x400;
 }
 

@@ -47,7 +47,7 @@ static size_t mutate(uint8_t *b, size_t n, size_t cap)
 
 	while (rounds--) {
 		size_t at = n ? next() % n : 0, width = 1u << next() % 4;
-		uint64_t v = odd[next() % (sizeof(odd) / sizeof(odd[0]))];
+		uint64_t v = odd[next() % (sizeof odd / sizeof odd[0])];
 
 		switch (next() % 6) {
 		case 0: /* one bit */
@@ -92,7 +92,7 @@ static int run_file(const char *path)
 		perror(path);
 		return 1;
 	}
-	n = fread(b, 1, sizeof(b), f);
+	n = fread(b, 1, sizeof b, f);
 	fclose(f);
 	return LLVMFuzzerTestOneInput(b, n);
 }

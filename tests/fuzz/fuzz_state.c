@@ -108,7 +108,7 @@ size_t fuzz_seed(unsigned i, uint8_t *b, size_t cap)
 			hv_fields_encode(&out, ops->fields, state);
 		free(state);
 	} else {
-		struct hv_vcpu_state *v = calloc(1, sizeof(*v));
+		struct hv_vcpu_state *v = calloc(1, sizeof *v);
 
 		CM_ASSERT(v);
 		if (i == hv_machine_row_count)

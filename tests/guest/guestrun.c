@@ -50,7 +50,7 @@ static void load(const char *path, uint64_t *entry)
 	ssize_t n = file ? read(fd, file, 16 << 20) : -1;
 	const Elf64_Ehdr *e = (const Elf64_Ehdr *)(void *)file;
 
-	if (n < (ssize_t)sizeof(*e) || memcmp(e->e_ident, ELFMAG, 4) != 0)
+	if (n < (ssize_t)sizeof *e || memcmp(e->e_ident, ELFMAG, 4) != 0)
 		errx(1, "%s is no ELF file", path);
 	for (unsigned i = 0; i < e->e_phnum; i++) {
 		const Elf64_Phdr *p = (const Elf64_Phdr *)(void *)(file + e->e_phoff) + i;
@@ -162,7 +162,7 @@ static void port(struct kvm_run *run)
 static int memory(struct kvm_run *run)
 {
 	if (!run->mmio.is_write)
-		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+		memset(run->mmio.data, 0xff, sizeof run->mmio.data);
 	else if (run->mmio.phys_addr == HV_POWER_GPA + HV_POWER_SLEEP_CTL)
 		return 0;
 	else if (run->mmio.phys_addr == HV_POWER_GPA + HV_POWER_PANIC)
@@ -184,7 +184,7 @@ static void spoil_page(void)
 
 	if (!info)
 		errx(1, "no page stepper to spoil");
-	memcpy(v, info, sizeof(v));
+	memcpy(v, info, sizeof v);
 	page = (uint64_t *)(void *)(ram + v[1]) + 512 * ((v[4] + v[2] / 2) % v[2]);
 	page[0]--;
 	page[511]--;

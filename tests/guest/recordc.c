@@ -97,8 +97,7 @@ static void on_signal(int sig)
 	stop = 1;
 }
 
-/* --- connections
- * ------------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 static void conn_close(struct conn *c)
 {
 	if (c->fd >= 0)
@@ -111,7 +110,7 @@ static void conn_close(struct conn *c)
 
 static void conn_put(struct conn *c, const char *line, size_t n)
 {
-	if (c->out_len + n <= sizeof(c->out)) {
+	if (c->out_len + n <= sizeof c->out) {
 		memcpy(c->out + c->out_len, line, n);
 		c->out_len += n;
 	}
@@ -126,7 +125,7 @@ static void conn_open(struct conn *c)
 	c->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
 		err(2, "socket");
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (connect(c->fd, (struct sockaddr *)&address, address_len) < 0 && errno != EINPROGRESS)
 		conn_close(c);
 	else
@@ -145,8 +144,7 @@ static bool conn_flush(struct conn *c)
 	return true;
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 static void note_gap(uint64_t now)
 {
 	uint64_t silence = now - last_ack_ns;
@@ -172,7 +170,7 @@ static bool answered(uint64_t seq)
 	for (unsigned i = 0; i < unacked_count; i++) {
 		if (unacked[i] != seq)
 			continue;
-		memmove(unacked + i, unacked + i + 1, (--unacked_count - i) * sizeof(unacked[0]));
+		memmove(unacked + i, unacked + i + 1, (--unacked_count - i) * sizeof unacked[0]);
 		resend_at -= resend_at > i;
 		note_gap(now_ns());
 		return true;
@@ -189,7 +187,7 @@ static void take_verdict(const char *line, size_t n)
 		return; /* "many": nothing can be said */
 	at += digits + (at + digits < n);
 	at += record_number(line + at, n - at, &bad_records);
-	memset(&kept, 0, sizeof(kept));
+	memset(&kept, 0, sizeof kept);
 	while (at < n && line[at] == ' ') {
 		at++;
 		digits = record_number(line + at, n - at, &first);
@@ -251,7 +249,7 @@ static void take_line(struct conn *c, const char *line, size_t n)
 
 static bool conn_read(struct conn *c)
 {
-	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
+	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof c->in - c->in_len, 0);
 	char *at = c->in, *end;
 
 	if (n < 0)
@@ -263,21 +261,20 @@ static bool conn_read(struct conn *c)
 	}
 	c->in_len = (size_t)(c->in + c->in_len - at);
 	memmove(c->in, at, c->in_len);
-	return n > 0 && c->in_len < sizeof(c->in);
+	return n > 0 && c->in_len < sizeof c->in;
 }
 
-/* --- sending
- * --------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 static void put_record(uint64_t seq)
 {
 	char payload[RECORD_LINE_MAX], line[RECORD_LINE_MAX + 64];
-	int n = snprintf(payload, sizeof(payload), "t=%llu ", (unsigned long long)now_ns());
+	int n = snprintf(payload, sizeof payload, "t=%llu ", (unsigned long long)now_ns());
 
 	while ((size_t)n < opt.payload) {
 		payload[n] = (char)('a' + (seq + (uint64_t)n) % 26);
 		n++;
 	}
-	n = snprintf(line, sizeof(line), "R %llu %08x %.*s\n", (unsigned long long)seq,
+	n = snprintf(line, sizeof line, "R %llu %08x %.*s\n", (unsigned long long)seq,
 		     record_crc32(0, payload, (size_t)n), n, payload);
 	conn_put(&main_conn, line, (size_t)n);
 	sent++;
@@ -291,7 +288,7 @@ static uint64_t send_due(uint64_t now)
 		return UINT64_MAX;
 	for (; resend_at < unacked_count; resend_at++)
 		put_record(unacked[resend_at]);
-	while (unacked_count < WINDOW && main_conn.out_len < sizeof(main_conn.out) / 2 && !stop &&
+	while (unacked_count < WINDOW && main_conn.out_len < sizeof main_conn.out / 2 && !stop &&
 	       due_ns <= now) {
 		if (!unacked_count && last_ack_ns < now && opt.rate &&
 		    1000000000ull / opt.rate > opt.gap_ms * MS)
@@ -328,7 +325,7 @@ static void adopt_probe(void)
 {
 	conn_close(&main_conn);
 	start_over();
-	memcpy(&main_conn, &probe, sizeof(probe));
+	memcpy(&main_conn, &probe, sizeof probe);
 	probe.fd = -1;
 	conn_close(&probe);
 	note_boot();
@@ -388,9 +385,7 @@ static void turn(void)
 	watch(now_ns());
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 static bool verify(void)
 {
 	uint64_t end = now_ns() + opt.verify_s * 1000 * MS;

@@ -50,7 +50,7 @@ static void test_parse(void **state)
 	assert_int_equal(seq, 42);
 	assert_int_equal(len, 9);
 	assert_memory_equal(payload, "123456789", 9);
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		assert_non_null(record_parse(wrong[i], strlen(wrong[i]), &seq, &payload, &len));
 }
 

@@ -230,28 +230,28 @@ static void answer(struct room *room, int fd)
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct request rq;
 	char *const slot[] = {rq.verb, rq.name, rq.arg};
-	const size_t cap[] = {sizeof(rq.verb), sizeof(rq.name), sizeof(rq.arg)};
+	const size_t cap[] = {sizeof rq.verb, sizeof rq.name, sizeof rq.arg};
 	size_t nth = 0;
 	ssize_t n;
 	int rc;
 
-	memset(&rq, 0, sizeof(rq));
+	memset(&rq, 0, sizeof rq);
 	if (poll(&p, 1, 1000) != 1)
 		return;
-	n = read(fd, line, sizeof(line) - 1);
+	n = read(fd, line, sizeof line - 1);
 	if (n <= 0)
 		return;
 	for (word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
 		if (strncmp(word, "by=", 3) == 0)
-			snprintf(rq.who, sizeof(rq.who), "%s", word + 3);
+			snprintf(rq.who, sizeof rq.who, "%s", word + 3);
 		else if (nth < LAB_ARRAY_LEN(slot)) {
 			snprintf(slot[nth], cap[nth], "%s", word);
 			nth++;
 		}
 	}
-	rc = serve(room, &rq, out, sizeof(out));
+	rc = serve(room, &rq, out, sizeof out);
 	if (rc != 0 && !out[0])
-		snprintf(out, sizeof(out), "%s", strerror(-rc));
+		snprintf(out, sizeof out, "%s", strerror(-rc));
 	dprintf(fd, "%s %s\n", rc == 0 ? "ok" : "err", out);
 }
 
@@ -283,7 +283,7 @@ static void room_loop(struct room *room)
 			continue;
 		if (p[2].revents & (POLLHUP | POLLERR | POLLNVAL))
 			room->stop = true;
-		if ((p[1].revents & POLLIN) && read(room->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		if ((p[1].revents & POLLIN) && read(room->signal_fd, &si, sizeof si) == sizeof si) {
 			if (si.ssi_signo == SIGCHLD)
 				reap(room);
 			else
@@ -306,9 +306,9 @@ static void add_machine(struct room *room, const char *name, const char *tag, in
 {
 	struct lab_machine *m = &room->machine[room->machines++];
 
-	memset(m, 0, sizeof(*m));
-	lab_fmt(m->name, sizeof(m->name), "%s", name);
-	lab_fmt(m->tag, sizeof(m->tag), "%s", tag);
+	memset(m, 0, sizeof *m);
+	lab_fmt(m->name, sizeof m->name, "%s", name);
+	lab_fmt(m->tag, sizeof m->tag, "%s", tag);
 	m->host = host;
 	m->nets = nets;
 }
@@ -318,9 +318,9 @@ static int listen_on(const char *dir)
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	lab_fmt(un.sun_path, sizeof(un.sun_path), "%s/bmc.sock", dir);
+	lab_fmt(un.sun_path, sizeof un.sun_path, "%s/bmc.sock", dir);
 	unlink(un.sun_path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof(un)) != 0 || listen(fd, 64) != 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof un) != 0 || listen(fd, 64) != 0)
 		lab_die("cannot listen on %s: %s", un.sun_path, strerror(errno));
 	return fd;
 }
@@ -347,8 +347,8 @@ static void room_main(struct room *room, int nodes, int ready_fd)
 	room->listen_fd = listen_on(room->env.dir);
 	add_machine(room, "san", "san", LAB_HOST_SAN, 1u << LAB_NET_SAN);
 	for (int i = 1; i <= nodes; i++) {
-		lab_fmt(name, sizeof(name), "node%d", i);
-		lab_fmt(tag, sizeof(tag), "n%d", i);
+		lab_fmt(name, sizeof name, "node%d", i);
+		lab_fmt(tag, sizeof tag, "n%d", i);
 		add_machine(room, name, tag, i, LAB_NET_ALL);
 	}
 	lab_event("lab", "up", "lab", NULL);
@@ -388,8 +388,8 @@ static int keeper_main(struct room *room, int nodes, int ready_fd)
 		lab_warn("cannot make the lab's namespaces: %s", strerror(errno));
 		return 1;
 	}
-	lab_fmt(path, sizeof(path), "%s/lab.pid", room->env.dir);
-	lab_fmt(text, sizeof(text), "%d %d\n", (int)pid, (int)getpid());
+	lab_fmt(path, sizeof path, "%s/lab.pid", room->env.dir);
+	lab_fmt(text, sizeof text, "%d %d\n", (int)pid, (int)getpid());
 	lab_write_file(path, text);
 	for (;;) {
 		if (sigwait(&set, &sig) != 0)
@@ -410,7 +410,7 @@ static int lock_dir(const char *dir)
 	char path[LAB_PATH_MAX];
 	int fd;
 
-	lab_fmt(path, sizeof(path), "%s/lab.lock", dir);
+	lab_fmt(path, sizeof path, "%s/lab.lock", dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
 		lab_die("a lab is already up in %s: run 'scripts/lab down' first", dir);
@@ -422,7 +422,7 @@ static int wait_ready(int fd)
 {
 	char text[8] = "";
 
-	return read(fd, text, sizeof(text)) == 2 ? 0 : 1;
+	return read(fd, text, sizeof text) == 2 ? 0 : 1;
 }
 
 static int launch(struct room *room, int nodes)
@@ -441,7 +441,7 @@ static int launch(struct room *room, int nodes)
 		return wait_ready(ready[0]);
 	}
 	close(ready[0]);
-	lab_fmt(log, sizeof(log), "%s/bmcd.log", room->env.dir);
+	lab_fmt(log, sizeof log, "%s/bmcd.log", room->env.dir);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (fd >= 0) {
 		dup2(fd, 1);
@@ -479,7 +479,7 @@ int main(int argc, char **argv)
 		lab_die("use scripts/lab, it starts me");
 	if (room.leash_fd >= 0)
 		fcntl(room.leash_fd, F_SETFD, FD_CLOEXEC);
-	lab_fmt(events, sizeof(events), "%s/events.log", room.env.dir);
+	lab_fmt(events, sizeof events, "%s/events.log", room.env.dir);
 	lab_event_file(events);
 	lock_dir(room.env.dir);
 	return launch(&room, nodes);

@@ -32,7 +32,7 @@ struct probe {
 	bool asked;
 };
 
-/* --- corosync ------------------------------------------------------------------------------------------- */
+/* --- corosync --------------------------------------------------------------------------------- */
 static void line_end(void)
 {
 	printf(",\"t_ns\":%llu}\n", (unsigned long long)cm_now_ns());
@@ -100,7 +100,7 @@ static void on_input(struct cm_io *io, unsigned events, void *arg)
 	char line[256] = "", *big;
 	unsigned count = 1, bytes = 0;
 	int rc = 0;
-	ssize_t n = read(0, line, sizeof(line) - 1);
+	ssize_t n = read(0, line, sizeof line - 1);
 
 	(void)events;
 	(void)io;
@@ -138,7 +138,7 @@ static int watch(struct probe *p)
 	return 0;
 }
 
-/* --- pacemaker ------------------------------------------------------------------------------------------- */
+/* --- pacemaker -------------------------------------------------------------------------------- */
 static void print_picture(const struct clu_pcmk_picture *pic)
 {
 	printf("{\"quorate\":%s,\"dc\":\"%s\",\"devices\":%u,\"nodes\":{", pic->quorate ? "true" : "false", pic->dc,

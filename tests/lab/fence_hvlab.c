@@ -50,7 +50,7 @@ static void read_options(struct options *o)
 {
 	char line[1024];
 
-	while (fgets(line, sizeof(line), stdin)) {
+	while (fgets(line, sizeof line, stdin)) {
 		char *value = strchr(line, '=');
 
 		line[strcspn(line, "\r\n")] = '\0';
@@ -58,13 +58,13 @@ static void read_options(struct options *o)
 			continue;
 		*value++ = '\0';
 		if (strcmp(line, "action") == 0)
-			set(o->action, sizeof(o->action), value);
+			set(o->action, sizeof o->action, value);
 		else if (strcmp(line, "plug") == 0 || strcmp(line, "port") == 0)
-			set(o->plug, sizeof(o->plug), value);
+			set(o->plug, sizeof o->plug, value);
 		else if (strcmp(line, "nodename") == 0 && !o->plug[0])
-			set(o->plug, sizeof(o->plug), value);
+			set(o->plug, sizeof o->plug, value);
 		else if (strcmp(line, "bmc") == 0)
-			set(o->bmc, sizeof(o->bmc), value);
+			set(o->bmc, sizeof o->bmc, value);
 	}
 }
 
@@ -76,8 +76,8 @@ static int ask(const struct options *o, const char *verb, char *out, size_t cap)
 	size_t have = 0;
 	ssize_t n;
 
-	set(un.sun_path, sizeof(un.sun_path), o->bmc);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)) != 0) {
+	set(un.sun_path, sizeof un.sun_path, o->bmc);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof un) != 0) {
 		fprintf(stderr, "fence_hvlab: cannot reach the BMC at %s: %s\n", o->bmc, strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -101,7 +101,7 @@ static int power_is(const struct options *o, const char *want)
 {
 	char out[256];
 
-	if (ask(o, "power", out, sizeof(out)) != 0)
+	if (ask(o, "power", out, sizeof out) != 0)
 		return -1;
 	return strcmp(out, want) == 0;
 }
@@ -110,7 +110,7 @@ static int do_power(const struct options *o, const char *verb, const char *want)
 {
 	char out[256];
 
-	if (ask(o, verb, out, sizeof(out)) != 0)
+	if (ask(o, verb, out, sizeof out) != 0)
 		return 1;
 	return power_is(o, want) == 1 ? 0 : 1;
 }
@@ -130,10 +130,10 @@ static int do_list(const struct options *o, int with_status)
 	struct options one = *o;
 
 	one.plug[0] = '\0';
-	if (ask(&one, "list", out, sizeof(out)) != 0)
+	if (ask(&one, "list", out, sizeof out) != 0)
 		return 1;
 	for (word = strtok_r(out, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		set(one.plug, sizeof(one.plug), word);
+		set(one.plug, sizeof one.plug, word);
 		if (with_status)
 			printf("%s,%s,%s\n", word, word, power_is(&one, "on") == 1 ? "ON" : "OFF");
 		else
@@ -156,7 +156,7 @@ static int act(const struct options *o)
 	if (strcmp(o->action, "validate-all") == 0)
 		return 0;
 	if (strcmp(o->action, "monitor") == 0)
-		return ask(o, "list", out, sizeof(out)) == 0 ? 0 : 1;
+		return ask(o, "list", out, sizeof out) == 0 ? 0 : 1;
 	if (strncmp(o->action, "list", 4) == 0)
 		return do_list(o, strcmp(o->action, "list-status") == 0);
 	if (!o->plug[0]) {

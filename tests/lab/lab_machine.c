@@ -30,9 +30,9 @@ static void machine_main(const struct lab_machine *m, const struct lab_machine_e
 
 	if (read(go_fd, &go, 1) != 1)
 		_exit(1);
-	lab_fmt(host, sizeof(host), "%d", m->host);
-	lab_fmt(init, sizeof(init), "%s/tests/lab/labinit", env->build);
-	lab_fmt(log, sizeof(log), "%s/nodes/%s/log/labinit.log", env->dir, m->name);
+	lab_fmt(host, sizeof host, "%d", m->host);
+	lab_fmt(init, sizeof init, "%s/tests/lab/labinit", env->build);
+	lab_fmt(log, sizeof log, "%s/nodes/%s/log/labinit.log", env->dir, m->name);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (fd >= 0) {
 		dup2(fd, 1);
@@ -136,7 +136,7 @@ static int signal_all(pid_t init, int sig)
 	int status = 0;
 	pid_t pid;
 
-	lab_fmt(path, sizeof(path), "/proc/%d/ns/pid", (int)init);
+	lab_fmt(path, sizeof path, "/proc/%d/ns/pid", (int)init);
 	pid = fork();
 	if (pid == 0) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -31,7 +31,7 @@ static void overlay(const char *upper, const char *where)
 {
 	char data[LAB_PATH_MAX * 2];
 
-	lab_fmt(data, sizeof(data), "lowerdir=%s:%s", upper, where);
+	lab_fmt(data, sizeof data, "lowerdir=%s:%s", upper, where);
 	must_mount("overlay", where, "overlay", MS_RDONLY, data);
 }
 
@@ -39,7 +39,7 @@ static void bind_from(const struct lab_mounts *lm, const char *part, const char 
 {
 	char from[LAB_PATH_MAX];
 
-	lab_fmt(from, sizeof(from), "%s/nodes/%s/%s", lm->dir, lm->name, part);
+	lab_fmt(from, sizeof from, "%s/nodes/%s/%s", lm->dir, lm->name, part);
 	must_mount(from, where, NULL, MS_BIND, NULL);
 }
 
@@ -50,7 +50,7 @@ static void bind_back(int fd, const char *path)
 
 	if (strncmp(path, "/run/", 5) != 0 && strncmp(path, "/tmp/", 5) != 0)
 		return;
-	lab_fmt(from, sizeof(from), "/proc/self/fd/%d", fd);
+	lab_fmt(from, sizeof from, "/proc/self/fd/%d", fd);
 	if (lab_mkdirs(path, 0755) != 0)
 		lab_die("cannot make %s", path);
 	must_mount(from, path, NULL, MS_BIND | MS_REC, NULL);
@@ -63,7 +63,7 @@ static void system_mounts(int cgroup_fd)
 	must_mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	must_mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	if (cgroup_fd >= 0) {
-		lab_fmt(from, sizeof(from), "/proc/self/fd/%d", cgroup_fd);
+		lab_fmt(from, sizeof from, "/proc/self/fd/%d", cgroup_fd);
 		must_mount(from, "/sys/fs/cgroup", NULL, MS_BIND | MS_REC, NULL);
 	}
 	must_mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
@@ -78,7 +78,7 @@ static void heartbeat_link(const struct lab_mounts *lm)
 {
 	char to[LAB_PATH_MAX];
 
-	lab_fmt(to, sizeof(to), "%s/beat/%s.sock", lm->dir, lm->name);
+	lab_fmt(to, sizeof to, "%s/beat/%s.sock", lm->dir, lm->name);
 	if (symlink(to, "/run/hvcluster/heartbeat.sock") != 0)
 		lab_die("cannot make /run/hvcluster/heartbeat.sock: %s", strerror(errno));
 }
@@ -107,10 +107,10 @@ static void new_boot_id(const struct lab_mounts *lm)
 {
 	char path[LAB_PATH_MAX], uuid[64], text[80];
 
-	lab_fmt(path, sizeof(path), "%s/nodes/%s/boot_id", lm->dir, lm->name);
-	if (lab_read_file("/proc/sys/kernel/random/uuid", uuid, sizeof(uuid)) != 0)
+	lab_fmt(path, sizeof path, "%s/nodes/%s/boot_id", lm->dir, lm->name);
+	if (lab_read_file("/proc/sys/kernel/random/uuid", uuid, sizeof uuid) != 0)
 		lab_die("cannot read a random uuid");
-	lab_fmt(text, sizeof(text), "%s\n", uuid);
+	lab_fmt(text, sizeof text, "%s\n", uuid);
 	if (lab_write_file(path, text) != 0)
 		lab_die("cannot write %s", path);
 	must_mount(path, "/proc/sys/kernel/random/boot_id", NULL, MS_BIND, NULL);
@@ -126,20 +126,20 @@ void lab_mounts_setup(const struct lab_mounts *lm)
 	char part[LAB_PATH_MAX], where[LAB_PATH_MAX], usr[LAB_PATH_MAX];
 
 	must_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-	lab_fmt(usr, sizeof(usr), "%s/stage/usr", lm->dir);
+	lab_fmt(usr, sizeof usr, "%s/stage/usr", lm->dir);
 	overlay(usr, "/usr");
-	lab_fmt(part, sizeof(part), "%s/nodes/%s/etc", lm->dir, lm->name);
+	lab_fmt(part, sizeof part, "%s/nodes/%s/etc", lm->dir, lm->name);
 	overlay(part, "/etc");
-	lab_fmt(part, sizeof(part), "%s/nodes/%s/varlib", lm->dir, lm->name);
+	lab_fmt(part, sizeof part, "%s/nodes/%s/varlib", lm->dir, lm->name);
 	overlay(part, "/var/lib");
 	for (size_t i = 0; i < LAB_ARRAY_LEN(etc); i++) {
-		lab_fmt(part, sizeof(part), "etc/%s", etc[i]);
-		lab_fmt(where, sizeof(where), "/etc/%s", etc[i]);
+		lab_fmt(part, sizeof part, "etc/%s", etc[i]);
+		lab_fmt(where, sizeof where, "/etc/%s", etc[i]);
 		bind_from(lm, part, where);
 	}
 	for (size_t i = 0; i < LAB_ARRAY_LEN(varlib); i++) {
-		lab_fmt(part, sizeof(part), "varlib/%s", varlib[i]);
-		lab_fmt(where, sizeof(where), "/var/lib/%s", varlib[i]);
+		lab_fmt(part, sizeof part, "varlib/%s", varlib[i]);
+		lab_fmt(where, sizeof where, "/var/lib/%s", varlib[i]);
 		bind_from(lm, part, where);
 	}
 	bind_from(lm, "log", "/var/log");
@@ -149,7 +149,7 @@ void lab_mounts_setup(const struct lab_mounts *lm)
 	bind_back(src_fd, lm->src);
 	if (lab_mkdirs("/run/hvlab/build", 0755) != 0)
 		lab_die("cannot make /run/hvlab/build");
-	lab_fmt(part, sizeof(part), "/proc/self/fd/%d", build_fd);
+	lab_fmt(part, sizeof part, "/proc/self/fd/%d", build_fd);
 	must_mount(part, "/run/hvlab/build", NULL, MS_BIND, NULL);
 	mask_host();
 	new_boot_id(lm);

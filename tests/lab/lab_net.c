@@ -62,11 +62,11 @@ int lab_net_setup(void)
 	size_t n = 0;
 
 	no_ipv6();
-	n += (size_t)snprintf(script + n, sizeof(script) - n, "link set lo up\n");
+	n += (size_t)snprintf(script + n, sizeof script - n, "link set lo up\n");
 	/* A bridge without an address of its own takes one of a port, and changes it when that machine goes: peers that
 	 * remember it would talk to nobody. */
 	for (int i = 0; i < LAB_NET_COUNT; i++)
-		n += (size_t)snprintf(script + n, sizeof(script) - n,
+		n += (size_t)snprintf(script + n, sizeof script - n,
 				      "link add %s address 02:77:0%d:00:00:fe type bridge mcast_snooping 0\n"
 				      "address add 10.77.%d.%d/24 dev %s\n"
 				      "link set %s up\n",
@@ -89,8 +89,8 @@ int lab_net_plug(const char *tag, int host, pid_t pid, unsigned int nets, unsign
 	for (int i = 0; i < LAB_NET_COUNT; i++) {
 		if (!(nets & (1u << i)))
 			continue;
-		cable_name(cable, sizeof(cable), tag, i);
-		n += (size_t)snprintf(script + n, sizeof(script) - n,
+		cable_name(cable, sizeof cable, tag, i);
+		n += (size_t)snprintf(script + n, sizeof script - n,
 				      "link add %s type veth peer name %s address 02:77:0%d:00:00:%02x "
 				      "netns %d\nlink set %s master %s %s\n",
 				      cable, nets_def[i].inside, i + 1, host, (int)pid, cable,
@@ -107,8 +107,8 @@ int lab_net_link(const char *tag, enum lab_net net, bool up)
 
 	if (fd < 0)
 		return -errno;
-	memset(&ifr, 0, sizeof(ifr));
-	cable_name(ifr.ifr_name, sizeof(ifr.ifr_name), tag, (int)net);
+	memset(&ifr, 0, sizeof ifr);
+	cable_name(ifr.ifr_name, sizeof ifr.ifr_name, tag, (int)net);
 	if (ioctl(fd, SIOCGIFFLAGS, &ifr) != 0) {
 		rc = -errno;
 		goto out;
@@ -131,7 +131,7 @@ void lab_net_unplug(const char *tag, unsigned int nets)
 	for (int i = 0; i < LAB_NET_COUNT; i++) {
 		const char *const argv[] = {"/sbin/ip", "link", "del", cable, NULL};
 
-		cable_name(cable, sizeof(cable), tag, i);
+		cable_name(cable, sizeof cable, tag, i);
 		if ((nets & (1u << i)) && if_nametoindex(cable) != 0)
 			lab_run(argv, NULL);
 	}
@@ -143,21 +143,21 @@ int lab_net_configure(unsigned int nets, int host)
 	size_t n = 0;
 
 	no_ipv6();
-	n += (size_t)snprintf(script + n, sizeof(script) - n, "link set lo up\n");
+	n += (size_t)snprintf(script + n, sizeof script - n, "link set lo up\n");
 	for (int i = 0; i < LAB_NET_COUNT; i++) {
 		const char *dev = nets_def[i].inside;
 
 		if (!(nets & (1u << i)))
 			continue;
 		if (i == LAB_NET_MIGRATION) {
-			n += (size_t)snprintf(script + n, sizeof(script) - n,
+			n += (size_t)snprintf(script + n, sizeof script - n,
 					      "link add hvbr0 address 02:77:03:00:01:%02x type bridge "
 					      "mcast_snooping 0\n"
 					      "link set %s master hvbr0 up\n",
 					      host, dev);
 			dev = "hvbr0";
 		}
-		n += (size_t)snprintf(script + n, sizeof(script) - n,
+		n += (size_t)snprintf(script + n, sizeof script - n,
 				      "address add 10.77.%d.%d/24 dev %s\nlink set %s up\n", i + 1,
 				      host, dev, dev);
 	}

@@ -34,10 +34,10 @@ void lab_event(const char *who, const char *what, const char *node, const char *
 
 	if (!event_path)
 		return;
-	n = snprintf(line, sizeof(line),
+	n = snprintf(line, sizeof line,
 		     "{\"t_ns\":%lld,\"who\":\"%s\",\"what\":\"%s\",\"node\":\"%s\",\"note\":\"%s\"}\n",
 		     lab_now_ns(), who, what, node ? node : "", note ? note : "");
-	if (n < 0 || n >= (int)sizeof(line))
+	if (n < 0 || n >= (int)sizeof line)
 		return;
 	fd = open(event_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -184,7 +184,7 @@ int lab_mkdirs(const char *path, mode_t mode)
 	char part[LAB_PATH_MAX];
 	char *p;
 
-	lab_fmt(part, sizeof(part), "%s", path);
+	lab_fmt(part, sizeof part, "%s", path);
 	for (p = part + 1; *p; p++) {
 		if (*p != '/')
 			continue;

@@ -79,7 +79,7 @@ static void start(struct service *s)
 		return;
 	if (stat(s->argv[0], &st) != 0)
 		return;
-	lab_fmt(log, sizeof(log), "/var/log/%s.out", s->name);
+	lab_fmt(log, sizeof log, "/var/log/%s.out", s->name);
 	s->pid = fork();
 	if (s->pid == 0) {
 		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
@@ -156,7 +156,7 @@ static void run(struct service *list, size_t count, int signal_fd)
 			if (!list[i].after_cmap || (cmap && corosync))
 				start(&list[i]);
 		if (poll(&p, 1, cmap ? 100 : 30) == 1 &&
-		    read(signal_fd, &si, sizeof(si)) == sizeof(si) && si.ssi_signo == SIGTERM)
+		    read(signal_fd, &si, sizeof si) == sizeof si && si.ssi_signo == SIGTERM)
 			return;
 		reap(list, count);
 	}
@@ -175,7 +175,7 @@ static int san_main(int signal_fd, const struct lab_mounts *lm, const char *kind
 {
 	static char script[LAB_PATH_MAX];
 
-	lab_fmt(script, sizeof(script), "%s/tests/lab/san.sh", lm->src);
+	lab_fmt(script, sizeof script, "%s/tests/lab/san.sh", lm->src);
 	san_service.argv[0] = "/bin/sh";
 	san_service.argv[1] = script;
 	san_service.argv[2] = kind;

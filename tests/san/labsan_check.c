@@ -39,7 +39,7 @@ void login(struct ini *i, struct labsan_proc *p, const char *name, int isid)
 /* First byte of a block as it is now. */
 int peek(struct ini *i, uint64_t lba)
 {
-	struct ini_reply *reply = malloc(sizeof(*reply));
+	struct ini_reply *reply = malloc(sizeof *reply);
 	int byte;
 
 	assert_non_null(reply);
@@ -57,9 +57,9 @@ void wait_on_medium(struct labsan_proc *p, int n)
 	const char *at;
 	int sum;
 
-	snprintf(want, sizeof(want), "\"on_medium\":");
+	snprintf(want, sizeof want, "\"on_medium\":");
 	do {
-		assert_int_equal(labsan_proc_ctl(p, json, sizeof(json), "nexuses"), 0);
+		assert_int_equal(labsan_proc_ctl(p, json, sizeof json, "nexuses"), 0);
 		for (sum = 0, at = json; (at = strstr(at, want)); at += strlen(want))
 			sum += atoi(at + strlen(want));
 	} while (sum < n);
@@ -73,7 +73,7 @@ int log_line(struct labsan_proc *p, const char *a, const char *b)
 	int n = 0, hit = 0;
 
 	assert_non_null(f);
-	while (!hit && fgets(line, sizeof(line), f)) {
+	while (!hit && fgets(line, sizeof line, f)) {
 		n++;
 		if (strstr(line, a) && strstr(line, b))
 			hit = n;
@@ -89,7 +89,7 @@ int log_count(struct labsan_proc *p, const char *a, const char *b)
 	int hits = 0;
 
 	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
+	while (fgets(line, sizeof line, f))
 		hits += strstr(line, a) && strstr(line, b);
 	fclose(f);
 	return hits;

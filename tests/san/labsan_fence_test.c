@@ -32,7 +32,7 @@ static void send_late_write(struct labsan_proc *p, struct ini *a)
 {
 	static uint8_t old_data[512];
 
-	memset(old_data, 'A', sizeof(old_data));
+	memset(old_data, 'A', sizeof old_data);
 	ctl(p, "delay ms=%d nexus=%s class=write count=1", FOR_EVER, a->name);
 	assert_int_equal(ini_send_write(a, 0, 5, old_data, &rep), 0);
 	assert_int_equal(ini_pr_in(a, 0, 0, &rep2), GOOD); /* makes libiscsi send both */
@@ -203,7 +203,7 @@ static void test_fenced_host_writes_nothing(void **state)
 	assert_int_equal(ini_write(&a, 0, 0, 8, 'A', false, 512), GOOD);
 	assert_int_equal(ini_pr_out(&b, 0, PREEMPT_ABORT, WEAR, 0xb, 0xa, false), GOOD);
 	ini_settle(&a, 0);
-	for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+	for (k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
 		uint8_t cdb[16] = {kinds[k].op, kinds[k].flags}, data[1024] = {0};
 		int n = kinds[k].cdb_len, status;
 

@@ -28,7 +28,7 @@ static int serve(struct ini *i)
 
 static int prepare(struct ini *i, const char *name, int isid, const struct ini_login *opt)
 {
-	snprintf(i->name, sizeof(i->name), "iqn.2026-01.test:%s", name);
+	snprintf(i->name, sizeof i->name, "iqn.2026-01.test:%s", name);
 	i->login = 0;
 	i->ctx = iscsi_create_context(i->name);
 	if (!i->ctx)
@@ -53,7 +53,7 @@ int ini_open(struct ini *i, struct labsan_proc *p, const char *name, int isid,
 
 	if (prepare(i, name, isid, opt) < 0)
 		return -1;
-	snprintf(portal, sizeof(portal), "127.0.0.1:%d", p->port[opt ? opt->path : 0]);
+	snprintf(portal, sizeof portal, "127.0.0.1:%d", p->port[opt ? opt->path : 0]);
 	if (iscsi_connect_sync(i->ctx, portal) == 0 && iscsi_login_sync(i->ctx) == 0)
 		return 0;
 	ini_close(i);
@@ -75,7 +75,7 @@ int ini_open_begin(struct ini *i, struct labsan_proc *p, const char *name, int i
 
 	if (prepare(i, name, isid, NULL) < 0)
 		return -1;
-	snprintf(portal, sizeof(portal), "127.0.0.1:%d", p->port[0]);
+	snprintf(portal, sizeof portal, "127.0.0.1:%d", p->port[0]);
 	if (iscsi_connect_sync(i->ctx, portal) < 0 || iscsi_login_async(i->ctx, on_login, i) < 0)
 		return -1;
 	while (i->login == 0 && iscsi_which_events(i->ctx) & POLLOUT)
@@ -112,7 +112,7 @@ static void on_reply(struct iscsi_context *ctx, int status, void *command_data, 
 	if (task->datain.size > 0 && status == SCSI_STATUS_GOOD) {
 		r->len = (uint32_t)task->datain.size;
 		memcpy(r->data, task->datain.data,
-		       r->len < sizeof(r->data) ? r->len : sizeof(r->data));
+		       r->len < sizeof r->data ? r->len : sizeof r->data);
 	}
 	scsi_free_scsi_task(task);
 }
@@ -127,7 +127,7 @@ int ini_send(struct ini *i, int lun, const uint8_t *cdb, int cdb_len, char dir, 
 							       : SCSI_XFER_NONE,
 						  (int)len);
 
-	memset(r, 0, sizeof(*r) - sizeof(r->data));
+	memset(r, 0, sizeof *r - sizeof r->data);
 	if (!task)
 		return -1;
 	return iscsi_scsi_command_async(i->ctx, lun, task, on_reply, dir == 'w' ? &d : NULL, r);
@@ -153,12 +153,12 @@ int ini_do(struct ini *i, int lun, const uint8_t *cdb, int cdb_len, char dir, vo
 
 void ini_settle(struct ini *i, int lun)
 {
-	struct ini_reply *r = malloc(sizeof(*r));
+	struct ini_reply *r = malloc(sizeof *r);
 	const uint8_t cdb[6] = {0};
 	int n = 0;
 
 	while (r &&
-	       ini_do(i, lun, cdb, sizeof(cdb), '-', NULL, 0, r) == SCSI_STATUS_CHECK_CONDITION &&
+	       ini_do(i, lun, cdb, sizeof cdb, '-', NULL, 0, r) == SCSI_STATUS_CHECK_CONDITION &&
 	       n++ < 16)
 		;
 	free(r);
@@ -176,7 +176,7 @@ static void cdb16(uint8_t *cdb, uint8_t op, uint8_t flags, uint64_t lba, uint32_
 static int run(struct ini *i, int lun, const uint8_t *cdb, int n, char dir, void *data,
 	       uint32_t len)
 {
-	struct ini_reply *r = malloc(sizeof(*r));
+	struct ini_reply *r = malloc(sizeof *r);
 	int status = r ? ini_do(i, lun, cdb, n, dir, data, len, r) : -1;
 
 	free(r);
@@ -192,7 +192,7 @@ int ini_write(struct ini *i, int lun, uint64_t lba, uint32_t blocks, uint8_t fil
 	if (buf) {
 		memset(buf, fill, (size_t)blocks * bs);
 		cdb16(cdb, 0x8a, fua ? 0x08 : 0, lba, blocks);
-		status = run(i, lun, cdb, sizeof(cdb), 'w', buf, blocks * bs);
+		status = run(i, lun, cdb, sizeof cdb, 'w', buf, blocks * bs);
 	}
 	free(buf);
 	return status;
@@ -203,7 +203,7 @@ int ini_send_write(struct ini *i, int lun, uint64_t lba, uint8_t *block, struct 
 	uint8_t cdb[16];
 
 	cdb16(cdb, 0x8a, 0, lba, 1);
-	return ini_send(i, lun, cdb, sizeof(cdb), 'w', block, 512, r);
+	return ini_send(i, lun, cdb, sizeof cdb, 'w', block, 512, r);
 }
 
 int ini_read(struct ini *i, int lun, uint64_t lba, uint32_t blocks, uint32_t bs,
@@ -212,7 +212,7 @@ int ini_read(struct ini *i, int lun, uint64_t lba, uint32_t blocks, uint32_t bs,
 	uint8_t cdb[16];
 
 	cdb16(cdb, 0x88, 0, lba, blocks);
-	return ini_do(i, lun, cdb, sizeof(cdb), 'r', NULL, blocks * bs, r);
+	return ini_do(i, lun, cdb, sizeof cdb, 'r', NULL, blocks * bs, r);
 }
 
 int ini_sync(struct ini *i, int lun)
@@ -220,7 +220,7 @@ int ini_sync(struct ini *i, int lun)
 	uint8_t cdb[16];
 
 	cdb16(cdb, 0x91, 0, 0, 0);
-	return run(i, lun, cdb, sizeof(cdb), '-', NULL, 0);
+	return run(i, lun, cdb, sizeof cdb, '-', NULL, 0);
 }
 
 int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *new_data, bool fua)
@@ -231,7 +231,7 @@ int ini_caw(struct ini *i, int lun, uint64_t lba, const void *old, const void *n
 	cdb[13] = 1;
 	memcpy(buf, old, 512);
 	memcpy(buf + 512, new_data, 512);
-	return run(i, lun, cdb, sizeof(cdb), 'w', buf, sizeof(buf));
+	return run(i, lun, cdb, sizeof cdb, 'w', buf, sizeof buf);
 }
 
 int ini_send_pr_out(struct ini *i, int lun, int action, int type, uint64_t key, uint64_t sark,
@@ -242,13 +242,13 @@ int ini_send_pr_out(struct ini *i, int lun, int action, int type, uint64_t key, 
 	san_put32(cdb + 5, 24);
 	san_put64(param, key);
 	san_put64(param + 8, sark);
-	return ini_send(i, lun, cdb, sizeof(cdb), 'w', param, 24, r);
+	return ini_send(i, lun, cdb, sizeof cdb, 'w', param, 24, r);
 }
 
 int ini_pr_out(struct ini *i, int lun, int action, int type, uint64_t key, uint64_t sark,
 	       bool aptpl)
 {
-	struct ini_reply *r = malloc(sizeof(*r));
+	struct ini_reply *r = malloc(sizeof *r);
 	uint8_t param[24] = {0};
 	int status = -1;
 
@@ -264,7 +264,7 @@ int ini_pr_in(struct ini *i, int lun, int action, struct ini_reply *r)
 	uint8_t cdb[10] = {0x5e, (uint8_t)action};
 
 	san_put16(cdb + 7, 4096);
-	return ini_do(i, lun, cdb, sizeof(cdb), 'r', NULL, 4096, r);
+	return ini_do(i, lun, cdb, sizeof cdb, 'r', NULL, 4096, r);
 }
 
 static void on_tmf(struct iscsi_context *ctx, int status, void *command_data, void *private_data)

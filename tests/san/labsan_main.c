@@ -98,7 +98,7 @@ static int add_portal(struct san *san, char *arg)
 		arg[strlen(arg) - 1] = 0;
 		arg++;
 	}
-	if (strlen(arg) >= sizeof(p->addr))
+	if (strlen(arg) >= sizeof p->addr)
 		return -EINVAL;
 	strcpy(p->addr, arg);
 	san->nportals++;
@@ -146,9 +146,9 @@ static int add_lun(struct san *san, char *arg)
 	uint64_t size = 0;
 	int rc;
 
-	if (san->nluns == SAN_MAX_LUNS || !file || strlen(file) >= sizeof(lun->path))
+	if (san->nluns == SAN_MAX_LUNS || !file || strlen(file) >= sizeof lun->path)
 		return -EINVAL;
-	lun = calloc(1, sizeof(*lun));
+	lun = calloc(1, sizeof *lun);
 	if (!lun)
 		return -ENOMEM;
 	san->luns[san->nluns] = lun;
@@ -172,14 +172,14 @@ static int read_secret(struct san_secret *s, char *arg)
 	char *colon = strchr(arg, ':');
 	FILE *f;
 
-	if (!colon || colon == arg || (size_t)(colon - arg) >= sizeof(s->user))
+	if (!colon || colon == arg || (size_t)(colon - arg) >= sizeof s->user)
 		return -EINVAL;
 	*colon = 0;
 	strcpy(s->user, arg);
 	f = fopen(colon + 1, "re");
 	if (!f)
 		return -errno;
-	s->len = fread(s->secret, 1, sizeof(s->secret), f);
+	s->len = fread(s->secret, 1, sizeof s->secret, f);
 	fclose(f);
 	while (s->len && (s->secret[s->len - 1] == '\n' || s->secret[s->len - 1] == '\r'))
 		s->len--;
@@ -224,7 +224,7 @@ static int one_option(struct san *san, int opt, char *arg)
 	case 'p':
 		return add_portal(san, arg);
 	case 'i':
-		return copy(san->iqn, sizeof(san->iqn), arg);
+		return copy(san->iqn, sizeof san->iqn, arg);
 	case 'l':
 		return add_lun(san, arg);
 	case 'c':
@@ -236,11 +236,11 @@ static int one_option(struct san *san, int opt, char *arg)
 	case 'a':
 		if (san->nacl == SAN_MAX_ACL)
 			return -ENOSPC;
-		return copy(san->acl[san->nacl++], sizeof(san->acl[0]), arg);
+		return copy(san->acl[san->nacl++], sizeof san->acl[0], arg);
 	case 'w':
 		return choose(&san->volatile_cache, arg, "volatile", "writethrough");
 	case 's':
-		return copy(san->state_dir, sizeof(san->state_dir), arg);
+		return copy(san->state_dir, sizeof san->state_dir, arg);
 	case 'o':
 		return san_log_open(san, arg);
 	case 'r':
@@ -299,7 +299,7 @@ static void signal_event(struct san_io *io, uint32_t events)
 	struct signalfd_siginfo si;
 
 	(void)events;
-	if (read(io->fd, &si, sizeof(si)) > 0)
+	if (read(io->fd, &si, sizeof si) > 0)
 		io->san->quit = true;
 }
 

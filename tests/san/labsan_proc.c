@@ -70,7 +70,7 @@ int labsan_proc_restart(struct labsan_proc *p)
 	f = fdopen(fd[0], "r");
 	if (!f)
 		return -errno;
-	ok = fgets(line, sizeof(line), f) &&
+	ok = fgets(line, sizeof line, f) &&
 	     sscanf(line, "ready 127.0.0.1:%d 127.0.0.1:%d", &p->port[0], &p->port[1]) == 2;
 	fclose(f);
 	if (ok)
@@ -117,21 +117,21 @@ int labsan_proc_start(struct labsan_proc *p, const char *const *args)
 	const char *tmp = getenv("TMPDIR");
 	int i, rc;
 
-	memset(p, 0, sizeof(*p));
-	snprintf(p->dir, sizeof(p->dir), "%.30s/labsan.XXXXXX", tmp ? tmp : "/tmp");
+	memset(p, 0, sizeof *p);
+	snprintf(p->dir, sizeof p->dir, "%.30s/labsan.XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(p->dir))
 		return -errno;
 	rc = start_janitor(p);
 	if (rc < 0)
 		return rc;
-	snprintf(p->control, sizeof(p->control), "%s/ctl", p->dir);
-	snprintf(p->log, sizeof(p->log), "%s/log", p->dir);
+	snprintf(p->control, sizeof p->control, "%s/ctl", p->dir);
+	snprintf(p->log, sizeof p->log, "%s/log", p->dir);
 	for (i = 0; args[i]; i++) {
 		const char *at = strstr(args[i], "%s");
 
-		if (i == (int)(sizeof(p->args) / sizeof(p->args[0])))
+		if (i == (int)(sizeof p->args / sizeof p->args[0]))
 			return -E2BIG;
-		snprintf(p->args[i], sizeof(p->args[i]), "%.*s%s%s",
+		snprintf(p->args[i], sizeof p->args[i], "%.*s%s%s",
 			 at ? (int)(at - args[i]) : (int)strlen(args[i]), args[i], at ? p->dir : "",
 			 at ? at + 2 : "");
 	}
@@ -194,18 +194,18 @@ int labsan_proc_ctl(struct labsan_proc *p, char *answer, size_t cap, const char 
 	int fd, rc = 0;
 
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line) - 1, fmt, ap);
+	vsnprintf(line, sizeof line - 1, fmt, ap);
 	va_end(ap);
 	strcat(line, "\n");
 	strcpy(sa.sun_path, p->control);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0 ||
 	    write(fd, line, strlen(line)) != (ssize_t)strlen(line))
 		rc = -errno;
 	if (rc == 0)
-		rc = read_line(fd, reply, sizeof(reply));
+		rc = read_line(fd, reply, sizeof reply);
 	close(fd);
 	if (rc < 0)
 		return rc;

@@ -241,7 +241,7 @@ static void test_counting_by_compare_and_write(void **state)
 	(void)state;
 	start(&p, plain);
 	for (i = 0; i < HOSTS; i++) {
-		snprintf(name, sizeof(name), "h%d", i);
+		snprintf(name, sizeof name, "h%d", i);
 		login(&h[i], &p, name, i + 1);
 	}
 	for (i = 0; i < ROUNDS * HOSTS; i++) {
@@ -344,7 +344,7 @@ static void put_file(const char *dir, const char *name, const char *text)
 	char path[128];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(path, sizeof path, "%s/%s", dir, name);
 	f = fopen(path, "we");
 	assert_non_null(f);
 	fputs(text, f);
@@ -373,7 +373,7 @@ static void test_chap_and_acl(void **state)
 	for (p.nargs = 0; args[p.nargs]; p.nargs++) {
 		const char *at = strstr(args[p.nargs], "%s");
 
-		snprintf(p.args[p.nargs], sizeof(p.args[0]), "%.*s%s%s",
+		snprintf(p.args[p.nargs], sizeof p.args[0], "%.*s%s%s",
 			 at ? (int)(at - args[p.nargs]) : 100, args[p.nargs], at ? p.dir : "",
 			 at ? at + 2 : "");
 	}

@@ -21,10 +21,10 @@ static int ask(int fd, char **words, int n)
 	int i;
 
 	for (i = 0; i < n; i++) {
-		int got = snprintf(line + len, sizeof(line) - len, "%s%c", words[i],
+		int got = snprintf(line + len, sizeof line - len, "%s%c", words[i],
 				   i + 1 < n ? ' ' : '\n');
 
-		if (got < 0 || (size_t)got >= sizeof(line) - len)
+		if (got < 0 || (size_t)got >= sizeof line - len)
 			return -E2BIG;
 		len += (size_t)got;
 	}
@@ -39,13 +39,13 @@ int main(int argc, char **argv)
 	char head[16] = "";
 	size_t n = 0;
 
-	if (argc < 3 || strlen(argv[1]) >= sizeof(sa.sun_path)) {
+	if (argc < 3 || strlen(argv[1]) >= sizeof sa.sun_path) {
 		fprintf(stderr, "usage: labsanctl SOCKET COMMAND [WORD...]\n");
 		return 2;
 	}
 	strcpy(sa.sun_path, argv[1]);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
 		fprintf(stderr, "labsanctl: %s: %s\n", argv[1], strerror(errno));
 		return 2;
 	}
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 	if (!in)
 		return 2;
 	while ((ch = getc(in)) != EOF) {
-		if (n < sizeof(head) - 1)
+		if (n < sizeof head - 1)
 			head[n++] = (char)ch;
 		putchar(ch);
 		if (ch == '\n')

@@ -436,7 +436,7 @@ bool san_run_capacity10(struct san_cmd *cmd)
 	}
 	san_put32(d, last > 0xffffffff ? 0xffffffff : (uint32_t)last);
 	san_put32(d + 4, cmd->lun->bs);
-	san_reply(cmd, d, sizeof(d), sizeof(d));
+	san_reply(cmd, d, sizeof d, sizeof d);
 	return true;
 }
 
@@ -449,7 +449,7 @@ bool san_run_capacity16(struct san_cmd *cmd)
 	d[13] = cmd->lun->bs == 512 ? 3 : 0; /* physical blocks of 4 KiB */
 	if (cmd->lun->thin)
 		d[14] = 0xc0; /* LBPME, LBPRZ */
-	san_reply(cmd, d, sizeof(d), san_get32(cmd->cdb + 10));
+	san_reply(cmd, d, sizeof d, san_get32(cmd->cdb + 10));
 	return true;
 }
 

@@ -42,7 +42,7 @@ static int decode(const char *s, uint8_t *out, size_t cap)
 
 		s += 2;
 		len -= 2;
-		if (len % 4 || len / 4 * 3 > sizeof(tmp))
+		if (len % 4 || len / 4 * 3 > sizeof tmp)
 			return -EINVAL;
 		while (len > (size_t)pad && s[len - 1 - (size_t)pad] == '=')
 			pad++;
@@ -93,7 +93,7 @@ static int digest(int alg, uint8_t id, const struct san_secret *s, const uint8_t
 
 static int offer(struct san_conn *c, const char *algs, char *out, size_t cap, size_t *len)
 {
-	char hex[2 * sizeof(c->chap.challenge) + 3], num[8];
+	char hex[2 * sizeof c->chap.challenge + 3], num[8];
 
 	c->chap.algorithm = 0;
 	while (*algs && !c->chap.algorithm) {
@@ -105,14 +105,14 @@ static int offer(struct san_conn *c, const char *algs, char *out, size_t cap, si
 		if (*algs)
 			algs++;
 	}
-	if (!c->chap.algorithm || RAND_bytes(c->chap.challenge, sizeof(c->chap.challenge)) != 1 ||
+	if (!c->chap.algorithm || RAND_bytes(c->chap.challenge, sizeof c->chap.challenge) != 1 ||
 	    RAND_bytes(&c->chap.id, 1) != 1)
 		return -EACCES;
-	snprintf(num, sizeof(num), "%d", c->chap.algorithm);
+	snprintf(num, sizeof num, "%d", c->chap.algorithm);
 	if (san_text_add(out, cap, len, "CHAP_A", num) < 0)
 		return -ENOSPC;
-	snprintf(num, sizeof(num), "%u", c->chap.id);
-	to_hex(c->chap.challenge, sizeof(c->chap.challenge), hex);
+	snprintf(num, sizeof num, "%u", c->chap.id);
+	to_hex(c->chap.challenge, sizeof c->chap.challenge, hex);
 	if (san_text_add(out, cap, len, "CHAP_I", num) < 0 ||
 	    san_text_add(out, cap, len, "CHAP_C", hex) < 0)
 		return -ENOSPC;
@@ -126,12 +126,12 @@ static int prove_ourselves(struct san_conn *c, const char *id, const char *chal,
 	const struct san_secret *me = &c->san->chap_out;
 	uint8_t bytes[256], md[EVP_MAX_MD_SIZE];
 	char hex[2 * EVP_MAX_MD_SIZE + 3];
-	int n = decode(chal, bytes, sizeof(bytes));
+	int n = decode(chal, bytes, sizeof bytes);
 	int mdlen;
 
 	/* a challenge that is our own one is a reflection attack */
 	if (!me->len || n <= 0 ||
-	    ((size_t)n == sizeof(c->chap.challenge) &&
+	    ((size_t)n == sizeof c->chap.challenge &&
 	     memcmp(bytes, c->chap.challenge, (size_t)n) == 0))
 		return -EACCES;
 	mdlen = digest(c->chap.algorithm, (uint8_t)strtoul(id, NULL, 0), me, bytes, (size_t)n, md);
@@ -163,9 +163,9 @@ int san_chap_step(struct san_conn *c, const uint8_t *text, uint32_t len, char *o
 		return offer(c, algs, out, cap, out_len);
 	if (c->chap.step != 2 || !name || !resp)
 		return -EACCES;
-	n = decode(resp, got, sizeof(got));
+	n = decode(resp, got, sizeof got);
 	m = digest(c->chap.algorithm, c->chap.id, &c->san->chap_in, c->chap.challenge,
-		   sizeof(c->chap.challenge), want);
+		   sizeof c->chap.challenge, want);
 	if (n <= 0 || n != m || CRYPTO_memcmp(got, want, (size_t)n) != 0 ||
 	    strcmp(name, c->san->chap_in.user) != 0)
 		return -EACCES;

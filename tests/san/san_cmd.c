@@ -36,7 +36,7 @@ static uint16_t decode_lun(const uint8_t *p)
 
 struct san_cmd *san_cmd_new(struct san_conn *c)
 {
-	struct san_cmd *cmd = calloc(1, sizeof(*cmd));
+	struct san_cmd *cmd = calloc(1, sizeof *cmd);
 	const uint8_t *h = c->bhs;
 
 	if (!cmd)

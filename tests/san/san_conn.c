@@ -33,7 +33,7 @@ uint32_t san_crc32c(uint32_t crc, const void *data, size_t len)
 
 struct san_buf *san_buf_new(uint32_t len)
 {
-	struct san_buf *b = malloc(sizeof(*b) + len);
+	struct san_buf *b = malloc(sizeof *b + len);
 
 	if (b) {
 		b->refs = 1;
@@ -65,7 +65,7 @@ void san_send(struct san_conn *c, uint8_t *bhs, const uint8_t *data, uint32_t le
 
 	if (c->dead)
 		return;
-	o = calloc(1, sizeof(*o));
+	o = calloc(1, sizeof *o);
 	if (!o)
 		abort();
 	san_put24(bhs + 5, len);
@@ -413,7 +413,7 @@ void san_conn_close(struct san_conn *c, const char *why)
 	if (c->san->verbose)
 		fprintf(stderr, "labsan: %s %s: %s\n", c->peer, c->initiator, why);
 	if (!c->close_after)
-		(void)setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &lin, sizeof(lin));
+		(void)setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &lin, sizeof lin);
 	close(c->io.fd);
 	c->io.fd = -1;
 	san_cmd_detach(c);
@@ -451,7 +451,7 @@ void san_conns_reap(struct san *san)
 
 static struct san_conn *conn_new(struct san_portal *p, int fd)
 {
-	struct san_conn *c = calloc(1, sizeof(*c));
+	struct san_conn *c = calloc(1, sizeof *c);
 	int one = 1;
 
 	if (!c)
@@ -471,7 +471,7 @@ static struct san_conn *conn_new(struct san_portal *p, int fd)
 	c->par.immediate_data = true;
 	TAILQ_INIT(&c->outq);
 	TAILQ_INIT(&c->cmds);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (!c->rbuf || san_watch(c->san, &c->io, EPOLLIN, true) < 0) {
 		free(c->rbuf);
 		free(c);
@@ -485,7 +485,7 @@ static void portal_event(struct san_io *io, uint32_t events)
 {
 	struct san_portal *p = (struct san_portal *)io;
 	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	socklen_t len = sizeof ss;
 	char ip[INET6_ADDRSTRLEN] = "?";
 	struct san_conn *c;
 	uint16_t port;
@@ -503,15 +503,15 @@ static void portal_event(struct san_io *io, uint32_t events)
 	if (ss.ss_family == AF_INET6) {
 		struct sockaddr_in6 *s6 = (struct sockaddr_in6 *)&ss;
 
-		inet_ntop(AF_INET6, &s6->sin6_addr, ip, sizeof(ip));
+		inet_ntop(AF_INET6, &s6->sin6_addr, ip, sizeof ip);
 		port = ntohs(s6->sin6_port);
 	} else {
 		struct sockaddr_in *s4 = (struct sockaddr_in *)&ss;
 
-		inet_ntop(AF_INET, &s4->sin_addr, ip, sizeof(ip));
+		inet_ntop(AF_INET, &s4->sin_addr, ip, sizeof ip);
 		port = ntohs(s4->sin_port);
 	}
-	snprintf(c->peer, sizeof(c->peer), "%s:%u", ip, port);
+	snprintf(c->peer, sizeof c->peer, "%s:%u", ip, port);
 	if (io->san->hang_new) {
 		c->hung = true;
 		san_conn_rearm(c);
@@ -523,7 +523,7 @@ int san_portal_listen(struct san_portal *p)
 	struct sockaddr_in s4 = {.sin_family = AF_INET, .sin_port = htons(p->port)};
 	struct sockaddr_in6 s6 = {.sin6_family = AF_INET6, .sin6_port = htons(p->port)};
 	struct sockaddr *sa = p->v6 ? (struct sockaddr *)&s6 : (struct sockaddr *)&s4;
-	socklen_t len = p->v6 ? sizeof(s6) : sizeof(s4);
+	socklen_t len = p->v6 ? sizeof s6 : sizeof s4;
 	int one = 1, rc;
 
 	p->io.cb = portal_event;
@@ -534,7 +534,7 @@ int san_portal_listen(struct san_portal *p)
 	p->io.fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->io.fd < 0)
 		return -errno;
-	(void)setsockopt(p->io.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	(void)setsockopt(p->io.fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (bind(p->io.fd, sa, len) < 0 || listen(p->io.fd, 128) < 0 ||
 	    getsockname(p->io.fd, sa, &len) < 0 ||
 	    san_watch(p->io.san, &p->io, EPOLLIN, true) < 0) {

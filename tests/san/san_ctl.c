@@ -246,7 +246,7 @@ static void set_stall(struct san *san, FILE *out, char **w, int n, bool stalled)
 	char no[16];
 
 	for (i = 0; n && i < san->nluns; i++) {
-		snprintf(no, sizeof(no), "%u", i);
+		snprintf(no, sizeof no, "%u", i);
 		if (strcmp(w[0], "all") != 0 && strcmp(w[0], no) != 0)
 			continue;
 		san->luns[i]->stalled = stalled;
@@ -408,8 +408,8 @@ static void do_mark(struct san *san, FILE *out, char **w, int n)
 	size_t len = 0;
 	int i;
 
-	for (i = 0; i < n && len < sizeof(text); i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? " " : "", w[i]);
+	for (i = 0; i < n && len < sizeof text; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i ? " " : "", w[i]);
 	for (i = 0; text[i]; i++)
 		if (!isprint((unsigned char)text[i]) || strchr("\"\\", text[i]))
 			text[i] = '?';
@@ -514,7 +514,7 @@ static void client_free(struct client *c)
 static void client_event(struct san_io *io, uint32_t events)
 {
 	struct client *c = (struct client *)io;
-	ssize_t n = recv(io->fd, c->line + c->len, sizeof(c->line) - 1 - c->len, MSG_DONTWAIT);
+	ssize_t n = recv(io->fd, c->line + c->len, sizeof c->line - 1 - c->len, MSG_DONTWAIT);
 	char *nl;
 
 	(void)events;
@@ -532,7 +532,7 @@ static void client_event(struct san_io *io, uint32_t events)
 		c->len -= (size_t)(nl + 1 - c->line);
 		memmove(c->line, nl + 1, c->len);
 	}
-	if (c->len == sizeof(c->line) - 1)
+	if (c->len == sizeof c->line - 1)
 		client_free(c); /* nobody writes such lines */
 }
 
@@ -544,7 +544,7 @@ static void control_event(struct san_io *io, uint32_t events)
 	(void)events;
 	if (fd < 0)
 		return;
-	c = calloc(1, sizeof(*c));
+	c = calloc(1, sizeof *c);
 	if (!c) {
 		close(fd);
 		return;
@@ -563,7 +563,7 @@ int san_ctl_open(struct san *san, const char *path)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
-	if (strlen(path) >= sizeof(sa.sun_path))
+	if (strlen(path) >= sizeof sa.sun_path)
 		return -ENAMETOOLONG;
 	strcpy(sa.sun_path, path);
 	strcpy(san->control_path, path);
@@ -573,7 +573,7 @@ int san_ctl_open(struct san *san, const char *path)
 	san->control.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (san->control.fd < 0)
 		return -errno;
-	if (bind(san->control.fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	if (bind(san->control.fd, (struct sockaddr *)&sa, sizeof sa) < 0 ||
 	    listen(san->control.fd, 16) < 0 || san_watch(san, &san->control, EPOLLIN, true) < 0)
 		return -errno;
 	return 0;

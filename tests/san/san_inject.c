@@ -95,7 +95,7 @@ static int parse_word(struct san *san, struct san_rule *r, const char *w)
 		if (rc == 0)
 			r->nexus = (unsigned int)v;
 		else
-			rc = snprintf(r->name, sizeof(r->name), "%s", w + 6) > 0 ? 0 : -EINVAL;
+			rc = snprintf(r->name, sizeof r->name, "%s", w + 6) > 0 ? 0 : -EINVAL;
 	} else if (strncmp(w, "class=", 6) == 0) {
 		rc = parse_classes(w + 6, &r->classes);
 	} else if (strncmp(w, "count=", 6) == 0) {
@@ -117,7 +117,7 @@ static int parse_word(struct san *san, struct san_rule *r, const char *w)
 int san_inject_add(struct san *san, enum san_rule_kind kind, char **words, int nwords,
 		   const char **why)
 {
-	struct san_rule *r = calloc(1, sizeof(*r));
+	struct san_rule *r = calloc(1, sizeof *r);
 	int i;
 
 	if (!r)
@@ -171,7 +171,7 @@ bool san_inject_nexus_match(const struct san_nexus *n, const char *what)
 {
 	char id[16];
 
-	snprintf(id, sizeof(id), "%u", n->id);
+	snprintf(id, sizeof id, "%u", n->id);
 	return strcmp(what, "all") == 0 || strcmp(what, id) == 0 || strcasecmp(what, n->name) == 0;
 }
 

@@ -95,7 +95,7 @@ static uint16_t check_names(struct san_conn *c, const uint8_t *text, uint32_t le
 		return ST_MISSING;
 	if (!name_ok(name))
 		return ST_ERROR;
-	snprintf(c->initiator, sizeof(c->initiator), "%s", name);
+	snprintf(c->initiator, sizeof c->initiator, "%s", name);
 	if (type && strcmp(type, "Discovery") == 0)
 		c->discovery = true;
 	else if (type && strcmp(type, "Normal") != 0)
@@ -124,14 +124,14 @@ static uint16_t security_stage(struct san_conn *c, const uint8_t *text, uint32_t
 
 		if (need ? !chap : !none)
 			return ST_AUTH;
-		if (san_text_add(r->text, sizeof(r->text), &r->len, "AuthMethod",
+		if (san_text_add(r->text, sizeof r->text, &r->len, "AuthMethod",
 				 need ? "CHAP" : "None") < 0)
 			return ST_TARGET_ERROR;
 		c->chap.step = 1;
 		if (!need)
 			c->chap.done = true;
 	} else if (need) {
-		if (san_chap_step(c, text, len, r->text, sizeof(r->text), &r->len) < 0)
+		if (san_chap_step(c, text, len, r->text, sizeof r->text, &r->len) < 0)
 			return ST_AUTH;
 	} else {
 		c->chap.done = true;
@@ -145,12 +145,12 @@ static uint16_t oper_stage(struct san_conn *c, const uint8_t *text, uint32_t len
 
 	if (c->san->chap_in.len && !c->chap.done)
 		return ST_AUTH;
-	if (san_text_negotiate(c, text, len, r->text, sizeof(r->text), &r->len) < 0)
+	if (san_text_negotiate(c, text, len, r->text, sizeof r->text, &r->len) < 0)
 		return ST_ERROR;
 	if (!c->said_recv) {
 		c->said_recv = true;
-		snprintf(num, sizeof(num), "%u", SAN_MAX_RECV);
-		if (san_text_add(r->text, sizeof(r->text), &r->len, "MaxRecvDataSegmentLength",
+		snprintf(num, sizeof num, "%u", SAN_MAX_RECV);
+		if (san_text_add(r->text, sizeof r->text, &r->len, "MaxRecvDataSegmentLength",
 				 num) < 0)
 			return ST_TARGET_ERROR;
 	}
@@ -274,8 +274,8 @@ static uint16_t one_stage(struct san_conn *c, const uint8_t *bhs, struct reply *
 		char num[8];
 
 		c->said_tpgt = true;
-		snprintf(num, sizeof(num), "%u", c->tpgt);
-		if (!c->discovery && san_text_add(r->text, sizeof(r->text), &r->len,
+		snprintf(num, sizeof num, "%u", c->tpgt);
+		if (!c->discovery && san_text_add(r->text, sizeof r->text, &r->len,
 						  "TargetPortalGroupTag", num) < 0)
 			return ST_TARGET_ERROR;
 	}
@@ -300,7 +300,7 @@ void san_login_pdu(struct san_conn *c, const uint8_t *bhs, const uint8_t *data, 
 		san_conn_close(c, "no login PDU");
 		return;
 	}
-	r = calloc(1, sizeof(*r));
+	r = calloc(1, sizeof *r);
 	if (!r) {
 		san_conn_close(c, "no memory");
 		return;

@@ -75,7 +75,7 @@ static struct san_page *page_find(const struct san_cache *c, uint64_t no)
 static int cache_grow(struct san_cache *c)
 {
 	size_t slots = c->slots ? c->slots * 2 : 1024;
-	struct san_page **slot = calloc(slots, sizeof(*slot));
+	struct san_page **slot = calloc(slots, sizeof *slot);
 	struct san_page *p;
 
 	if (!slot)
@@ -101,7 +101,7 @@ static struct san_page *page_get(struct san_cache *c, uint64_t no)
 		return p;
 	if (c->used >= c->slots && cache_grow(c) < 0)
 		return NULL;
-	p = malloc(sizeof(*p));
+	p = malloc(sizeof *p);
 	if (!p)
 		return NULL;
 	p->no = no;

@@ -33,7 +33,7 @@ void san_power_cut(struct san *san, unsigned int keep_percent, uint64_t seed)
 		san->luns[i]->reserved = NULL;
 		san->luns[i]->stalled = false;
 	}
-	snprintf(text, sizeof(text), "lost_bytes=%llu keep=%u seed=%llu", (unsigned long long)lost,
+	snprintf(text, sizeof text, "lost_bytes=%llu keep=%u seed=%llu", (unsigned long long)lost,
 		 keep_percent, (unsigned long long)seed);
 	san_log_event(san, "power-cut", text);
 }
@@ -53,7 +53,7 @@ int san_power_on(struct san *san)
 			return rc;
 	}
 	TAILQ_FOREACH (n, &san->nexuses, link) {
-		memset(n->ua, 0, sizeof(n->ua));
+		memset(n->ua, 0, sizeof n->ua);
 		for (i = 0; i < san->nluns; i++)
 			san_ua_add(n, san->luns[i], 0x2900);
 	}

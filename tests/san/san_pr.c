@@ -38,7 +38,7 @@ bool san_pr_is_all(uint8_t type)
 
 struct san_reg *san_pr_add(struct san_lun *lun, struct san_nexus *n, uint64_t key)
 {
-	struct san_reg *r = calloc(1, sizeof(*r));
+	struct san_reg *r = calloc(1, sizeof *r);
 
 	if (!r)
 		return NULL;
@@ -118,7 +118,7 @@ static void read_reservation(struct san_cmd *cmd, uint32_t alloc)
 	san_put32(d + 4, 16);
 	san_put64(d + 8, pr->holder ? san_pr_key(cmd->lun, pr->holder) : 0);
 	d[21] = pr->type;
-	san_reply(cmd, d, sizeof(d), alloc);
+	san_reply(cmd, d, sizeof d, alloc);
 }
 
 static void capabilities(struct san_cmd *cmd, uint32_t alloc)
@@ -129,7 +129,7 @@ static void capabilities(struct san_cmd *cmd, uint32_t alloc)
 	d[3] = 0x80 | (cmd->lun->pr.aptpl ? 0x01 : 0);	   /* TMV, PTPL_A */
 	d[4] = 1 << 7 | 1 << 6 | 1 << 5 | 1 << 3 | 1 << 1; /* types 7 6 5 3 1 */
 	d[5] = 1;					   /* type 8 */
-	san_reply(cmd, d, sizeof(d), alloc);
+	san_reply(cmd, d, sizeof d, alloc);
 }
 
 /* One descriptor of READ FULL STATUS; returns its length. The TransportID is iSCSI's, format 01b.

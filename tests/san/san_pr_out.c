@@ -270,7 +270,7 @@ bool san_run_pr_out(struct san_cmd *cmd)
 			return true;
 		}
 	}
-	victims = calloc(lun->pr.count + 1, sizeof(struct san_nexus *));
+	victims = calloc(lun->pr.count + 1, sizeof *victims);
 	if (!victims) {
 		cmd->status = SAN_BUSY;
 		return true;

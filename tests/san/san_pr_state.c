@@ -30,8 +30,8 @@ void san_pr_save(struct san_lun *lun)
 
 	if (!lun->san->state_dir[0])
 		return;
-	file_name(lun, path, sizeof(path), "");
-	file_name(lun, tmp, sizeof(tmp), ".new");
+	file_name(lun, path, sizeof path, "");
+	file_name(lun, tmp, sizeof tmp, ".new");
 	if (!lun->pr.aptpl) {
 		(void)unlink(path);
 		return;
@@ -87,14 +87,14 @@ int san_pr_load(struct san_lun *lun)
 
 	if (!lun->san->state_dir[0])
 		return 0;
-	file_name(lun, path, sizeof(path), "");
+	file_name(lun, path, sizeof path, "");
 	f = fopen(path, "re");
 	if (!f)
 		return errno == ENOENT ? 0 : -errno;
-	if (!fgets(line, sizeof(line), f) || strcmp(line, "labsan-pr 1\n") != 0 ||
-	    !fgets(line, sizeof(line), f) || sscanf(line, "type %u", &type) != 1 || type > 8)
+	if (!fgets(line, sizeof line, f) || strcmp(line, "labsan-pr 1\n") != 0 ||
+	    !fgets(line, sizeof line, f) || sscanf(line, "type %u", &type) != 1 || type > 8)
 		rc = -EINVAL;
-	while (rc == 0 && !ended && fgets(line, sizeof(line), f)) {
+	while (rc == 0 && !ended && fgets(line, sizeof line, f)) {
 		ended = strcmp(line, "end\n") == 0;
 		if (!ended)
 			rc = load_line(lun, line);

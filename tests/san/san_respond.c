@@ -76,7 +76,7 @@ static void send_data(struct san_cmd *cmd, uint32_t len)
 void san_respond(struct san_cmd *cmd)
 {
 	struct san_conn *c = cmd->conn;
-	uint8_t h[SAN_BHS] = {0x21, FLAG_FINAL}, sense[2 + sizeof(cmd->sense)];
+	uint8_t h[SAN_BHS] = {0x21, FLAG_FINAL}, sense[2 + sizeof cmd->sense];
 	uint32_t len = cmd->in_len < cmd->edtl ? cmd->in_len : cmd->edtl, resid;
 
 	c->queued--; /* the window may open by one already in this answer */

@@ -146,8 +146,8 @@ int san_scsi_mask(const char *list, uint64_t *mask)
 void san_sense(struct san_cmd *cmd, uint8_t key, uint16_t code)
 {
 	cmd->status = SAN_CHECK;
-	cmd->sense_len = sizeof(cmd->sense);
-	memset(cmd->sense, 0, sizeof(cmd->sense));
+	cmd->sense_len = sizeof cmd->sense;
+	memset(cmd->sense, 0, sizeof cmd->sense);
 	cmd->sense[0] = 0x70;
 	cmd->sense[2] = key;
 	cmd->sense[7] = 10;
@@ -214,7 +214,7 @@ static int check_attention(struct san_cmd *cmd)
 	if (!q->count)
 		return 0;
 	q->count--;
-	memmove(q->code, q->code + 1, q->count * sizeof(q->code[0]));
+	memmove(q->code, q->code + 1, q->count * sizeof q->code[0]);
 	san_sense(cmd, SAN_KEY_ATTENTION, code);
 	return -1;
 }

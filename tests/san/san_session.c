@@ -53,14 +53,14 @@ struct san_nexus *san_nexus_get(struct san *san, const char *name, const uint8_t
 		if (n->tpgt == tpgt && memcmp(n->isid, isid, 6) == 0 &&
 		    strcasecmp(n->name, name) == 0)
 			return n;
-	n = calloc(1, sizeof(*n));
+	n = calloc(1, sizeof *n);
 	if (!n)
 		return NULL;
 	*fresh = true;
 	n->id = ++san->last_nexus;
 	n->tpgt = tpgt;
 	memcpy(n->isid, isid, 6);
-	snprintf(n->name, sizeof(n->name), "%s", name);
+	snprintf(n->name, sizeof n->name, "%s", name);
 	TAILQ_INSERT_TAIL(&san->nexuses, n, link);
 	for (i = 0; i < san->nluns; i++)
 		san_ua_add(n, san->luns[i], 0x2900);
@@ -76,7 +76,7 @@ void san_ua_add(struct san_nexus *n, const struct san_lun *lun, uint16_t code)
 		if (q->code[i] == code)
 			return;
 	if (q->count == SAN_UA_MAX) {
-		memmove(q->code, q->code + 1, sizeof(q->code) - sizeof(q->code[0]));
+		memmove(q->code, q->code + 1, sizeof q->code - sizeof q->code[0]);
 		q->count--;
 	}
 	q->code[q->count++] = code;
@@ -353,21 +353,21 @@ static int add_portal(struct san_conn *c, const struct san_portal *p, char *out,
 {
 	char value[160], addr[INET6_ADDRSTRLEN];
 	struct sockaddr_storage ss;
-	socklen_t slen = sizeof(ss);
+	socklen_t slen = sizeof ss;
 
-	snprintf(addr, sizeof(addr), "%s", p->addr);
+	snprintf(addr, sizeof addr, "%s", p->addr);
 	if (strcmp(addr, "0.0.0.0") == 0 || strcmp(addr, "::") == 0) {
 		/* any address: tell the peer the one it came in by */
 		if (getsockname(c->io.fd, (struct sockaddr *)&ss, &slen) < 0)
 			return -errno;
 		if (ss.ss_family == AF_INET)
 			inet_ntop(AF_INET, &((struct sockaddr_in *)&ss)->sin_addr, addr,
-				  sizeof(addr));
+				  sizeof addr);
 		else
 			inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&ss)->sin6_addr, addr,
-				  sizeof(addr));
+				  sizeof addr);
 	}
-	snprintf(value, sizeof(value), strchr(addr, ':') ? "[%s]:%u,%u" : "%s:%u,%u", addr, p->port,
+	snprintf(value, sizeof value, strchr(addr, ':') ? "[%s]:%u,%u" : "%s:%u,%u", addr, p->port,
 		 p->tpgt);
 	return san_text_add(out, cap, len, "TargetAddress", value);
 }
@@ -389,9 +389,9 @@ static void pdu_text(struct san_conn *c)
 		what = san_text_get(c->rx_tmp, c->rx_len, "SendTargets");
 	if (what && (strcmp(what, "All") == 0 || strcasecmp(what, c->san->iqn) == 0 ||
 		     (!*what && !c->discovery))) {
-		(void)san_text_add(out, sizeof(out), &len, "TargetName", c->san->iqn);
+		(void)san_text_add(out, sizeof out, &len, "TargetName", c->san->iqn);
 		for (i = 0; i < c->san->nportals; i++)
-			(void)add_portal(c, &c->san->portals[i], out, sizeof(out), &len);
+			(void)add_portal(c, &c->san->portals[i], out, sizeof out, &len);
 	}
 	memcpy(h + 16, c->bhs + 16, 4);
 	san_put32(h + 20, SAN_NO_TAG);

@@ -63,7 +63,7 @@ static uint32_t page_serial(const struct san_cmd *cmd, uint8_t *d)
 {
 	char text[17];
 
-	snprintf(text, sizeof(text), "%016llx", (unsigned long long)unit_id(cmd));
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)unit_id(cmd));
 	memcpy(d + 4, text, 16);
 	return 16;
 }
@@ -85,14 +85,14 @@ static uint32_t page_ids(const struct san_cmd *cmd, uint8_t *d)
 
 	san_put64(bin, (unit_id(cmd) & 0x0fffffffffffffffull) | 3ull << 60); /* locally assigned */
 	p = descriptor(p, 0x01, 0x03, bin, 8);
-	snprintf(text, sizeof(text), VENDOR "%016llx", (unsigned long long)unit_id(cmd));
+	snprintf(text, sizeof text, VENDOR "%016llx", (unsigned long long)unit_id(cmd));
 	p = descriptor(p, 0x02, 0x01, text, 24);
-	memset(bin, 0, sizeof(bin));
+	memset(bin, 0, sizeof bin);
 	san_put16(bin + 2, cmd->nexus->tpgt);
 	p = descriptor(p, 0x51, 0x94, bin, 4); /* relative target port */
 	p = descriptor(p, 0x51, 0x95, bin, 4); /* target port group */
-	memset(text, 0, sizeof(text));
-	n = (size_t)snprintf(text, sizeof(text), "%s,t,0x%04x", cmd->san->iqn, cmd->nexus->tpgt);
+	memset(text, 0, sizeof text);
+	n = (size_t)snprintf(text, sizeof text, "%s,t,0x%04x", cmd->san->iqn, cmd->nexus->tpgt);
 	n = (n + 1 + 3) & ~(size_t)3;
 	p = descriptor(p, 0x53, 0x98, text, (uint8_t)n);
 	return (uint32_t)(p - d - 4);
@@ -133,7 +133,7 @@ static bool vital_page(struct san_cmd *cmd, uint8_t *d, uint32_t *len)
 
 	switch (cmd->cdb[2]) {
 	case 0x00:
-		n = sizeof(pages);
+		n = sizeof pages;
 		memcpy(d + 4, pages, n);
 		break;
 	case 0x80:
@@ -221,7 +221,7 @@ bool san_run_mode_sense(struct san_cmd *cmd)
 		san_put24(d + n + 5, cmd->lun->bs);
 		n += 8;
 	}
-	for (i = 0; i < sizeof(pages); i++)
+	for (i = 0; i < sizeof pages; i++)
 		if (want == 0x3f || want == pages[i]) {
 			n += mode_page(cmd, pages[i], pc == 1, d + n);
 			found = true;
@@ -337,7 +337,7 @@ static void one_opcode(struct san_cmd *cmd, uint8_t option, bool rctd, uint32_t 
 	if (op) {
 		n += cdb_size(opcode);
 		san_put16(d + 2, cdb_size(opcode));
-		memcpy(d + 4, op->usage, sizeof(op->usage));
+		memcpy(d + 4, op->usage, sizeof op->usage);
 		d[4] = opcode;
 		if (rctd) {
 			d[1] |= 0x80;
@@ -375,9 +375,9 @@ bool san_run_request_sense(struct san_cmd *cmd)
 		d[2] = SAN_KEY_ATTENTION;
 		san_put16(d + 12, q->code[0]);
 		q->count--;
-		memmove(q->code, q->code + 1, q->count * sizeof(q->code[0]));
+		memmove(q->code, q->code + 1, q->count * sizeof q->code[0]);
 	}
-	san_reply(cmd, d, sizeof(d), cmd->cdb[4]);
+	san_reply(cmd, d, sizeof d, cmd->cdb[4]);
 	return true;
 }
 

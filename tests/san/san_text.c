@@ -195,7 +195,7 @@ int san_text_negotiate(struct san_conn *c, const uint8_t *text, uint32_t len, ch
 		n = strlen(s);
 		if (n == 0)
 			continue;
-		if (!eq || eq == s || (size_t)(eq - s) >= sizeof(name))
+		if (!eq || eq == s || (size_t)(eq - s) >= sizeof name)
 			return -EINVAL;
 		k = find_key(s, (size_t)(eq - s));
 		memcpy(name, s, (size_t)(eq - s));
@@ -203,8 +203,8 @@ int san_text_negotiate(struct san_conn *c, const uint8_t *text, uint32_t len, ch
 		if (k && (k->kind == KIND_SKIP))
 			continue;
 		if (!k)
-			snprintf(value, sizeof(value), "NotUnderstood");
-		else if (answer(c, k, eq + 1, value, sizeof(value)) < 0)
+			snprintf(value, sizeof value, "NotUnderstood");
+		else if (answer(c, k, eq + 1, value, sizeof value) < 0)
 			return -EINVAL;
 		if (k && k->kind == KIND_DECLARE)
 			continue;

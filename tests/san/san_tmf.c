@@ -47,7 +47,7 @@ static void tmf_done(struct san *san, void *arg)
 	char text[64];
 
 	if (t->function >= LUN_RESET && t->response == RSP_DONE) {
-		snprintf(text, sizeof(text), "lun=%d nexus=%u",
+		snprintf(text, sizeof text, "lun=%d nexus=%u",
 			 t->function == LUN_RESET ? t->lun : -1, t->nexus->id);
 		san_log_event(san, "reset", text);
 	}
@@ -152,7 +152,7 @@ void san_tmf_pdu(struct san_conn *c, const uint8_t *bhs)
 	uint8_t fn = bhs[1] & 0x7f;
 	uint16_t no = bhs[8] >> 6 == 1 ? san_get16(bhs + 8) & 0x3fff : san_get16(bhs + 8);
 	struct san_lun *lun = no < c->san->nluns ? c->san->luns[no] : NULL;
-	struct tmf *t = calloc(1, sizeof(*t));
+	struct tmf *t = calloc(1, sizeof *t);
 	int slot;
 
 	if (!t) {

@@ -152,7 +152,7 @@ static void options(int argc, char **argv, struct hv_vm_config *cfg, struct boot
 	}
 	cfg->kernel_fd = open(argv[optind], O_RDONLY | O_CLOEXEC);
 	cfg->initrd_fd = open(argv[optind + 1], O_RDONLY | O_CLOEXEC);
-	snprintf(cfg->cmdline, sizeof(cfg->cmdline), "%s",
+	snprintf(cfg->cmdline, sizeof cfg->cmdline, "%s",
 		 argc - optind > 2 ? argv[optind + 2] : CMDLINE);
 }
 

@@ -61,7 +61,7 @@ static int kernel_file(void)
 	};
 	Elf64_Phdr p = {
 		.p_type = PT_LOAD,
-		.p_offset = sizeof(h) + sizeof(p),
+		.p_offset = sizeof h + sizeof p,
 		.p_paddr = VMK_GUEST_GPA,
 		.p_filesz = code,
 		.p_memsz = code,
@@ -72,8 +72,8 @@ static int kernel_file(void)
 	h.e_ident[EI_CLASS] = ELFCLASS64;
 	h.e_ident[EI_DATA] = ELFDATA2LSB;
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, &h, sizeof(h)), sizeof(h));
-	assert_int_equal(write(fd, &p, sizeof(p)), sizeof(p));
+	assert_int_equal(write(fd, &h, sizeof h), sizeof h);
+	assert_int_equal(write(fd, &p, sizeof p), sizeof p);
 	assert_int_equal(write(fd, vm_guest, code), code);
 	return fd;
 }
@@ -130,7 +130,7 @@ void vmk_open(struct vmk *w, const struct hv_engine_ops *engine, unsigned cpus)
 {
 	struct cm_err err = CM_ERR_INIT;
 
-	memset(w, 0, sizeof(*w));
+	memset(w, 0, sizeof *w);
 	w->engine = engine;
 	w->loop = cm_loop_new(&err);
 	assert_non_null(w->loop);
@@ -223,7 +223,7 @@ void vmk_check_said(struct hv_vm *vm, unsigned boots)
 	size_t n;
 
 	hv_lock_take(hv_vm_lock(vm));
-	n = hv_char_history(hv_vm_debugport(vm), (uint8_t *)said, sizeof(said) - 1);
+	n = hv_char_history(hv_vm_debugport(vm), (uint8_t *)said, sizeof said - 1);
 	hv_lock_drop(hv_vm_lock(vm));
 	said[n] = '\0';
 	assert_int_equal(lines_with(said, " b 40"), boots);

@@ -241,7 +241,7 @@ bool bench_runs(struct bench *b, unsigned i)
 	return b->host[i].vm && hv_vm_state(b->host[i].vm) == HV_VM_RUNNING;
 }
 
-/* --- moves ---------------------------------------------------------------------------------------- */
+/* --- moves ------------------------------------------------------------------------------------ */
 
 static void src_progress(void *arg, const struct mig_progress *p)
 {
@@ -310,7 +310,7 @@ void bench_wait(struct bench *b)
 	CM_ASSERT(b->src_done && b->dst_done);
 }
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 bool bench_open(struct bench *b, const struct hv_engine_ops *engine, const char *cmdline, unsigned cpus)
 {
@@ -354,7 +354,7 @@ void bench_close(struct bench *b)
 	rmdir(b->dir);
 }
 
-/* --- of a test ---------------------------------------------------------------------------------------- */
+/* --- of a test -------------------------------------------------------------------------------- */
 
 static const struct hv_engine_ops *run_engine; /* of this run */
 static struct bench run_bench;

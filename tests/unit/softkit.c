@@ -93,7 +93,7 @@ static struct hv_vcpu_state entry_state(struct guest *g)
 
 struct guest *guest_new(unsigned vcpus, const uint8_t *code, const uint8_t *end)
 {
-	struct guest *g = calloc(1, sizeof(*g));
+	struct guest *g = calloc(1, sizeof *g);
 	struct cm_err err = CM_ERR_INIT;
 	struct hv_engine_config cfg = {
 		.vcpus = vcpus, .up = {.pio = on_pio, .mmio = on_mmio, .arg = g}, .kvm_fd = -1};

@@ -33,8 +33,8 @@ static void on_end(const struct clu_exec_result *r, void *arg)
 	s->timed_out = r->timed_out;
 	s->too_much = r->too_much;
 	s->out_len = r->out_len;
-	snprintf(s->out, sizeof(s->out), "%s", r->out);
-	snprintf(s->errs, sizeof(s->errs), "%s", r->errs);
+	snprintf(s->out, sizeof s->out, "%s", r->out);
+	snprintf(s->errs, sizeof s->errs, "%s", r->errs);
 	cm_loop_stop(s->loop, 0);
 }
 

@@ -27,7 +27,7 @@
 #include "cluster/vm/clu_vmconf.h"
 #include "proto/px_req.h"
 
-/* --- a server that says what it is told ---------------------------------------------------------------- */
+/* --- a server that says what it is told ------------------------------------------------------- */
 struct play {
 	const char *verb;
 	int code;	    /* of the reply */
@@ -124,7 +124,7 @@ static void serve(struct world *w, const char *name, const struct play *plays)
 	char c;
 
 	assert_int_equal(pipe(ready), 0);
-	snprintf(path, sizeof(path), "%s/%s.sock", w->dir, name);
+	snprintf(path, sizeof path, "%s/%s.sock", w->dir, name);
 	w->pid[w->n] = fork();
 	if (w->pid[w->n] == 0) {
 		struct server s = {.loop = cm_loop_new(NULL), .plays = plays, .log = w->log};
@@ -144,15 +144,15 @@ static void serve(struct world *w, const char *name, const struct play *plays)
 
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct world *w = calloc(1, sizeof *w);
 	char sub[96];
 
-	snprintf(w->dir, sizeof(w->dir), "/tmp/test_ocf.XXXXXX");
+	snprintf(w->dir, sizeof w->dir, "/tmp/test_ocf.XXXXXX");
 	if (!mkdtemp(w->dir))
 		return -1;
-	snprintf(sub, sizeof(sub), "%s/vm", w->dir);
+	snprintf(sub, sizeof sub, "%s/vm", w->dir);
 	mkdir(sub, 0700);
-	snprintf(w->log, sizeof(w->log), "%s/log", w->dir);
+	snprintf(w->log, sizeof w->log, "%s/log", w->dir);
 	*state = w;
 	return 0;
 }
@@ -166,7 +166,7 @@ static int teardown(void **state)
 		kill(w->pid[i], SIGKILL);
 		waitpid(w->pid[i], NULL, 0);
 	}
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", w->dir);
+	snprintf(cmd, sizeof cmd, "rm -rf '%s'", w->dir);
 	if (system(cmd) != 0)
 		return -1;
 	free(w);
@@ -193,10 +193,10 @@ static int act(struct world *w, const char *action)
 	struct clu_ocf o = {.run_dir = w->dir, .get = get, .arg = w, .answer_ms = 300, .grace_ms = 300};
 	int rc;
 
-	memset(w->out, 0, sizeof(w->out));
-	memset(w->errs, 0, sizeof(w->errs));
-	o.out = fmemopen(w->out, sizeof(w->out) - 1, "w");
-	o.errs = fmemopen(w->errs, sizeof(w->errs) - 1, "w");
+	memset(w->out, 0, sizeof w->out);
+	memset(w->errs, 0, sizeof w->errs);
+	o.out = fmemopen(w->out, sizeof w->out - 1, "w");
+	o.errs = fmemopen(w->errs, sizeof w->errs - 1, "w");
 	rc = clu_ocf_run(&o, action);
 	fclose(o.out);
 	fclose(o.errs);
@@ -207,7 +207,7 @@ static const char *verbs(struct world *w)
 {
 	static char text[512];
 	FILE *f = fopen(w->log, "r");
-	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
 
 	text[n] = '\0';
 	if (f)
@@ -218,7 +218,7 @@ static const char *verbs(struct world *w)
 	return text;
 }
 
-/* --- tests ---------------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 static const struct {
 	Hv__VmState state;
 	int code;
@@ -348,11 +348,11 @@ static void stop_kills_a_hung(struct world *w, const char *name)
 	char exe[96], cmd[256];
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status = 0;
 
-	snprintf(exe, sizeof(exe), "%s/%s", w->dir, name);
-	snprintf(cmd, sizeof(cmd), "cp \"$(command -v sleep)\" '%s'", exe);
+	snprintf(exe, sizeof exe, "%s/%s", w->dir, name);
+	snprintf(cmd, sizeof cmd, "cp \"$(command -v sleep)\" '%s'", exe);
 	assert_int_equal(system(cmd), 0);
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s/vm/web1.sock", w->dir);
-	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	snprintf(un.sun_path, sizeof un.sun_path, "%s/vm/web1.sock", w->dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	w->pid[0] = fork();
 	if (w->pid[0] == 0) {

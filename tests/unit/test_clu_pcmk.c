@@ -26,7 +26,7 @@ static char *slurp(const char *name, size_t *len)
 	size_t cap = 1u << 20;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%s", GOLDEN_DIR, name);
+	snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
 	f = fopen(path, "r");
 	assert_non_null(f);
 	data = malloc(cap);
@@ -93,11 +93,11 @@ static void check_golden(const char *mon)
 
 	cib = slurp("cib-full.xml", &len);
 	assert_int_equal(clu_pcmk_parse_cib(cib, len, &pic, &err), 0);
-	snprintf(name, sizeof(name), "%s.xml", mon);
+	snprintf(name, sizeof name, "%s.xml", mon);
 	xml = slurp(name, &len);
 	assert_int_equal(clu_pcmk_parse_mon(xml, len, &pic, &err), 0);
 	have = dump(&pic);
-	snprintf(name, sizeof(name), "%s.txt", mon);
+	snprintf(name, sizeof name, "%s.txt", mon);
 	if (getenv("GOLDEN_PRINT"))
 		printf("== %s\n%s", name, have);
 	want = slurp(name, &len);
@@ -177,9 +177,9 @@ static void test_long_values_are_cut(void **state)
 	char xml[4096], name[2048];
 
 	(void)state;
-	memset(name, 'x', sizeof(name) - 1);
-	name[sizeof(name) - 1] = '\0';
-	snprintf(xml, sizeof(xml), "<pacemaker-result><nodes><node name=\"%s\" id=\"7\"/></nodes></pacemaker-result>",
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	snprintf(xml, sizeof xml, "<pacemaker-result><nodes><node name=\"%s\" id=\"7\"/></nodes></pacemaker-result>",
 		 name);
 	assert_int_equal(clu_pcmk_parse_mon(xml, strlen(xml), &pic, NULL), 0);
 	assert_int_equal(strlen(pic.nodes[0].name), CLU_PCMK_NAME - 1);
@@ -233,7 +233,7 @@ static void test_vm_xml(void **state)
 	(void)state;
 	assert_non_null(xml);
 	assert_true(well_formed(xml));
-	snprintf(doc, sizeof(doc), "<cib have-quorum=\"1\"><configuration><resources>%s</resources></configuration></cib>",
+	snprintf(doc, sizeof doc, "<cib have-quorum=\"1\"><configuration><resources>%s</resources></configuration></cib>",
 		 xml);
 	assert_int_equal(clu_pcmk_parse_cib(doc, strlen(doc), &pic, NULL), 0);
 	assert_int_equal(pic.n_vms, 1);

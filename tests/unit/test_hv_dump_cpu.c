@@ -79,7 +79,7 @@ static void cpu_document(void **state)
 	hv_json_open(&j, NULL, '{');
 	hv_dump_cpu(&j, &s);
 	hv_json_close(&j, '}');
-	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+	for (size_t i = 0; i < sizeof want / sizeof want[0]; i++)
 		has(hv_json_text(&j), want[i]);
 	hv_json_fini(&j);
 }
@@ -92,7 +92,7 @@ static void cpu_of_garbage(void **state)
 
 	(void)state;
 	for (unsigned fill = 0; fill < 256; fill += 51) {
-		memset(&s, (int)fill, sizeof(s));
+		memset(&s, (int)fill, sizeof s);
 		hv_json_init(&j);
 		hv_json_open(&j, NULL, '{');
 		hv_dump_cpu(&j, &s);

@@ -45,30 +45,30 @@ static void elf_bounds(void **state)
 	memcpy(f.h.e_ident, ELFMAG, SELFMAG);
 	f.h.e_ident[EI_CLASS] = ELFCLASS64;
 	f.h.e_ident[EI_DATA] = ELFDATA2LSB;
-	assert_int_equal(hv_elf_parse((uint8_t *)&f, sizeof(f), &elf, &err), 0);
+	assert_int_equal(hv_elf_parse((uint8_t *)&f, sizeof f, &elf, &err), 0);
 	assert_int_equal(elf.end_gpa, 0x1002000);
-	for (size_t n = 0; n < sizeof(f); n++)
+	for (size_t n = 0; n < sizeof f; n++)
 		assert_true(hv_elf_parse((uint8_t *)&f, n, &elf, &err) < 0);
 	assert_int_equal(hv_mem_new(&mem, HV_RAM_MIN_BYTES, &err), 0);
 	cm_err_clear(&err);
-	assert_int_equal(hv_boot_place(mem, (uint8_t *)&f, sizeof(f), &entry, &end, &err), 0);
+	assert_int_equal(hv_boot_place(mem, (uint8_t *)&f, sizeof f, &entry, &end, &err), 0);
 	f.p[0].p_paddr = 0x1fff000; /* the end of RAM is in the middle of it */
 	f.h.e_entry = 0x1fff000;
-	assert_true(hv_boot_place(mem, (uint8_t *)&f, sizeof(f), &entry, &end, &err) < 0);
+	assert_true(hv_boot_place(mem, (uint8_t *)&f, sizeof f, &entry, &end, &err) < 0);
 	f.p[0].p_paddr = 0x1000; /* where our tables are */
 	f.h.e_entry = 0x1000;
-	assert_true(hv_boot_place(mem, (uint8_t *)&f, sizeof(f), &entry, &end, &err) < 0);
+	assert_true(hv_boot_place(mem, (uint8_t *)&f, sizeof f, &entry, &end, &err) < 0);
 	f.p[0].p_paddr = UINT64_MAX - 0x1000;
-	assert_true(hv_elf_parse((uint8_t *)&f, sizeof(f), &elf, &err) < 0);
+	assert_true(hv_elf_parse((uint8_t *)&f, sizeof f, &elf, &err) < 0);
 	f.p[0].p_paddr = 0x1000000;
 	f.h.e_entry = 0x1002000; /* just past it */
-	assert_true(hv_elf_parse((uint8_t *)&f, sizeof(f), &elf, &err) < 0);
+	assert_true(hv_elf_parse((uint8_t *)&f, sizeof f, &elf, &err) < 0);
 	f.h.e_entry = 0x1000000;
 	f.p[0].p_filesz = UINT64_MAX;
-	assert_true(hv_elf_parse((uint8_t *)&f, sizeof(f), &elf, &err) < 0);
+	assert_true(hv_elf_parse((uint8_t *)&f, sizeof f, &elf, &err) < 0);
 	f.p[0].p_filesz = 64;
 	f.h.e_phnum = 0xffff;
-	assert_true(hv_elf_parse((uint8_t *)&f, sizeof(f), &elf, &err) < 0);
+	assert_true(hv_elf_parse((uint8_t *)&f, sizeof f, &elf, &err) < 0);
 	hv_mem_free(mem);
 }
 

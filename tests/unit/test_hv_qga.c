@@ -36,24 +36,24 @@ static void agent_parse(void **state)
 	(void)state;
 	assert_true(hv_qga_member(span(good), "return", &v));
 	assert_true(hv_qga_member(v, "version", &w));
-	assert_true(hv_qga_text(w, text, sizeof(text)));
+	assert_true(hv_qga_text(w, text, sizeof text));
 	assert_string_equal(text, "7.2nu00");
 	assert_true(hv_qga_member(span(good), "n", &v) && hv_qga_i64(v, &n));
 	assert_int_equal(n, -42);
 	assert_false(hv_qga_member(span(good), "b", &v));
 	assert_false(hv_qga_i64(span("9223372036854775808"), &n));
 	assert_false(hv_qga_i64(span("-"), &n) || hv_qga_i64(span("1.5"), &n) || hv_qga_i64(span(""), &n));
-	assert_false(hv_qga_text(span("\"open"), text, sizeof(text)));
-	assert_false(hv_qga_text(span("\"a\\\""), text, sizeof(text)));
+	assert_false(hv_qga_text(span("\"open"), text, sizeof text));
+	assert_false(hv_qga_text(span("\"a\\\""), text, sizeof text));
 	/* Every cut of it, in a block of exactly that size, so that a sanitizer sees a step too far. */
-	for (size_t cut = 0; cut < sizeof(good); cut++) {
+	for (size_t cut = 0; cut < sizeof good; cut++) {
 		char *copy = malloc(cut + !cut);
 
 		assert_non_null(copy);
 		memcpy(copy, good, cut);
 		if (hv_qga_member((struct hv_qga_span){copy, cut}, "n", &v))
 			assert_true(v.p + v.n <= copy + cut);
-		(void)hv_qga_text((struct hv_qga_span){copy, cut}, text, sizeof(text));
+		(void)hv_qga_text((struct hv_qga_span){copy, cut}, text, sizeof text);
 		free(copy);
 	}
 }
@@ -75,7 +75,7 @@ static size_t agent_hears(void *dev, const uint8_t *data, size_t len)
 	struct agent_bench *b = dev;
 	size_t n = len > 7 ? 7 : len; /* always in pieces */
 
-	assert_true(b->len + n < sizeof(b->heard));
+	assert_true(b->len + n < sizeof b->heard);
 	memcpy(b->heard + b->len, data, n);
 	b->len += n;
 	b->heard[b->len] = '\0';
@@ -115,14 +115,14 @@ static void agent_done(void *arg, int rc, const char *text)
 
 	b->answers++;
 	b->rc = rc;
-	snprintf(b->text, sizeof(b->text), "%s", text);
+	snprintf(b->text, sizeof b->text, "%s", text);
 }
 
 static void agent_begin(struct agent_bench *b)
 {
 	struct cm_err err = CM_ERR_INIT;
 
-	memset(b, 0, sizeof(*b));
+	memset(b, 0, sizeof *b);
 	hv_lock_init(&b->lock);
 	b->loop = cm_loop_new(&err);
 	assert_non_null(b->loop);
@@ -152,7 +152,7 @@ static void agent_connects(struct agent_bench *b)
 	assert_false(hv_qga_connected(b->qga));
 	agent_says(b, "{\"return\": 1}\n", 14); /* of an earlier life */
 	assert_null(strstr(b->heard, "guest-info"));
-	snprintf(line, sizeof(line), "junk\xff{\"return\": %ld}\n", strtol(id + 5, NULL, 10));
+	snprintf(line, sizeof line, "junk\xff{\"return\": %ld}\n", strtol(id + 5, NULL, 10));
 	agent_says(b, line, strlen(line));
 	assert_non_null(strstr(b->heard, "guest-info"));
 	agent_says(b, "{\"return\": {\"version\": \"7.2\"}}\n", 31);
@@ -204,10 +204,10 @@ static void agent_hostile(void **state)
 	(void)state;
 	agent_begin(&b);
 	agent_connects(&b);
-	memset(flood, '{', sizeof(flood));
+	memset(flood, '{', sizeof flood);
 	assert_int_equal(hv_qga_ask(b.qga, HV_QGA_TIME, agent_done, &b, &err), 0);
-	agent_says(&b, flood, sizeof(flood));
-	agent_says(&b, flood, sizeof(flood));
+	agent_says(&b, flood, sizeof flood);
+	agent_says(&b, flood, sizeof flood);
 	agent_says(&b, "\n\n\xff\n{}\n{\"return\"\n[[[\n\0\n", sizeof "\n\n\xff\n{}\n{\"return\"\n[[[\n\0\n" - 1);
 	assert_int_equal(b.answers, 0);
 	agent_says(&b, "{\"return\": \"noon\"}\n", sizeof "{\"return\": \"noon\"}\n" - 1);

@@ -77,7 +77,7 @@ static void sections(void **state)
 	assert_int_equal(get(&b, b.len, optional_sub, &two), 0);
 	assert_int_equal(two.b, one.b);
 	assert_true(two.c);
-	assert_memory_equal(two.d, one.d, sizeof(one.d));
+	assert_memory_equal(two.d, one.d, sizeof one.d);
 	assert_string_equal((char *)two.e, "abcd");
 	assert_int_equal(two.f[1].x, 7);
 	assert_int_equal(two.later, 9);

@@ -17,7 +17,7 @@
 
 static void vcpu_tables(void **state)
 {
-	struct hv_vcpu_state *a = calloc(1, sizeof(*a)), *b = calloc(1, sizeof(*b));
+	struct hv_vcpu_state *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
 	struct cm_err err = CM_ERR_INIT;
 	struct cm_buf buf;
 	struct cm_rd r;
@@ -40,9 +40,9 @@ static void vcpu_tables(void **state)
 	r = cm_rd_init(buf.data, buf.len);
 	hv_fields_decode(&r, hv_vcpu_fields, b);
 	assert_int_equal(r.err, 0);
-	assert_memory_equal(a->gpr, b->gpr, sizeof(a->gpr));
-	assert_memory_equal(a->lapic, b->lapic, sizeof(a->lapic));
-	assert_memory_equal(a->xsave, b->xsave, sizeof(a->xsave));
+	assert_memory_equal(a->gpr, b->gpr, sizeof a->gpr);
+	assert_memory_equal(a->lapic, b->lapic, sizeof a->lapic);
+	assert_memory_equal(a->xsave, b->xsave, sizeof a->xsave);
 	assert_int_equal(b->cr8, 2);
 	assert_int_equal(b->events.sipi_vector, 6);
 	assert_int_equal(b->seg[HV_CS].attr, a->seg[HV_CS].attr);

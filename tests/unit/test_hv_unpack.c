@@ -101,18 +101,18 @@ static void bzimage_header(void **state)
 	cm_put_le32(f + 0x248, 0x100);
 	cm_put_le32(f + 0x24c, 0x200);
 	cm_put_le32(f + 1024 + 0x300 - 4, 0x10000);
-	assert_int_equal(hv_bzimage_parse(f, sizeof(f), &bz, &err), 0);
+	assert_int_equal(hv_bzimage_parse(f, sizeof f, &bz, &err), 0);
 	assert_int_equal(bz.payload, 1024 + 0x100);
 	assert_int_equal(bz.unpacked_bytes, 0x10000);
 	assert_true(hv_bzimage_parse(f, 1024 + 0x2ff, &bz, &err) < 0);
 	cm_put_le32(f + 0x248, 0xffffff00);
-	assert_true(hv_bzimage_parse(f, sizeof(f), &bz, &err) < 0);
+	assert_true(hv_bzimage_parse(f, sizeof f, &bz, &err) < 0);
 	cm_put_le32(f + 0x248, 0x100);
 	cm_put_le32(f + 0x24c, 0xffffffff);
-	assert_true(hv_bzimage_parse(f, sizeof(f), &bz, &err) < 0);
+	assert_true(hv_bzimage_parse(f, sizeof f, &bz, &err) < 0);
 	cm_put_le32(f + 0x24c, 0x200);
 	cm_put_le16(f + 0x236, 0); /* 32-bit only */
-	assert_true(hv_bzimage_parse(f, sizeof(f), &bz, &err) < 0);
+	assert_true(hv_bzimage_parse(f, sizeof f, &bz, &err) < 0);
 }
 
 int main(void)

@@ -21,7 +21,7 @@ static void copy_memory(struct hv_vm *to, struct hv_vm *from)
 {
 	const struct hv_mem_slot *s = hv_mem_slot(hv_vm_mem(from), 0);
 	size_t words = hv_mem_bitmap_words(hv_vm_mem(from), 0);
-	uint64_t *map = calloc(words, sizeof(*map));
+	uint64_t *map = calloc(words, sizeof *map);
 	unsigned pages = 0;
 
 	assert_int_equal(hv_mem_populated(hv_vm_mem(from), 0, map), 0);

@@ -66,7 +66,7 @@ static struct core cores[2];
 static struct px_psk psk;
 static const struct px_self me = {.program = "test", .node = "test"};
 
-/* --- beats ------------------------------------------------------------------------------------- */
+/* --- beats ------------------------------------------------------------------------------------ */
 
 static void beat_line(struct core *c)
 {
@@ -124,7 +124,7 @@ static void turn_for_ms(unsigned ms)
 		turn();
 }
 
-/* --- processes ------------------------------------------------------------------------------------ */
+/* --- processes -------------------------------------------------------------------------------- */
 
 static int listen_unix(const char *path)
 {
@@ -317,7 +317,7 @@ static void migrate(const char *mode)
 	ask(&cores[0], &a);
 }
 
-/* --- cases -------------------------------------------------------------------------------------------- */
+/* --- cases ------------------------------------------------------------------------------------ */
 
 enum where { NOWHERE, AT_SOURCE, AT_DESTINATION };
 static const struct kill_case {

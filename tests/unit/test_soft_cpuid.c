@@ -144,7 +144,7 @@ static void test_nothing_else_is_announced(void **state)
 
 	(void)state;
 	soft_cpuid_supported(&c);
-	for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
+	for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
 		uint32_t left = announced(&c, words[w].leaf, words[w].reg);
 
 		for (size_t i = 0; i < PROMISES; i++)
@@ -245,7 +245,7 @@ static soft_fn handler(const struct encoding *e)
 	bool ends;
 
 	encode(e, bytes);
-	soft_decode_one(bytes, sizeof(bytes), SOFT_MODE_64, &op, &ends);
+	soft_decode_one(bytes, sizeof bytes, SOFT_MODE_64, &op, &ends);
 	return op.fn;
 }
 
@@ -275,14 +275,14 @@ static void claim_opcode(struct claims *c, uint8_t map, uint8_t opcode)
 {
 	static const uint8_t prefixes[] = {0, 0x66, 0xf2, 0xf3, 0xf0};
 
-	for (unsigned p = 0; p < sizeof(prefixes); p++)
+	for (unsigned p = 0; p < sizeof prefixes; p++)
 		for (unsigned rex = 0; rex <= 0x48; rex += 0x48)
 			for (unsigned reg = 0; reg < 8; reg++) {
 				/* [rbx], [rbx+rcx], a register; of x87 all registers */
 				static const uint8_t rm[] = {3,	   4,	 0xc0, 0xc1, 0xc2,
 							     0xc3, 0xc4, 0xc5, 0xc6, 0xc7};
 
-				for (unsigned m = 0; m < sizeof(rm); m++)
+				for (unsigned m = 0; m < sizeof rm; m++)
 					claim(c, &(struct encoding){prefixes[p], (uint8_t)rex, map,
 								    opcode,
 								    (uint8_t)(rm[m] | reg << 3)});
@@ -296,12 +296,12 @@ static bool is_prefix(uint8_t map, uint8_t opcode)
 
 	if (map == 1)
 		return opcode == 0x38 || opcode == 0x3a;
-	return map == 0 && ((opcode & 0xf0) == 0x40 || memchr(prefixes, opcode, sizeof(prefixes)));
+	return map == 0 && ((opcode & 0xf0) == 0x40 || memchr(prefixes, opcode, sizeof prefixes));
 }
 
 static void test_every_handler_is_compared(void **state)
 {
-	struct claims *c = calloc(1, sizeof(*c));
+	struct claims *c = calloc(1, sizeof *c);
 	unsigned missing = 0;
 
 	(void)state;
@@ -314,7 +314,7 @@ static void test_every_handler_is_compared(void **state)
 		bool known = c->covered[i];
 		uint8_t bytes[16];
 
-		for (size_t k = 0; k < sizeof(elsewhere) / sizeof(elsewhere[0]); k++)
+		for (size_t k = 0; k < sizeof elsewhere / sizeof elsewhere[0]; k++)
 			known = known || elsewhere[k] == c->fn[i];
 		if (known)
 			continue;

@@ -98,7 +98,7 @@ static void test_unknown_instruction(void **state)
 	assert_int_equal(n.unknown_insns, 1);
 	cm_log_fini();
 	close(fds[1]);
-	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	assert_true(read(fds[0], text, sizeof text - 1) > 0);
 	assert_non_null(strstr(text, "c4 e2 79 18 c0"));
 	close(fds[0]);
 	guest_free(g);
@@ -152,20 +152,20 @@ static void test_dirty_log(void **state)
 
 	(void)state;
 	assert_int_equal(hv_engine_soft.dirty_start(g->e, 0, &err), 0);
-	memset(map, 0, sizeof(map));
+	memset(map, 0, sizeof map);
 	assert_int_equal(hv_engine_soft.dirty_fetch(g->e, 0, map), 0);
-	for (size_t i = 0; i < sizeof(map) / 8; i++)
+	for (size_t i = 0; i < sizeof map / 8; i++)
 		assert_true(map[i] == UINT64_MAX);
 	assert_int_equal(hv_engine_soft.dirty_clear(g->e, 0, 0, RAM_BYTES / 4096, map), 0);
 	guest_run(g);
-	memset(map, 0, sizeof(map));
+	memset(map, 0, sizeof map);
 	assert_int_equal(hv_engine_soft.dirty_fetch(g->e, 0, map), 0);
 	/* the page tables got their A and D bits */
 	assert_true((map[0] & ~(1ull << 7)) ==
 		    (1ull << (PML4 >> 12) | 1ull << (PDPT >> 12) | 1ull << (PD >> 12)));
 	assert_true(map[1] ==
 		    (1ull << (0x50 - 0x40) | 1ull << (0x52 - 0x40) | 1ull << (0x54 - 0x40)));
-	for (size_t i = 2; i < sizeof(map) / 8; i++)
+	for (size_t i = 2; i < sizeof map / 8; i++)
 		assert_true(map[i] == 0);
 	guest_free(g);
 }
@@ -230,7 +230,7 @@ static void test_second_processor(void **state)
 
 	(void)state;
 	guest_put(g, AP_CODE, guest_ap, guest_ap_end);
-	memcpy(g->ram + AP_GDTR, &gdtr, sizeof(gdtr));
+	memcpy(g->ram + AP_GDTR, &gdtr, sizeof gdtr);
 	assert_int_equal(pthread_create(&second, NULL, run_second, g), 0);
 	assert_int_equal(guest_run(g), 0x77);
 	pthread_join(second, &how);
@@ -489,7 +489,7 @@ static void test_decoder_reads_no_further(void **state)
 		struct soft_op a = {.off = 0}, b = {.off = 0};
 		bool ends;
 
-		for (unsigned int k = 0; k < sizeof(bytes); k++)
+		for (unsigned int k = 0; k < sizeof bytes; k++)
 			bytes[k] = (uint8_t)(next_random(&seed) >> 24);
 		if (i % 3)
 			bytes[0] = 0x0f;
@@ -498,7 +498,7 @@ static void test_decoder_reads_no_further(void **state)
 		assert_true(len <= 15 && (len <= have || have >= 15));
 		if (!len)
 			continue;
-		again = soft_decode_one(bytes, sizeof(bytes), mode, &b, &ends);
+		again = soft_decode_one(bytes, sizeof bytes, mode, &b, &ends);
 		assert_int_equal(len, again);
 		assert_ptr_equal(a.fn, b.fn);
 		assert_non_null(a.fn);

@@ -67,7 +67,7 @@ static int setup(void **state)
 {
 	static struct bench bench;
 
-	memset(&bench, 0, sizeof(bench));
+	memset(&bench, 0, sizeof bench);
 	bench.now = (struct soft_time){ .ns = 1000, .tsc = 5000 };
 	assert_int_equal(soft_irqchip_init(&bench.chip, CPUS, on_kick, &bench), 0);
 	for (unsigned int cpu = 0; cpu < CPUS; cpu++) {
@@ -195,7 +195,7 @@ static void test_ipi_destinations(void **state)
 		{ 0x00000000, 0xc0041, 0xe },	/* all but self */
 	};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		wr(b, 0, SOFT_APIC_ICR_HIGH, cases[i].high);
 		wr(b, 0, SOFT_APIC_ICR_LOW, cases[i].low);
 		for (unsigned int cpu = 0; cpu < CPUS; cpu++) {
@@ -404,7 +404,7 @@ static void test_state_moves(void **state)
 	soft_irqchip_set_apic(&other.chip, 0, page, other.now);
 	soft_irqchip_set_ioapic(&other.chip, &ioapic);
 	soft_irqchip_get_apic(&other.chip, 0, again, other.now);
-	assert_memory_equal(page, again, sizeof(page));
+	assert_memory_equal(page, again, sizeof page);
 	assert_int_equal(events(&other, 0), SOFT_EVENT_INTR);
 	assert_int_equal(soft_irqchip_acknowledge(&other.chip, 0), 0xa1);
 	assert_int_equal(soft_irqchip_acknowledge(&other.chip, 0), -1);

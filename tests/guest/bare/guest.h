@@ -21,8 +21,7 @@
 #define GUEST_NS_S  1000000000ul
 #define GUEST_NEVER (~0ul)
 
-/* --- guest_lib.c: strings, text output
- * --------------------------------------------------- */
+/* --- guest_lib.c: strings, text output -------------------------------------------------------- */
 void *memcpy(void *to, const void *from, size_t n);
 void *memset(void *to, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
@@ -65,8 +64,7 @@ static inline void guest_mmio_write(uint64_t gpa, uint32_t v)
 	__asm__ volatile("movl %0, (%1)" : : "r"(v), "r"(gpa) : "memory");
 }
 
-/* --- guest_boot.c: what the loader said
- * --------------------------------------------------------------- */
+/* --- guest_boot.c: what the loader said ------------------------------------------------------- */
 struct guest_boot {
 	char cmdline[2048];
 	uint64_t ram_end; /* of the RAM that starts at 1 MiB, at most 3 GiB */
@@ -85,8 +83,7 @@ bool guest_mode(const char *name); /* is it in the comma list of mode= ? */
 void *guest_pages(uint64_t bytes);
 uint64_t guest_pages_left(void);
 
-/* --- guest_irq.c: interrupts, other processors, power
- * --------------------------------------------------- */
+/* --- guest_irq.c: interrupts, other processors, power ----------------------------------------- */
 extern volatile uint32_t guest_irq_pending; /* set by the gates; forbids sleep */
 extern volatile uint32_t guest_slot_isr[GUEST_MAX_SLOTS];
 extern uint64_t guest_slot_base[GUEST_MAX_SLOTS];
@@ -102,8 +99,7 @@ __attribute__((noreturn)) void guest_power_off(void);
 __attribute__((noreturn)) void guest_reset(void);
 __attribute__((noreturn)) void guest_park_cpu(void);
 
-/* --- guest_time.c
- * ------------------------------------------------------------------------------------------ */
+/* --- guest_time.c ----------------------------------------------------------------------------- */
 extern bool guest_has_kvmclock;
 
 void guest_time_init(void);
@@ -135,8 +131,7 @@ static inline uint64_t guest_tsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
-/* --- guest_main.c
- * ------------------------------------------------------------------------------------------ */
+/* --- guest_main.c ----------------------------------------------------------------------------- */
 struct guest_module {
 	const char *mode; /* runs if this is in mode= */
 	void (*init)(void);
@@ -153,12 +148,10 @@ void guest_wait_slice(uint64_t ns);
 extern const struct guest_module guest_beat_module, guest_step_module, guest_dirty_module,
 	guest_clock_module, guest_writer_module, guest_net_module;
 
-/* --- guest_clock.c
- * ----------------------------------------------------------------------------------------- */
+/* --- guest_clock.c ---------------------------------------------------------------------------- */
 __attribute__((noreturn)) void guest_clock_cpu(unsigned cpu);
 
-/* --- guest_virtio.c
- * ---------------------------------------------------------------------------------------- */
+/* --- guest_virtio.c --------------------------------------------------------------------------- */
 #define GUEST_QUEUE_SIZE 64
 
 struct guest_queue {
@@ -189,8 +182,7 @@ void guest_queue_add(struct guest_queue *q, unsigned first, const struct guest_b
 void guest_queue_kick(struct guest_queue *q);
 bool guest_queue_take(struct guest_queue *q, uint32_t *first, uint32_t *len);
 
-/* --- guest_blk.c
- * ------------------------------------------------------------------------------------------- */
+/* --- guest_blk.c ------------------------------------------------------------------------------ */
 bool guest_blk_init(void); /* false: no disk */
 uint64_t guest_blk_sectors(void);
 /* Whole sectors of 512 bytes; wait for the device. 0 or the virtio-blk status. */
@@ -198,8 +190,7 @@ int guest_blk_read(uint64_t sector, void *data, uint32_t bytes);
 int guest_blk_write(uint64_t sector, const void *data, uint32_t bytes);
 int guest_blk_flush(void);
 
-/* --- guest_store.c: records on the disk
- * -------------------------------------------------------------------- */
+/* --- guest_store.c: records on the disk ------------------------------------------------------- */
 #define GUEST_RECORD_BYTES   512u
 #define GUEST_RECORD_PAYLOAD 464u
 
@@ -211,8 +202,7 @@ uint64_t guest_store_last(void);
 size_t guest_store_verdict(char *out, size_t room); /* "RANGES BAD FIRST-LAST ..." */
 uint64_t guest_store_boot_id(void);
 
-/* --- guest_net.c, guest_tcp.c
- * ------------------------------------------------------------------------------ */
+/* --- guest_net.c, guest_tcp.c ----------------------------------------------------------------- */
 extern uint32_t guest_net_ip;
 
 uint16_t guest_net_sum(const void *data, size_t len, uint32_t start);

@@ -44,7 +44,7 @@ uint64_t guest_blk_sectors(void)
 static int request(uint32_t type, uint64_t sector, const void *data, uint32_t bytes)
 {
 	const struct guest_buf bufs[3] = {
-		{&header, sizeof(header), false},
+		{&header, sizeof header, false},
 		{data, bytes, type == TYPE_IN},
 		{(const void *)&status, 1, true},
 	};

@@ -44,7 +44,7 @@ static void copy_cmdline(uint64_t gpa)
 	const char *from = (const char *)gpa;
 	size_t n = 0;
 
-	for (; gpa && from[n] && n + 1 < sizeof(guest_boot.cmdline); n++)
+	for (; gpa && from[n] && n + 1 < sizeof guest_boot.cmdline; n++)
 		guest_boot.cmdline[n] = from[n];
 	guest_boot.cmdline[n] = 0;
 }

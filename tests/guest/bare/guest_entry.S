@@ -16,7 +16,7 @@
 #define PTE_LEAF	0x87	/* the same, 2 MiB page */
 #define PTE_LEAF_UC	0x9f	/* the same, not cached */
 
-/* --- constant tables ------------------------------------------------------------------------------- */
+/* --- constant tables -------------------------------------------------------------------------- */
 	.section .tables, "aw", @progbits
 	.balign 4096
 guest_pml4:
@@ -92,14 +92,14 @@ guest_kstack:
 guest_ustack:
 	.skip GUEST_MAX_CPUS * GUEST_USTACK_BYTES
 
-/* --- PVH note -------------------------------------------------------------------------------------- */
+/* --- PVH note --------------------------------------------------------------------------------- */
 	.section .note.Xen, "a", @note
 	.balign 4
 	.long 4, 4, 18			/* name size, value size, XEN_ELFNOTE_PHYS32_ENTRY */
 	.asciz "Xen"
 	.long guest_pvh32
 
-/* --- entries --------------------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------------------- */
 	.section .text.entry, "ax"
 	.code64
 	.globl guest_entry64
@@ -208,7 +208,7 @@ tramp_gdt_ptr:
 	.long guest_gdt
 guest_trampoline_end:
 
-/* --- gates ----------------------------------------------------------------------------------------- */
+/* --- gates ------------------------------------------------------------------------------------ */
 	.text
 	.code64
 /* int3 of the payload, R8 says what; interrupts are off (interrupt gate). */

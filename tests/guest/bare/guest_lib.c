@@ -177,7 +177,7 @@ static void line_to(uint16_t port, const char *prefix, const char *fmt, va_list 
 {
 	char line[256];
 
-	format_list(line, sizeof(line), fmt, ap);
+	format_list(line, sizeof line, fmt, ap);
 	for (; *prefix; prefix++)
 		guest_outb(port, (uint8_t)*prefix);
 	for (const char *s = line; *s; s++)

@@ -16,7 +16,7 @@ static void answer(struct guest_tcp *c, const char *kind, uint64_t seq, const ch
 {
 	char out[ACK_MAX + 16];
 	size_t n =
-		guest_format(out, sizeof(out), *why ? "%s %lu %s\n" : "%s %lu\n", kind, seq, why);
+		guest_format(out, sizeof out, *why ? "%s %lu %s\n" : "%s %lu\n", kind, seq, why);
 
 	guest_tcp_put(c, out, (uint32_t)n);
 }
@@ -34,8 +34,8 @@ static void say_ranges(struct guest_tcp *c)
 {
 	char verdict[2800], out[2816]; /* all ranges at their longest */
 
-	guest_store_verdict(verdict, sizeof(verdict));
-	guest_tcp_put(c, out, (uint32_t)guest_format(out, sizeof(out), "V %s\n", verdict));
+	guest_store_verdict(verdict, sizeof verdict);
+	guest_tcp_put(c, out, (uint32_t)guest_format(out, sizeof out, "V %s\n", verdict));
 }
 
 static void one_line(struct guest_tcp *c, char *line, uint32_t n, uint64_t *seqs, unsigned *pending)
@@ -62,7 +62,7 @@ static void one_line(struct guest_tcp *c, char *line, uint32_t n, uint64_t *seqs
 	commit(c, seqs, pending);
 	if (n == 1 && line[0] == 'H')
 		guest_tcp_put(c, out,
-			      (uint32_t)guest_format(out, sizeof(out), "H hvrec1 %016lx bare\n",
+			      (uint32_t)guest_format(out, sizeof out, "H hvrec1 %016lx bare\n",
 						     guest_store_boot_id()));
 	else if (n == 1 && line[0] == 'V')
 		say_ranges(c);

@@ -41,7 +41,7 @@ static bool is_whole(struct record *r, uint64_t position)
 		return false;
 	r->crc = 0;
 	ok = r->position == position && r->len <= GUEST_RECORD_PAYLOAD &&
-	     record_crc32(0, r, sizeof(*r)) == crc;
+	     record_crc32(0, r, sizeof *r) == crc;
 	r->crc = crc;
 	bad += !ok;
 	return ok;
@@ -55,7 +55,7 @@ static void note(uint64_t seq)
 
 static void scan(void)
 {
-	struct record *r = guest_pages(SCAN_BATCH * sizeof(*r));
+	struct record *r = guest_pages(SCAN_BATCH * sizeof *r);
 
 	while (next_position < sectors) {
 		uint64_t n =
@@ -80,7 +80,7 @@ bool guest_store_open(void)
 		return false;
 	boot_id = guest_random() | 1;
 	sectors = guest_blk_sectors();
-	batch = guest_pages(BATCH * sizeof(*batch));
+	batch = guest_pages(BATCH * sizeof *batch);
 	scan();
 	guest_say("store records=%lu last=%lu bad=%lu sectors=%lu boot=%lx", next_position,
 		  last_seq, bad, sectors, boot_id);
@@ -94,14 +94,14 @@ bool guest_store_add(uint64_t seq, const void *payload, uint32_t len)
 	if (!batch || batch_count == BATCH || next_position + batch_count >= sectors ||
 	    len > GUEST_RECORD_PAYLOAD)
 		return false;
-	memset(r, 0, sizeof(*r));
+	memset(r, 0, sizeof *r);
 	memcpy(r->magic, "HVREC001", 8);
 	r->seq = seq;
 	r->position = next_position + batch_count;
 	r->boot_id = boot_id;
 	r->len = len;
 	memcpy(r->payload, payload, len);
-	r->crc = record_crc32(0, r, sizeof(*r));
+	r->crc = record_crc32(0, r, sizeof *r);
 	batch_count++;
 	return true;
 }

@@ -171,7 +171,7 @@ static void open_conn(const struct segment *s)
 	const struct guest_service *service = NULL;
 	struct guest_tcp *c = NULL;
 
-	for (unsigned i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+	for (unsigned i = 0; i < sizeof services / sizeof services[0]; i++)
 		if (services[i]->port == s->to)
 			service = services[i];
 	for (unsigned i = 0; i < CONNS; i++)

@@ -37,7 +37,7 @@ static uint64_t poll(uint64_t now)
 
 		for (unsigned k = 2; k < 8; k++)
 			body[k] = guest_random();
-		if (!guest_store_add(seq + 1, body, sizeof(body)))
+		if (!guest_store_add(seq + 1, body, sizeof body))
 			break;
 		seq++;
 	}

@@ -222,7 +222,7 @@ static void write_code(uint32_t n)
 	const uint8_t body[6] = {
 		0xb8, (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24), 0xc3};
 
-	memcpy(slot, body, sizeof(body));
+	memcpy(slot, body, sizeof body);
 }
 
 static void *caller(void *arg)

@@ -88,7 +88,7 @@ static void open_file(const char *path)
 	file_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (file_fd < 0)
 		err(1, "%s", path);
-	while ((n = read(file_fd, batch + have, sizeof(batch) - have)) > 0) {
+	while ((n = read(file_fd, batch + have, sizeof batch - have)) > 0) {
 		char *at = batch, *end;
 
 		have += (size_t)n;
@@ -114,15 +114,15 @@ static int open_port(int port)
 	int on = 1, off = 0, fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0) {
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-		if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, CLIENTS) == 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+		if (bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, CLIENTS) == 0)
 			return fd;
 		close(fd);
 	}
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&a4, sizeof(a4)) < 0 || listen(fd, CLIENTS) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+	    bind(fd, (struct sockaddr *)&a4, sizeof a4) < 0 || listen(fd, CLIENTS) < 0)
 		err(1, "port %d", port);
 	return fd;
 }
@@ -140,7 +140,7 @@ static void put_answer(struct client *c, char kind, uint64_t seq, const char *wh
 	char line[64];
 
 	put(c, line,
-	    (size_t)snprintf(line, sizeof(line), "%c %llu%s%s\n", kind, (unsigned long long)seq,
+	    (size_t)snprintf(line, sizeof line, "%c %llu%s%s\n", kind, (unsigned long long)seq,
 			     *why ? " " : "", why));
 }
 
@@ -150,14 +150,14 @@ static void put_verdict(struct client *c)
 
 	if (safe.overflowed)
 		put(c, line,
-		    (size_t)snprintf(line, sizeof(line), "V many %llu", (unsigned long long)bad));
+		    (size_t)snprintf(line, sizeof line, "V many %llu", (unsigned long long)bad));
 	else
 		put(c, line,
-		    (size_t)snprintf(line, sizeof(line), "V %u %llu", safe.n,
+		    (size_t)snprintf(line, sizeof line, "V %u %llu", safe.n,
 				     (unsigned long long)bad));
 	for (unsigned i = 0; i < safe.n && !safe.overflowed; i++)
 		put(c, line,
-		    (size_t)snprintf(line, sizeof(line), " %llu-%llu",
+		    (size_t)snprintf(line, sizeof line, " %llu-%llu",
 				     (unsigned long long)safe.r[i].first,
 				     (unsigned long long)safe.r[i].last));
 	put(c, "\n", 1);
@@ -190,7 +190,7 @@ static void take_request(struct client *c, const char *line, size_t n)
 
 	if (n == 1 && line[0] == 'H') {
 		put(c, hello,
-		    (size_t)snprintf(hello, sizeof(hello), "H hvrec1 %s linux\n", boot_id));
+		    (size_t)snprintf(hello, sizeof hello, "H hvrec1 %s linux\n", boot_id));
 		return;
 	}
 	if (n == 1 && line[0] == 'V') {
