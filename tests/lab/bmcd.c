@@ -236,7 +236,7 @@ static void answer(struct room *room, int fd)
 	int rc;
 
 	memset(&rq, 0, sizeof rq);
-	if (poll(&p, 1, 1000) != 1)
+	if (poll(&p, 1, 10000) != 1)
 		return;
 	n = read(fd, line, sizeof line - 1);
 	if (n <= 0)

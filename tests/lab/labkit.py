@@ -9,9 +9,9 @@ import importlib.machinery
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import time
+import xml.etree.ElementTree as ET
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 SRC = os.path.dirname(os.path.dirname(HERE))
@@ -43,16 +43,17 @@ class CommandFailed(AssertionError):
     pass
 
 
-def wait_for(what, check, timeout=30, step=0.1):
+def wait_for(what, check, timeout=180, step=0.1):
     """Polls check() until it is true and returns its value; the time limit only ends a hung test."""
     end = time.monotonic() + timeout
     while True:
+        began = time.monotonic()
         value = check()
         if value:
             return value
         if time.monotonic() > end:
             raise AssertionError("still not true after %d s: %s" % (timeout, what))
-        time.sleep(step)
+        time.sleep(max(step, 2 * (time.monotonic() - began)))  # who asks leaves the machine most of the time
 
 
 class Lab:
@@ -61,8 +62,11 @@ class Lab:
         self.dir = "/var/tmp/hvlab-test-%d-%d" % (os.getpid(), int(time.monotonic() * 1000) % 1000000)
         self.leash = None
         self.inodes = set()
+        self.members = None  # what ran in it when it was told to end
         self.ended = None
         self.ended_at = float("inf")
+        self.mended = None  # happened() when all was last seen well
+        self.new = None  # the cluster's configuration as it began
 
     # --- life ---
     def up(self):
@@ -70,39 +74,34 @@ class Lab:
         argv = ["up", "--nodes", str(self.nodes), "--token", str(self.token), "--leash", str(reader)]
         if self.san:
             argv += ["--san", self.san]
+        if self.logs:
+            argv += ["--logs", self.logs]
         try:
-            self.lab(*argv, timeout=120, pass_fds=(reader,))
+            self.lab(*argv, timeout=400, pass_fds=(reader,))
         finally:
             os.close(reader)
         self.inodes = self.namespaces()
+        self.build = hvlab.facts(self.dir)["build"]
+        self.url = hvlab.san_url(hvlab.facts(self.dir))  # of the LUN
         return self
 
     def down(self, keep_logs=False):
         self.ended_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         if keep_logs and self.logs and os.path.isdir(self.dir):
-            self.save_logs()
+            print(hvlab.keep_logs(self.dir, self.logs))
         try:
             if os.path.isdir(self.dir):
                 try:  # machines were switched off and on since: the kernel gives numbers of namespaces again
                     self.inodes = self.namespaces()
-                except (CommandFailed, OSError):
+                    self.members = self.inside()
+                except (CommandFailed, OSError, hvlab.LabError):
                     pass
                 self.ended = time.clock_gettime(time.CLOCK_BOOTTIME)
-                self.lab("down", timeout=60)
+                self.lab("down", timeout=200)
         finally:
             if self.leash is not None:
                 os.close(self.leash)
                 self.leash = None
-
-    def save_logs(self):
-        os.makedirs(self.logs, exist_ok=True)
-        for node in os.listdir(self.dir + "/nodes"):
-            shutil.copytree("%s/nodes/%s/log" % (self.dir, node), "%s/%s" % (self.logs, node), dirs_exist_ok=True)
-            vms = "%s/nodes/%s/varlib/hvcluster/log" % (self.dir, node)  # what hvcore and the guests' consoles said
-            if os.path.isdir(vms):
-                shutil.copytree(vms, "%s/%s/vms" % (self.logs, node), dirs_exist_ok=True)
-        for name in ("events.log", "bmcd.log"):
-            shutil.copy(self.dir + "/" + name, self.logs)
 
     def __enter__(self):
         return self.up()
@@ -111,7 +110,7 @@ class Lab:
         self.down(keep_logs=kind is not None)
 
     # --- commands ---
-    def lab(self, verb, *args, timeout=60, check=True, pass_fds=(), input=None):
+    def lab(self, verb, *args, timeout=200, check=True, pass_fds=(), input=None):
         argv = [SCRIPT, verb, "--dir", self.dir] + list(args)
         r = subprocess.run(argv, stdin=subprocess.DEVNULL if input is None else None, input=input,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, pass_fds=pass_fds,
@@ -120,7 +119,7 @@ class Lab:
             raise CommandFailed("%s -> %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
         return r
 
-    def run(self, node, *command, check=True, timeout=60, input=None):
+    def run(self, node, *command, check=True, timeout=200, input=None):
         """Runs a command on a node ("lab" and "san" are places too), as `lab exec` does; returns the CompletedProcess."""
         try:
             hvlab.need_running(self.dir)
@@ -173,7 +172,7 @@ class Lab:
 
     def wait(self, *nodes, timeout=180):
         try:
-            hvlab.wait_online(self.dir, list(nodes) or self.names(), timeout, san_too=False)
+            hvlab.wait_formed(self.dir, list(nodes) or self.names(), timeout)
         except hvlab.LabError as e:
             raise CommandFailed(str(e)) from e
 
@@ -186,7 +185,12 @@ class Lab:
         return hvlab.machines(self.dir)
 
     def node(self, name):
-        return next(n for n in self.status()["nodes"] if n["name"] == name)
+        """The row of one node in status()."""
+        return hvlab.status_of(self.dir, name)
+
+    def power(self, name):
+        """on or off. Asks no node."""
+        return self.machines()[name]["power"]
 
     def events(self):
         with open(self.dir + "/events.log") as f:
@@ -196,25 +200,101 @@ class Lab:
         return ["node%d" % i for i in range(1, self.nodes + 1)]
 
     def restore(self):
-        """Everything healed, thawed, on, and one cluster again."""
-        s = self.status()
-        if s["san"]["power"] != "on":
+        """Everything healed, thawed, on, and one cluster again. That is known where nothing has happened to a machine since
+        the last time."""
+        if self.happened() == self.mended:
+            return
+        everything = self.machines()
+        if everything["san"]["power"] != "on":
             self.boot("san")
-        for m in s["nodes"] + [dict(s["san"], name="san", frozen=False)]:
+        for m in everything.values():
             if m["frozen"]:
                 self.thaw(m["name"])
             if m["cut"]:
                 self.heal(m["name"])
-        end = time.monotonic() + 90
+        end = time.monotonic() + 300
         while True:  # a node that was cut off may be fenced only now, or once more
-            for m in self.status()["nodes"]:
+            for m in self.machines().values():
                 if m["power"] != "on":
                     self.boot(m["name"])
-            try:
-                return self.wait(timeout=5)
-            except CommandFailed:
-                if time.monotonic() > end:
-                    raise
+            began = time.monotonic()
+            self.mended = self.happened()
+            if hvlab.formed(self.dir, self.names()) and self.mended == self.happened():
+                return
+            self.mended = None
+            if began > end:
+                self.wait(timeout=0)
+            time.sleep(max(0.2, 2 * (time.monotonic() - began)))
+
+    def happened(self):
+        """How much the machine room has told: every power cut, boot, cut cable, frozen node and call of a fence agent."""
+        return os.path.getsize(self.dir + "/events.log")
+
+    # --- one lab for several test files ---
+    def configuration(self):
+        """The cluster's configuration as comparable text, without what changes by itself."""
+        root = ET.fromstring(self.out("node1", "cibadmin", "--query", "--scope", "configuration"))
+        for parent in list(root.iter()):
+            for child in list(parent):
+                if child.tag == "nvpair" and (child.get("name") == "last-lrm-refresh" or
+                                              (child.get("name"), child.get("value")) == ("standby", "off")):
+                    parent.remove(child)
+        for parent in list(root.iter()):  # a set that has become empty
+            for child in list(parent):
+                if child.tag in ("instance_attributes", "meta_attributes", "fencing-topology") and not len(child):
+                    parent.remove(child)
+        return ET.tostring(root, encoding="unicode")
+
+    def picture(self, node="node1"):
+        """What an agent sees of pacemaker on that node."""
+        return json.loads(self.out(node, os.path.join(self.build, "tests/lab/cluprobe"), "picture"))
+
+    def reset(self):
+        """As new for another test file: no VMs and volumes, the configuration it began with, an empty LUN, agents that
+        know nothing. Says what is not so in spite of that."""
+        self.restore()
+        for vm in self.picture()["vms"]:
+            self.run("node1", "hvctl", "stop", "--force", vm, check=False, timeout=300)
+            self.run("node1", "hvctl", "delete", "--force", vm, check=False, timeout=300)
+        for volume in self.volumes():
+            self.run("node1", "hvctl", "volume", "forget", volume, check=False, timeout=300)
+        if self.configuration() != self.new:
+            self.run("node1", "cibadmin", "--replace", "--scope", "configuration", "--xml-text", self.new)
+        self.kill("san")
+        self.run("node1", "stonith_admin", "--cleanup", "--history", "*", check=False)
+        for node in self.names():  # labinit starts them again
+            for pid in self.pids(node, "hvclusterd"):
+                self.run(node, "kill", "-9", str(pid), check=False)
+        hvlab.make_lun(self.dir)
+        self.boot("san")
+        self.restore()
+        try:
+            wait_for("it is as new", lambda: not self.dirt(), 60)
+        except AssertionError:
+            pass
+        return self.dirt()
+
+    def volumes(self):
+        """Names of the cluster's volumes, as any agent says."""
+        said = self.run("node1", "hvctl", "--json", "volume", "list")
+        return [v["name"] for v in json.loads(said.stdout)["volumes"]]
+
+    def dirt(self):
+        """What another test file would find and should not."""
+        found = []
+        try:
+            if self.configuration() != self.new:
+                found.append("configuration: " + self.configuration())
+            picture = self.picture()
+            found += ["VM " + vm for vm in picture["vms"]] + ["volume " + v for v in self.volumes()]
+            found += ["preference %s" % p for p in picture["prefs"]] + ["fencing %s" % f for f in picture["fences"]]
+        except (CommandFailed, ValueError) as e:
+            found.append(str(e))
+        for node in self.names():
+            found += ["%s: hvcore %d" % (node, pid) for pid in self.pids(node, "hvcore")]
+            if len(self.pids(node, "hvclusterd")) != 1:
+                found.append(node + ": no hvclusterd")
+        return found
 
     def namespaces(self):
         """Namespace inodes of every machine: none of them may exist after down."""
@@ -229,6 +309,21 @@ class Lab:
                             check=False).stdout
             found.update(text.split())
         return found
+
+    def inside(self):
+        """pids of all processes that are in one of its namespaces now."""
+        return {pid for pid in filter(str.isdigit, os.listdir("/proc")) if self.in_ours(pid)}
+
+    def in_ours(self, pid):
+        """One of its namespaces that this process is in."""
+        for kind in ("net", "mnt", "pid", "ipc", "uts"):
+            try:
+                ns = os.readlink("/proc/%s/ns/%s" % (pid, kind))
+            except OSError:
+                continue
+            if ns in self.inodes:
+                return ns
+        return None
 
     def is_younger(self, pid):
         """Started after the lab ended: another lab that was given the same namespace numbers."""
@@ -253,13 +348,9 @@ class Lab:
                 continue
             if began > self.ended_at:
                 continue
-            for kind in ("net", "mnt", "pid", "ipc", "uts"):
-                try:
-                    ns = os.readlink("/proc/%s/ns/%s" % (pid, kind))
-                except OSError:
-                    continue
-                if ns in self.inodes:
-                    left.append("process %s in %s" % (pid, ns))
+            ns = self.in_ours(pid) if self.members is None or pid in self.members else None
+            if ns:
+                left.append("process %s in %s" % (pid, ns))
             try:
                 with open("/proc/%s/cmdline" % pid) as f:
                     if self.dir in f.read():

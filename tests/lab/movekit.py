@@ -26,7 +26,7 @@ TARGET_POINTS = ["mig.dst.hello", "mig.dst.welcome", "mig.land.memory", "mig.dst
 
 
 def make_volume(lab):
-    said = lab.run("node1", "hvctl", "volume", "create", VOLUME, lab.status()["san"]["url"], check=False)
+    said = lab.run("node1", "hvctl", "volume", "create", VOLUME, lab.url, check=False)
     assert said.returncode == 0 or "exist" in said.stderr, said.stderr
 
 
@@ -35,29 +35,28 @@ class Move(vmkit.Vm):
 
     def __init__(self, lab, name, address, engine, linux=None, memory="64M", options=()):
         self.lab, self.name, self.address = lab, name, address
-        self.kernel = os.path.join(lab.status()["build"], "tests/guest/bare.elf")
+        self.build = lab.build
+        self.kernel = os.path.join(self.build, "tests/guest/bare.elf")
         cmdline = "mode=beat,step,net rate=200 pages=1024 steps=2000 ip=%s" % address
         extra = []
         if linux:
             self.kernel = linux["kernel"]
             extra = ["--initrd", linux["initrd"]]
             cmdline = "%s ip=%s/24 beat=100" % (linux["cmdline"], address)
-        self.build = lab.status()["build"]
         self.hvctl("disk", "create", "%s/%s" % (VOLUME, name), "--size", "64M")
         self.hvctl("create", name, "--memory", memory, "--kernel", self.kernel, "--disk", "%s/%s" % (VOLUME, name),
                    "--net", "bridge=hvbr0", "--engine", engine, "--cmdline", cmdline, *extra, *options)
         self.beats, self.client = vmkit.Beats(lab), None
 
     # --- witnesses ---
-    def start(self, timeout=90):
+    def start(self, timeout=300):
         self.hvctl("start", self.name)
         node = self.wait_started()
         wait_for("it beats", lambda: self.beats.count(node) > 20, timeout)
         return node
 
     def crm(self, node="node1"):
-        pic = json.loads(self.lab.out(node, os.path.join(self.build, "tests/lab/cluprobe"), "picture"))
-        vm = pic["vms"].get(self.name, {"role": "none", "node": ""})
+        vm = self.lab.picture(node)["vms"].get(self.name, {"role": "none", "node": ""})
         return vm["role"], vm["node"]
 
     def begin_records(self):
@@ -71,7 +70,7 @@ class Move(vmkit.Vm):
         """The client's verdict."""
         client, self.client = self.client, None
         self.lab.run("lab", "sh", "-c", 'kill -TERM "$(cat "$0")"', self.pid_file)
-        out = client.communicate(timeout=120)[0]
+        out = client.communicate(timeout=300)[0]
         assert out.strip(), "the record client said nothing"
         return json.loads(out.strip().splitlines()[-1])
 
@@ -81,7 +80,7 @@ class Move(vmkit.Vm):
     def runs(self):
         return len(self.beats.verdict()["runs"])
 
-    def fresh_beats(self, n=10, timeout=60):
+    def fresh_beats(self, n=10, timeout=180):
         """The node where it beats now."""
         at = {node: self.beats.count(node) for node in self.lab.names()}
 
@@ -101,14 +100,16 @@ class Move(vmkit.Vm):
 
     def hvcores(self):
         """{node: number of hvcore processes} of nodes that are on."""
-        return {m["name"]: len(self.lab.run(m["name"], "sh", "-c", "for p in /proc/[0-9]*; do case $(readlink $p/exe) in "
-                                            "*/hvcore*) echo x;; esac; done", check=False).stdout.split())
-                for m in self.lab.status()["nodes"] if m["power"] == "on" and not m["frozen"]}
+        return {name: len(self.lab.pids(name, "hvcore")) for name in self.answering()}
 
-    def settled(self, not_on=(), timeout=90):
+    def answering(self):
+        """The nodes that are on and not frozen."""
+        return [m["name"] for m in self.lab.machines().values() if m["name"] != "san" and m["power"] == "on" and not m["frozen"]]
+
+    def settled(self, not_on=(), timeout=300):
         """Waits until pacemaker has it on the one node where it beats and nowhere is a second process of it; says where."""
         def look():
-            ask = next(m["name"] for m in self.lab.status()["nodes"] if m["power"] == "on" and m["name"] not in not_on)
+            ask = next(name for name in self.answering() if name not in not_on)
             role, node = self.crm(ask)
             if role != "started" or not node or node in not_on:
                 return None
@@ -127,7 +128,7 @@ class Move(vmkit.Vm):
         return verdict
 
     # --- moves ---
-    def migrate(self, to, *how, ask="node1", check=True, timeout=120):
+    def migrate(self, to, *how, ask="node1", check=True, timeout=300):
         r = self.hvctl("--json", "migrate", self.name, to, *how, node=ask, check=False, timeout=timeout)
         if check and r.returncode != 0:
             raise labkit.CommandFailed("migrate %s %s -> %d\n%s%s" % (to, how, r.returncode, r.stdout, r.stderr))
@@ -137,13 +138,25 @@ class Move(vmkit.Vm):
         return self.lab.popen(ask, "hvctl", "--json", "migrate", self.name, to, *how, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True)
 
-    def fault(self, node, spec, timeout=10):
+    def fault(self, node, spec, timeout=180):
         """Arms fault points of the VM's process on that node, as soon as there is one."""
         wait_for("%s: fault %s" % (node, spec), lambda: self.hvctl("debug", "fault", self.name, spec, node=node,
                                                                   check=False).returncode == 0, timeout, step=0.05)
 
-    def fault_landing(self, node, spec, timeout=10):
-        """Arms them in the hvcore that lands on node; the source must have been delayed meanwhile."""
+    def hold(self, node, point):
+        """Its process on node will stay at that fault point until release(); the limit ends it if nobody comes."""
+        self.at_hold = self.hits(node, point)
+        self.fault(node, "%s=delay:300000@1" % point)
+
+    def wait_held(self, node, point):
+        wait_for("it is held at " + point, lambda: self.hits(node, point) > self.at_hold, step=0.05)
+
+    def release(self, node):
+        """To points that are armed anew the delays of the old ones end."""
+        self.fault(node, "")
+
+    def fault_landing(self, node, spec, timeout=180):
+        """Arms them in the hvcore that lands on node; the source must be held meanwhile."""
         path = "/run/hvcluster/vm/%s.sock" % self.name
         wait_for("an hvcore lands on " + node, lambda: self.lab.run(node, "test", "-S", path, check=False).returncode == 0,
                  timeout, step=0.05)
@@ -152,7 +165,7 @@ class Move(vmkit.Vm):
     def close(self):
         if self.client:
             self.lab.run("lab", "sh", "-c", 'kill -KILL "$(cat "$0")"', self.pid_file, check=False)
-            self.client.communicate(timeout=30)
+            self.client.communicate(timeout=120)
         self.lab.restore()
         self.remove()
         self.beats.close()

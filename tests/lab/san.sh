@@ -16,7 +16,10 @@ labsan)
 	"$build/tests/san/labsan" --portal "$portal" --iqn "$iqn" --lun "$lun,thin" --cache volatile \
 		--write-log "$dir/san/writes.jsonl" --control "$dir/san/control.sock" --state "$dir/san/state" &
 	pid=$!
-	while kill -0 "$pid" && [ ! -S "$dir/san/control.sock" ]; do sleep 0.02; done
+	until [ -S "$dir/san/control.sock" ]; do
+		kill -0 "$pid" 2>/dev/null || wait "$pid" || exit
+		sleep 0.02
+	done
 	;;
 tgt)
 	TGT_IPC_SOCKET=/run/tgtd.sock

@@ -20,8 +20,8 @@ import agentguest  # noqa: E402
 @pytest.fixture(scope="module")
 def guest(module_lab):
     share = module_lab.dir + "/share/agent"
-    made = subprocess.run([agentguest.MAKER, "--json", "--programs", module_lab.status()["build"] + "/tests/guest", "--out",
-                           share], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True, timeout=300,
+    made = subprocess.run([agentguest.MAKER, "--json", "--programs", module_lab.build + "/tests/guest", "--out",
+                           share], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True, timeout=600,
                           check=False)
     if made.returncode:
         pytest.skip("no Linux guest: " + made.stderr.strip())
@@ -40,7 +40,7 @@ def vm(module_lab, guest):
     movekit.make_volume(module_lab)
     v = movekit.Move(module_lab, "agent", "10.77.3.130", "soft", linux=guest, memory="256M")
     try:
-        v.start(timeout=180)
+        v.start(timeout=600)
         yield v
         v.judge()
     finally:
@@ -58,7 +58,7 @@ def ask(vm, what, node="node1", check=True):
 
 
 def connected(vm):
-    wait_for("the agent is connected", lambda: agent(vm)["connected"], timeout=120)
+    wait_for("the agent is connected", lambda: agent(vm)["connected"], timeout=300)
     return agent(vm)
 
 
@@ -104,7 +104,7 @@ def test_stop_uses_it(vm):
     connected(vm)
     vm.hvctl("agent", "shutdown", vm.name)  # the guest goes; pacemaker starts it again, as it is wanted
     boots = vm.boots()
-    wait_for("another boot", lambda: vm.boots() > boots, timeout=120)
+    wait_for("another boot", lambda: vm.boots() > boots, timeout=300)
 
 
 def consoles(vm):

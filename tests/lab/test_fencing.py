@@ -2,7 +2,6 @@
 """fence_hvsan as pacemaker's second fencing level, behind a BMC that is dead: whatever state the lost node is in, its
 VM runs again elsewhere as soon as it is proven not to run there, and never before."""
 
-import json
 import time
 
 import movekit
@@ -33,7 +32,7 @@ def two_levels(module_lab):
     lab = module_lab
     movekit.make_volume(lab)
     lab.run("node1", "cibadmin", "--create", "--scope", "resources", "--xml-text",
-            DEVICE % (lab.status()["san"]["url"], " ".join(lab.names())))
+            DEVICE % (lab.url, " ".join(lab.names())))
     lab.run("node1", "cibadmin", "--create", "--scope", "configuration", "--xml-text", topology(lab.names()))
     for name, value in (("stonith-max-attempts", "1000"), ("stonith-timeout", "60s")):
         lab.run("node1", "crm_attribute", "--type", "crm_config", "--name", name, "--update", value)
@@ -73,12 +72,11 @@ OK, FAILED = 2, 3  # enum clu_pcmk_fence_state
 
 def fencings(vm, state):
     """How many of the VM's first node with this end a survivor's pacemaker remembers."""
-    pic = json.loads(vm.lab.out(vm.others[0], vm.build + "/tests/lab/cluprobe", "picture"))
-    return sum(1 for target, _, how in pic["fences"] if target == vm.node and how == state)
+    return sum(1 for target, _, how in vm.lab.picture(vm.others[0])["fences"] if target == vm.node and how == state)
 
 
-def runs_elsewhere(vm, began_ns, timeout=90):
-    there = vm.wait_started(ask=vm.others[0], not_on=(vm.node,), timeout=timeout)
+def runs_elsewhere(vm, began_ns):
+    there = vm.wait_started(ask=vm.others[0], not_on=(vm.node,), timeout=300)
     wait_for("it beats there", lambda: vm.beats.count(there) > 10)
     run = vm.beats.verdict()["runs"][-1]
     assert run["node"] == there

@@ -99,15 +99,15 @@ def test_fifty_moves_of_the_bare_guest(lab, volume):
 def test_linux_on_the_soft_engine(lab, volume):
     share = lab.dir + "/share/guest"
     made = subprocess.run([os.path.join(labkit.SRC, "scripts/guest-image"), "--json", "--programs",
-                           lab.status()["build"] + "/tests/guest", "--out", share], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True, timeout=300)
+                           lab.build + "/tests/guest", "--out", share], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True, timeout=600)
     if made.returncode:
         pytest.skip("no Linux guest: " + made.stderr.strip())
     with open(share + "/cmdline") as f:
         linux = {"kernel": share + "/vmlinuz", "initrd": share + "/initramfs.cpio", "cmdline": f.read().strip()}
     vm = Move(lab, "linux", "10.77.3.112", "soft", linux=linux, memory="256M")
     try:
-        vm.start(timeout=180)
+        vm.start(timeout=600)
         vm.begin_records()
         time.sleep(2)
         live, quick, gaps = ping_pong(vm, 50, 5)
@@ -144,10 +144,11 @@ def test_source_hvcore_is_killed(vm, point):
 def test_destination_hvcore_is_killed(vm, point):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.connect=delay:700@1")
+    vm.hold(node, "mig.src.connect")
     move = vm.migrate_begin(to, "--live")
     vm.fault_landing(to, point + "=kill")
-    out, errs = move.communicate(timeout=120)
+    vm.release(node)
+    out, errs = move.communicate(timeout=300)
     there = vm.settled()
     again = vm.boots() - boots
     print("%s: %s, then on %s, %d restarts" % (point, (out or errs).strip()[:100], there, again))
@@ -164,28 +165,31 @@ def test_destination_hvcore_is_killed(vm, point):
 
 def test_cancel(vm):
     node, boots = vm.settled(), vm.boots()
-    vm.fault(node, "mig.src.round.first=delay:1500@1")
+    vm.hold(node, "mig.src.round.first")
     move = vm.migrate_begin(other(vm, node))
     wait_for("it copies", lambda: '"COPYING"' in vm.hvctl("--json", "show", vm.name).stdout)
+    vm.wait_held(node, "mig.src.round.first")
     vm.hvctl("migrate", "--cancel", vm.name)
-    out, errs = move.communicate(timeout=60)
+    out, errs = move.communicate(timeout=300)
     assert move.returncode != 0 and "MIG_CANCELLED" in out + errs
     assert vm.settled() == node and vm.boots() == boots
     said = vm.hvctl("migrate", "--cancel", vm.name, check=False)
     assert said.returncode != 0 and "not being moved" in said.stderr
-    # Nothing is in the way of the next one, once the delayed worker has ended.
+    # Nothing is in the way of the next one, once the worker that was held has ended.
+    vm.release(node)
     wait_for("it can be moved", lambda: vm.hvctl("migrate", vm.name, other(vm, node), check=False).returncode == 0)
 
 
 def test_operator_who_goes_away_does_not_stop_it(vm):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.round.first=delay:700@1")
+    vm.hold(node, "mig.src.round.first")
     move = vm.migrate_begin(to)
     wait_for("it copies", lambda: '"COPYING"' in vm.hvctl("--json", "show", vm.name).stdout)
-    vm.lab.run("node1", "sh", "-c", "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */hvctl*) "
-                                    "kill -INT ${p#/proc/};; esac; done")
-    move.communicate(timeout=60)
+    for pid in vm.lab.pids("node1", "hvctl"):
+        vm.lab.run("node1", "kill", "-INT", str(pid))
+    move.communicate(timeout=300)
+    vm.release(node)
     wait_for("it has moved", lambda: vm.crm() == ("started", to))
     assert vm.settled() == to and vm.boots() == boots
 
@@ -216,8 +220,12 @@ def test_drain_moves_it_live_and_undrain_takes_it_back(vm):
 
 
 def kill_agent(vm, node):
-    vm.lab.run(node, "sh", "-c", "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */hvclusterd*) "
-                                 "kill -9 ${p#/proc/};; esac; done")
+    """Until the next one answers."""
+    old = vm.lab.pids(node, "hvclusterd")
+    for pid in old:
+        vm.lab.run(node, "kill", "-9", str(pid))
+    wait_for("another agent", lambda: set(vm.lab.pids(node, "hvclusterd")) - set(old) and
+             vm.hvctl("list", node=node, check=False).returncode == 0)
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])
@@ -225,7 +233,7 @@ def kill_agent(vm, node):
 def test_agent_is_killed_during_a_move(vm, side, who):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.round.first=delay:800@1")
+    vm.hold(node, "mig.src.round.first")
     if who == "operator":
         move = vm.migrate_begin(to, ask=to)
     else:
@@ -233,8 +241,9 @@ def test_agent_is_killed_during_a_move(vm, side, who):
         move = None
     wait_for("it copies", lambda: '"COPYING"' in vm.hvctl("--json", "show", vm.name, node=node, check=False).stdout)
     kill_agent(vm, node if side == "source" else to)
+    vm.release(node)
     if move:
-        move.communicate(timeout=60)
+        move.communicate(timeout=300)
     if who == "pacemaker":
         wait_for("it has moved", lambda: vm.crm()[0] == "started" and vm.crm()[1] != node)
     there = vm.settled()
@@ -252,11 +261,11 @@ def test_agent_is_killed_during_a_move(vm, side, who):
 def test_source_node_loses_power_during_a_move(vm, point):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, point + "=delay:3000@1")
+    vm.hold(node, point)
     move = vm.migrate_begin(to, ask=to)
-    time.sleep(1)
+    vm.wait_held(node, point)
     vm.lab.kill(node)
-    move.communicate(timeout=60)
+    move.communicate(timeout=300)
     vm.settled(not_on=(node,))
     assert vm.boots() == boots + 1
     vm.lab.restore()
@@ -267,11 +276,12 @@ def test_source_node_loses_power_during_a_move(vm, point):
 def test_destination_node_loses_power_during_a_move(vm, point):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, point + "=delay:3000@1")
+    vm.hold(node, point)
     move = vm.migrate_begin(to, ask=node)
-    time.sleep(1)
+    vm.wait_held(node, point)
     vm.lab.kill(to)
-    move.communicate(timeout=60)
+    vm.release(node)
+    move.communicate(timeout=300)
     there = vm.settled(not_on=(to,))
     again = vm.boots() - boots
     print("%s: on %s, %d restarts" % (point, there, again))
@@ -286,11 +296,12 @@ def test_destination_node_loses_power_during_a_move(vm, point):
 def test_destination_loses_the_san_during_a_move(vm):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
-    vm.fault(node, "mig.src.round.first=delay:1500@1")
+    vm.hold(node, "mig.src.round.first")
     move = vm.migrate_begin(to, ask=node)
-    time.sleep(0.7)
+    vm.wait_held(node, "mig.src.round.first")
     vm.lab.cut(to, "san")
-    out, errs = move.communicate(timeout=120)
+    vm.release(node)
+    out, errs = move.communicate(timeout=300)
     print((out or errs).strip()[:200])
     vm.lab.heal(to, "san")
     there = vm.settled()
@@ -304,11 +315,11 @@ def test_source_node_loses_power_before_the_commit(vm):
     node, boots = vm.settled(), vm.boots()
     to = other(vm, node)
     before = verified(vm, to)
-    vm.fault(node, "mig.src.verified=delay:20000@1")
+    vm.hold(node, "mig.src.verified")
     move = vm.migrate_begin(to, ask=to)
     wait_for("the destination has verified", lambda: verified(vm, to) > before)
     vm.lab.kill(node)
-    move.communicate(timeout=60)
+    move.communicate(timeout=300)
     there = vm.settled(not_on=(node,))
     print("on %s, %d restarts" % (there, vm.boots() - boots))
     assert there == to and vm.boots() == boots
@@ -319,8 +330,4 @@ def test_source_node_loses_power_before_the_commit(vm):
 
 def verified(vm, node):
     """How often a landing of it there has verified everything, as its own log says."""
-    path = "%s/nodes/%s/varlib/hvcluster/log/%s.log" % (vm.lab.dir, node, vm.name)
-    if not os.path.exists(path):
-        return 0
-    with open(path, errors="replace") as f:
-        return f.read().count("--> VERIFIED")
+    return vm.log(node).count("--> VERIFIED")

@@ -37,8 +37,7 @@ def others(lab, node):
 
 
 def hvclusterd_pid(lab, node):
-    return lab.out(node, "sh", "-c", "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */hvclusterd*) "
-                                     "echo ${p#/proc/};; esac; done").split()[0]
+    return str(lab.pids(node, "hvclusterd")[0])
 
 
 def start(vm):
@@ -107,7 +106,7 @@ def test_killed_hvcore_is_started_again(lab, vm):
 def test_hung_hvcore_is_replaced(lab, vm):
     node = start(vm)
     lab.run(node, "kill", "-STOP", str(vm.pid(node)))
-    wait_for("a second run", lambda: len(vm.beats.verdict()["runs"]) == 2, timeout=120)
+    wait_for("a second run", lambda: len(vm.beats.verdict()["runs"]) == 2)
     fresh_beats(vm, vm.wait_started())
 
 
@@ -166,7 +165,7 @@ def test_split_moves_the_vm_to_the_majority(lab, vm):
     lab.cut(node, "cluster")
     there = vm.wait_started(ask=others(lab, node)[0], not_on=(node,))
     wait_for("it beats there", lambda: vm.beats.count(there) > 20)
-    assert lab.node(node)["power"] == "off"
+    assert lab.power(node) == "off"
 
 
 def test_killed_corosync_fences_and_moves(lab, vm):
@@ -190,7 +189,7 @@ def test_move(lab, vm, how):
     assert vm.pid(node) is None
     time.sleep(1)  # nothing that pacemaker does afterwards may disturb it
     assert len(vm.beats.verdict()["runs"]) == 2 and vm.crm() == ("started", there)
-    pic = json.loads(lab.out("node1", vm.kernel.replace("guest/bare.elf", "lab/cluprobe"), "picture"))
+    pic = lab.picture()
     assert pic["prefs"] == [] and pic["vms"][vm.name]["failure"] == "", pic
 
 

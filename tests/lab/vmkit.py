@@ -47,7 +47,7 @@ class Vm:
 
     def __init__(self, lab, name="web1", store="main", mode="beat,writer", extra="", memory="64M", engine="auto", options=()):
         self.lab, self.name, self.store = lab, name, store
-        build = lab.status()["build"]
+        build = lab.build
         self.kernel = os.path.join(build, "tests/guest/bare.elf")
         share = lab.dir + "/share"
         if store == "file":
@@ -60,7 +60,7 @@ class Vm:
         else:
             self.disk, self.lease = "%s/%s" % (store, name), None
             if store not in self.hvctl("volume", "list").stdout.split():
-                self.hvctl("volume", "create", store, lab.status()["san"]["url"])
+                self.hvctl("volume", "create", store, lab.url)
             self.hvctl("disk", "create", self.disk, "--size", "64M")
         args = ["create", name, "--memory", memory, "--kernel", self.kernel, "--disk", self.disk, "--engine", engine,
                 "--cmdline", "mode=%s rate=200 %s" % (mode, extra)]
@@ -68,7 +68,7 @@ class Vm:
             args += ["--lease", self.lease]
         self.hvctl(*args, *options)
 
-    def hvctl(self, *args, node="node1", check=True, timeout=120):
+    def hvctl(self, *args, node="node1", check=True, timeout=300):
         return self.lab.run(node, "hvctl", *args, check=check, timeout=timeout)
 
     def show(self, node="node1"):
@@ -76,17 +76,16 @@ class Vm:
 
     def crm(self, node="node1"):
         """(state, node) as pacemaker says."""
-        pic = json.loads(self.lab.out(node, os.path.join(os.path.dirname(self.kernel), "../lab/cluprobe"), "picture"))
-        vm = pic["vms"].get(self.name, {"role": "none", "node": ""})
+        vm = self.lab.picture(node)["vms"].get(self.name, {"role": "none", "node": ""})
         return vm["role"], vm["node"]
 
-    def wait_started(self, ask="node1", not_on=(), timeout=60):
+    def wait_started(self, ask="node1", not_on=(), timeout=180):
         def there():
             role, node = self.crm(ask)
             return node if role == "started" and node and node not in not_on else None
         return wait_for("%s is started" % self.name, there, timeout)
 
-    def wait_stopped(self, ask="node1", timeout=60):
+    def wait_stopped(self, ask="node1", timeout=180):
         wait_for("%s is stopped" % self.name, lambda: self.crm(ask) == ("stopped", ""), timeout)
 
     def move(self, node, *how, check=True):
@@ -104,6 +103,18 @@ class Vm:
                     text += f.read()
         return text
 
+    def log(self, node):
+        """What its processes there have said."""
+        path = "%s/nodes/%s/varlib/hvcluster/log/%s.log" % (self.lab.dir, node, self.name)
+        if not os.path.exists(path):
+            return ""
+        with open(path, errors="replace") as f:
+            return f.read()
+
+    def hits(self, node, point):
+        """How often its processes there have come to an armed fault point, as their log says."""
+        return self.log(node).count("fault point %s is hit" % point)
+
     def agent(self, node, action, **params):
         """Runs the resource agent by hand; returns its exit code."""
         env = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=" + self.name, "OCF_RESKEY_CRM_meta_timeout=30000"]
@@ -113,18 +124,17 @@ class Vm:
 
     def pid(self, node):
         """Of its hvcore on that node, None if there is none."""
-        out = self.lab.run(node, "sh", "-c", "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */hvcore*) "
-                                            "echo ${p#/proc/};; esac; done", check=False).stdout.split()
-        return int(out[0]) if out else None
+        found = self.lab.pids(node, "hvcore")
+        return found[0] if found else None
 
     def remove(self):
         """Gone from the cluster, whatever state it is in; what stands in the way is said."""
         said = self.hvctl("stop", "--force", self.name, check=False)
         try:
-            self.wait_stopped(timeout=30)
+            self.wait_stopped()
         except AssertionError:
             print("not stopped:", said.stdout, said.stderr)
-        for _ in range(10):  # the agent's picture of pacemaker may be a moment old
+        for _ in range(60):  # the agent's picture of pacemaker may be a moment old
             said = self.hvctl("delete", "--force", self.name, check=False)
             if said.returncode == 0:
                 return
