@@ -11,3 +11,8 @@ include tests/lab/local.mk
 include tests/sim/local.mk
 include tests/golden/local.mk
 include tests/scripts/local.mk
+
+# Everything that tests run, built at once: scripts/test runs stages side by side, and none may build what another one uses.
+.PHONY: build-tests
+build-tests: all $(check_PROGRAMS) $(STOR_SAN_TESTS) $(STOR_VOL_TESTS) \
+	tests/engine/rig.elf check_insn check_works check_same check_saves check_fuzz

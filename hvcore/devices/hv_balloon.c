@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hvcore/devices/hv_virtio_mmio.h"
 #include "hvcore/devices/hv_devices.h"
+#include "hvcore/devices/hv_virtio_mmio.h"
 #include "hvcore/machine/hv_mem.h"
 
 enum { Q_INFLATE, Q_DEFLATE, Q_REPORT, Q_COUNT };

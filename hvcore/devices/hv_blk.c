@@ -23,8 +23,8 @@
 
 #include "common/cm_log.h"
 #include "hvcore/devices/hv_blk_parse.h"
-#include "hvcore/devices/hv_virtio_mmio.h"
 #include "hvcore/devices/hv_devices.h"
+#include "hvcore/devices/hv_virtio_mmio.h"
 #include "hvcore/machine/hv_mem.h"
 #include "sharedstorage/dev/stor_dev.h"
 

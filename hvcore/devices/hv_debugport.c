@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "hvcore/machine/hv_char.h"
 #include "hvcore/devices/hv_devices.h"
+#include "hvcore/machine/hv_char.h"
 
 #define LINE_BYTES 120u
 #define BOOT_BYTE  0x40u

@@ -26,9 +26,9 @@
 #include <unistd.h>
 
 #include "common/cm_log.h"
+#include "hvcore/devices/hv_devices.h"
 #include "hvcore/devices/hv_net_header.h"
 #include "hvcore/devices/hv_virtio_mmio.h"
-#include "hvcore/devices/hv_devices.h"
 #include "hvcore/machine/hv_mem.h"
 
 enum { Q_RX, Q_TX, Q_CTRL, Q_COUNT };

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "hvcore/devices/hv_virtio_mmio.h"
 #include "hvcore/devices/hv_devices.h"
+#include "hvcore/devices/hv_virtio_mmio.h"
 
 #define FILL_MAX 4096u
 #define BUDGET   16u

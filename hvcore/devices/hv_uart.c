@@ -16,8 +16,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "hvcore/machine/hv_char.h"
 #include "hvcore/devices/hv_devices.h"
+#include "hvcore/machine/hv_char.h"
 
 struct uart {
 	struct hv_dev *dev;

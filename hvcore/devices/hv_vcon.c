@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvcore/devices/hv_devices.h"
 #include "hvcore/devices/hv_virtio_mmio.h"
 #include "hvcore/machine/hv_char.h"
-#include "hvcore/devices/hv_devices.h"
 #include "hvcore/machine/hv_port.h"
 
 enum { Q_RX, Q_TX, Q_CTRL_RX, Q_CTRL_TX, Q_RX1, Q_TX1, Q_COUNT };

@@ -9,8 +9,8 @@
 
 #include "common/cm_fsm.h"
 #include "hvcore/cpu/hv_vcpus.h"
-#include "hvcore/vm/hv_devset.h"
 #include "hvcore/machine/hv_port.h"
+#include "hvcore/vm/hv_devset.h"
 #include "hvcore/vm/hv_vm.h"
 
 /* What happens to a VM. */

@@ -9,10 +9,10 @@
 #define HV_DEVKIT_H
 
 #include "common/cm_loop.h"
+#include "hvcore/devices/hv_devices.h"
 #include "hvcore/machine/hv_bus.h"
 #include "hvcore/machine/hv_char.h"
 #include "hvcore/machine/hv_dev.h"
-#include "hvcore/devices/hv_devices.h"
 #include "hvcore/machine/hv_mem.h"
 
 #define KIT_BASE 0xd0001000ull

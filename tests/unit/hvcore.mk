@@ -9,7 +9,7 @@ hv_tests = \
 	tests/unit/test_hv_dump_cpu \
 	tests/unit/test_hv_elf \
 	tests/unit/test_hv_json \
-	tests/unit/test_hv_machine \
+	tests/unit/test_hv_machine_list \
 	tests/unit/test_hv_mem \
 	tests/unit/test_hv_qga \
 	tests/unit/test_hv_state \
@@ -37,9 +37,9 @@ tests_unit_test_hv_elf_LDADD = $(hv_test_libs)
 tests_unit_test_hv_json_SOURCES = tests/unit/test_hv_json.c
 tests_unit_test_hv_json_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_hv_json_LDADD = $(hv_test_libs)
-tests_unit_test_hv_machine_SOURCES = tests/unit/test_hv_machine.c
-tests_unit_test_hv_machine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_hv_machine_LDADD = $(hv_test_libs)
+tests_unit_test_hv_machine_list_SOURCES = tests/unit/test_hv_machine_list.c
+tests_unit_test_hv_machine_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hv_machine_list_LDADD = $(hv_test_libs)
 tests_unit_test_hv_mem_SOURCES = tests/unit/test_hv_mem.c
 tests_unit_test_hv_mem_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_hv_mem_LDADD = $(hv_test_libs)

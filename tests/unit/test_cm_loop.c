@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "common/cm_clock.h"
 #include "common/cm_loop.h"
 
 struct loop_seen {
@@ -170,12 +171,3 @@ int main(void)
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
-	/* whoever arms anew lets go whom a delay holds, whether it has got there or not */
-	for (useconds_t us = 0; us <= 20000; us += 10000) {
-		assert_int_equal(cm_fault_arm("c=delay:86400000@1", NULL), 0);
-		assert_int_equal(pthread_create(&thread, NULL, hold, NULL), 0);
-		usleep(us);
-		assert_int_equal(cm_fault_arm("", NULL), 0);
-		assert_int_equal(pthread_join(thread, &rc), 0);
-		assert_null(rc);
-	}

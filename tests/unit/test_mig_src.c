@@ -22,7 +22,6 @@
 static void moved(struct bench *b, unsigned from, unsigned to)
 {
 	if (b->src_result.code || b->dst_result.code)
-#include "sharedstorage/stor_open.h"
 		fail_msg("source: %s; destination: %s", b->src_result.err.text, b->dst_result.err.text);
 	assert_false(bench_runs(b, from));
 	bench_lives_on(b, to);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_hv_machine.c - the list of devices of a machine is guest ABI: addresses as released.
+ * test_hv_machine_list.c - the list of devices of a machine is guest ABI: addresses as released.
  */
 #include "config.h"
 
@@ -11,9 +11,10 @@
 
 #include <cmocka.h>
 
-#include "hvcore/machine/hv_devices.h"
-#include "hvcore/machine/hv_devset.h"
+#include "hvcore/devices/hv_devices.h"
 #include "hvcore/machine/hv_machine.h"
+#include "hvcore/vm/hv_devset.h"
+#include "hvcore/vm/hv_machine_list.h"
 
 static void machine_list(void **state)
 {
