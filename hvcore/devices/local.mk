@@ -5,6 +5,7 @@ libhvcore_a_SOURCES += \
 	hvcore/devices/hv_blk.c \
 	hvcore/devices/hv_blk_parse.c hvcore/devices/hv_blk_parse.h \
 	hvcore/devices/hv_debugport.c \
+	hvcore/devices/hv_devices.h \
 	hvcore/devices/hv_empty.c \
 	hvcore/devices/hv_net.c \
 	hvcore/devices/hv_net_header.c hvcore/devices/hv_net_header.h \
