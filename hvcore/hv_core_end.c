@@ -109,31 +109,11 @@ static void give_back(struct hv_core *core)
 		free_all(core);
 }
 
-static void flushed(struct stor_req *req, int rc)
+static void flushed(void *arg, int error)
 {
-	struct hv_core *core = req->arg;
-
-	if (rc < 0)
-		cm_warning("flushing a disk: %s", cm_err_text(rc));
-	if (--core->flushing == 0)
-		give_back(core);
-}
-
-/* What the guest wrote and never flushed is not promised; but an orderly end keeps it. */
-static void flush_disks(struct hv_core *core)
-{
-	core->flushing = 1;
-	for (unsigned i = 0; core->vm && core->release && i < core->start->vm->n_disks; i++) {
-		struct stor_dev *dev = core->vmcfg.disk[i].dev;
-
-		if (!dev || core->vmcfg.disk[i].read_only)
-			continue;
-		core->flushing++;
-		stor_req_flush(&core->flush[i], flushed, core);
-		stor_dev_submit(dev, &core->flush[i]);
-	}
-	if (--core->flushing == 0)
-		give_back(core);
+	if (error)
+		cm_warning("flushing the disks: %s", cm_err_text(error));
+	give_back(arg);
 }
 
 static void stopped(void *arg, int error)
@@ -142,7 +122,8 @@ static void stopped(void *arg, int error)
 
 	if (error)
 		cm_warning("stopping the VM: %s", cm_err_text(error));
-	flush_disks(core);
+	/* What the guest wrote and never flushed is not promised; but an orderly end keeps it. */
+	hv_vm_flush_start(&core->flush, core->vm, flushed, core);
 }
 
 int hv_core_on_end(struct hv_core *core, hv_vm_done_fn done, void *arg)
@@ -170,7 +151,7 @@ void hv_core_end_go(struct hv_core *core)
 		give_back(core);
 	else if (hv_vm_stop(core->vm, stopped, core, &err) < 0) {
 		cm_warning("%s", err.text);
-		flush_disks(core);
+		hv_vm_flush_start(&core->flush, core->vm, flushed, core);
 	}
 }
 

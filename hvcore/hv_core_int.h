@@ -10,6 +10,7 @@
 #include "hvcore/hv_disks.h"
 #include "hvcore/hv_owner.h"
 #include "hvcore/hv_qga.h"
+#include "hvcore/vm/hv_vm_flush.h"
 
 #define HV_CORE_ENDERS 8u
 
@@ -40,8 +41,7 @@ struct hv_core {
 		void *arg;
 	} ender[HV_CORE_ENDERS];
 	unsigned enders;
-	unsigned flushing;
-	struct stor_req flush[HV_SLOT_BLK_MAX];
+	struct hv_vm_flush flush;
 	struct cm_timer linger, giveup;
 };
 

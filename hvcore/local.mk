@@ -43,6 +43,7 @@ libhvcore_a_SOURCES += \
 	hvcore/vm/hv_vm_act.c \
 	hvcore/vm/hv_vm_build.c \
 	hvcore/vm/hv_vm_dump.c \
+	hvcore/vm/hv_vm_flush.c hvcore/vm/hv_vm_flush.h \
 	hvcore/vm/hv_vm_fsm.c hvcore/vm/hv_vm_fsm.h \
 	hvcore/vm/hv_vm_info.c \
 	hvcore/vm/hv_vm_int.h \

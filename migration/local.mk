@@ -5,7 +5,6 @@ libmigration_a_SOURCES = \
 	migration/mig_converge.c migration/mig_converge.h \
 	migration/mig_dst.c migration/mig_dst.h migration/mig_dst_int.h \
 	migration/mig_dst_fsm.c migration/mig_dst_work.c \
-	migration/mig_flush.c migration/mig_flush.h \
 	migration/mig_image.c migration/mig_image.h migration/mig_image_int.h \
 	migration/mig_image_work.c \
 	migration/mig_io.c migration/mig_io.h \

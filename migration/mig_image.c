@@ -137,7 +137,7 @@ static void save_begin(void *arg)
 {
 	struct mig_image *im = arg;
 
-	mig_flush_start(&im->flush, im->cfg.vm, save_flushed, im);
+	hv_vm_flush_start(&im->flush, im->cfg.vm, save_flushed, im);
 }
 
 int mig_image_save(struct mig_image **out, const struct mig_image_config *cfg, struct cm_err *err)

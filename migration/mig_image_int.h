@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "migration/mig_flush.h"
+#include "hvcore/vm/hv_vm_flush.h"
 #include "migration/mig_image.h"
 #include "migration/mig_ram.h"
 #include "migration/mig_worker.h"
@@ -23,7 +23,7 @@ struct mig_image {
 	bool threaded; /* the worker was started */
 	uint64_t start_ns;
 	const char *what;
-	struct mig_flush flush;
+	struct hv_vm_flush flush;
 	atomic_uint_fast64_t total_bytes; /* memory that the image will hold at most; 0: not known yet */
 
 	/* of the loop until the worker is started, then the worker's until its end */

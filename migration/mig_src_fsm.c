@@ -112,7 +112,7 @@ static void src_drained(void *arg, int error)
 	if (error)
 		src_stopped(m, error);
 	else
-		mig_flush_start(&m->flush, m->cfg.vm, src_stopped, m);
+		hv_vm_flush_start(&m->flush, m->cfg.vm, src_stopped, m);
 }
 
 static void src_drained_already(void *arg)

@@ -11,8 +11,8 @@
 
 #include "common/cm_fsm.h"
 #include "common/cm_loop.h"
+#include "hvcore/vm/hv_vm_flush.h"
 #include "migration/mig_converge.h"
-#include "migration/mig_flush.h"
 #include "migration/mig_ram.h"
 #include "migration/mig_src.h"
 #include "migration/mig_worker.h"
@@ -53,7 +53,7 @@ struct mig_src {
 	uint64_t start_ns, stop_ns, mark_ns; /* begin; pause began; last phase boundary */
 	uint64_t committed_ns;
 	struct mig_result result;
-	struct mig_flush flush;
+	struct hv_vm_flush flush;
 
 	struct mig_worker worker;
 	atomic_bool stop_pass;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mig_flush.c - flushes all disks of a VM at once and waits for the last. Does not drain the
+ * hv_vm_flush.c - flushes all disks of a VM at once and waits for the last. Does not drain the
  * devices: a pause has done that. Parses nothing.
  */
 #include "config.h"
 
-#include "migration/mig_flush.h"
+#include "hvcore/vm/hv_vm_flush.h"
 
-#include "hvcore/vm/hv_vm.h"
-
-static void flush_one_less(struct mig_flush *f)
+static void flush_one_less(struct hv_vm_flush *f)
 {
 	if (--f->under_way == 0)
 		f->done(f->arg, f->rc);
@@ -17,14 +15,14 @@ static void flush_one_less(struct mig_flush *f)
 
 static void flush_done(struct stor_req *req, int rc)
 {
-	struct mig_flush *f = req->arg;
+	struct hv_vm_flush *f = req->arg;
 
 	if (rc < 0 && !f->rc)
 		f->rc = rc;
 	flush_one_less(f);
 }
 
-void mig_flush_start(struct mig_flush *f, struct hv_vm *vm, mig_flush_done_fn done, void *arg)
+void hv_vm_flush_start(struct hv_vm_flush *f, struct hv_vm *vm, hv_vm_done_fn done, void *arg)
 {
 	const struct hv_vm_config *vc = hv_vm_config(vm);
 
