@@ -7,7 +7,7 @@ EXTRA_DIST += tests/kvm/conftest.py tests/kvm/corekit.py tests/kvm/test_bare.py 
 	tests/kvm/test_saved.py tests/kvm/test_volume.py
 
 .PHONY: check-kvm
-check-kvm: all $(check_PROGRAMS)
+check-kvm: build-tests
 	'$(abs_top_srcdir)/tests/guest/check-bare' tests/guest || test $$? -eq 77
 	for t in test_hv_vm test_hv_vm_dump test_hv_vm_save; do tests/unit/$$t kvm || test $$? -eq 77 || exit 1; done
 	HV_TEST_ENGINE=kvm tests/unit/test_mig_src
