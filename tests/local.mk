@@ -14,8 +14,8 @@ include tests/scripts/local.mk
 
 # Everything that tests run, built at once: scripts/test runs stages side by side, and none may build what another one uses.
 # `all` is a make of its own (BUILT_SOURCES), so the rest begins when it has ended: two makes that write one object cut it short.
-TEST_PROGRAMS = $(check_PROGRAMS) $(STOR_SAN_TESTS) $(STOR_VOL_TESTS) \
+all_tests = $(check_PROGRAMS) $(STOR_SAN_TESTS) $(STOR_VOL_TESTS) \
 	tests/engine/rig.elf check_insn check_works check_same check_saves check_fuzz
 .PHONY: build-tests
 build-tests: all
-	@$(MAKE) $(AM_MAKEFLAGS) $(TEST_PROGRAMS)
+	@$(MAKE) $(AM_MAKEFLAGS) $(all_tests)
