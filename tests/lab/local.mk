@@ -17,6 +17,7 @@ EXTRA_DIST += scripts/lab scripts/faults tests/lab/README.md tests/lab/san.sh te
 
 # Real clusters in namespaces: needs root; says so and passes as "skipped" without.
 .PHONY: check-lab
+LABTESTS = $(abs_top_srcdir)/tests/lab
 check-lab: all
 	HV_BUILD='$(abs_top_builddir)' /usr/bin/python3 -B -m pytest -rsfE -p no:cacheprovider \
-		$(LABTESTFLAGS) '$(abs_top_srcdir)/tests/lab'
+		$(LABTESTFLAGS) $(LABTESTS)

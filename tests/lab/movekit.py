@@ -114,10 +114,11 @@ class Move(vmkit.Vm):
             if role != "started" or not node or node in not_on:
                 return None
             have = self.hvcores()
-            return node if have.get(node) == 1 and sum(have.values()) == 1 else None
-        node = wait_for("%s runs on one node and is nowhere else" % self.name, look, timeout, step=0.3)
-        assert self.fresh_beats() == node
-        return node
+            if have.get(node) != 1 or sum(have.values()) != 1:
+                return None
+            # What was seen may be over by now: a node that thawed, say, makes pacemaker restart it.
+            return node if self.fresh_beats() == node and self.crm(ask) == ("started", node) else None
+        return wait_for("%s runs on one node and is nowhere else" % self.name, look, timeout, step=0.3)
 
     def judge(self):
         """Everything that must hold at any time; returns the verdict of the heartbeats."""
