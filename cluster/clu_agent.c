@@ -28,6 +28,7 @@
 #include "cluster/node/clu_peer.h"
 #include "cluster/pcmk/clu_pcmk.h"
 #include "cluster/vm/clu_fenced.h"
+#include "cluster/vm/clu_deaths.h"
 #include "cluster/vm/clu_landings.h"
 #include "cluster/vm/clu_probe.h"
 #include "cluster/vm/clu_saved_note.h"
@@ -213,6 +214,7 @@ struct clu_agent *clu_agent_new(struct cm_loop *loop, const struct clu_conf *con
 	a->events = clu_events_new(a->node);
 	a->members = clu_members_new(&member_ops);
 	a->landings = clu_landings_new();
+	a->deaths = clu_deaths_new();
 	a->conns = clu__conns_new(&clu__verbs);
 	a->super = clu_super_new(loop, conf, &a->self, a->events, &super_ops, a);
 	if (!conf->standalone && agent_cluster(a, err)) {
@@ -239,6 +241,7 @@ void clu_agent_free(struct clu_agent *a)
 	clu_events_free(a->events);
 	clu_probed_free(a);
 	clu_landings_free(a->landings);
+	clu_deaths_free(a->deaths);
 	clu_members_free(a->members);
 	free(a);
 }

@@ -7,7 +7,6 @@
 
 #include "cluster/clu_dead.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +14,7 @@
 #include "cluster/move/clu_move.h"
 #include "cluster/node/clu_agent_int.h"
 #include "cluster/pcmk/clu_pcmk.h"
+#include "cluster/vm/clu_deaths.h"
 #include "cluster/vm/clu_start.h"
 #include "cluster/vm/clu_store.h"
 #include "cluster/vm/clu_super.h"
@@ -46,12 +46,13 @@ static void failed_reported(int code, const struct cm_err *err, void *arg)
 /*
  * Pacemaker would notice a dead process at its next monitor only. But a death may also be the end
  * of a stop or of a move that pacemaker is in the middle of: so look a moment later, at a fresh
- * picture, whether it still believes that the VM runs here.
+ * picture, whether it still believes that the VM runs here, and has not begun to act on it since
+ * (a picture does not show that, and it would restart what it is just starting).
  */
 struct dead {
 	struct clu_agent *agent;
 	struct cm_timer timer;
-	char vm[64];
+	struct clu_death death;
 	bool asked; /* a fresh picture was asked for */
 };
 
@@ -60,6 +61,7 @@ static void dead_free(void *arg)
 	struct dead *d = arg;
 
 	cm_timer_fini(&d->timer);
+	clu_deaths_remove(d->agent->deaths, &d->death);
 	free(d);
 }
 
@@ -68,7 +70,7 @@ static void dead_look(struct cm_timer *t, void *arg)
 	struct dead *d = arg;
 	struct clu_agent *a = d->agent;
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(a->pcmk);
-	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, d->vm) : NULL;
+	const struct clu_pcmk_vm *v = pic ? clu_pcmk_find_vm(pic, d->death.vm) : NULL;
 
 	if (!d->asked) {
 		d->asked = true;
@@ -76,9 +78,10 @@ static void dead_look(struct cm_timer *t, void *arg)
 		cm_timer_arm_ms(t, DEAD_LOOK_MS);
 		return;
 	}
-	if (!clu_move_is(a, d->vm) && !clu_super_find(a->super, d->vm) && v && v->active &&
-	    !v->failed && v->role == CLU_PCMK_ROLE_STARTED && strcmp(v->node, a->node) == 0)
-		clu_pcmk_report_failed(a->pcmk, d->vm, a->node, failed_reported, NULL);
+	if (!d->death.acted && !clu_move_is(a, d->death.vm) &&
+	    !clu_super_find(a->super, d->death.vm) && v && v->active && !v->failed &&
+	    v->role == CLU_PCMK_ROLE_STARTED && strcmp(v->node, a->node) == 0)
+		clu_pcmk_report_failed(a->pcmk, d->death.vm, a->node, failed_reported, NULL);
 	cm_loop_defer(a->loop, dead_free, d);
 }
 
@@ -89,7 +92,7 @@ static void report_failed(struct clu_agent *a, const char *name)
 	if (!d)
 		return;
 	d->agent = a;
-	snprintf(d->vm, sizeof d->vm, "%s", name);
+	clu_deaths_add(a->deaths, &d->death, name);
 	cm_timer_init(&d->timer, a->loop, dead_look, d);
 	cm_timer_arm_ms(&d->timer, DEAD_MS);
 }

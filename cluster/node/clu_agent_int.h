@@ -22,6 +22,7 @@ struct clu_agent {
 	struct clu_super *super;       /* vm/clu_super.h */
 	struct clu_probed *probed;     /* vm/clu_probe.h */
 	struct clu_landings *landings; /* vm/clu_landings.h */
+	struct clu_deaths *deaths;     /* vm/clu_deaths.h */
 	struct clu_move *moves;	       /* move/clu_move.h */
 	struct clu_relay *relays;      /* verb/clu_verb_console.h */
 	struct clu_conns *conns;       /* clu_conn.h */

@@ -19,6 +19,7 @@
 #include "cluster/node/clu_event.h"
 #include "cluster/node/clu_member.h"
 #include "cluster/verb/clu_verb_saved.h"
+#include "cluster/vm/clu_deaths.h"
 #include "cluster/vm/clu_landings.h"
 #include "cluster/vm/clu_start.h"
 #include "cluster/vm/clu_store.h"
@@ -85,6 +86,7 @@ void clu_verb_local_start(struct px_req *q, void *agent)
 		px_req_fail(q, &err);
 		return;
 	}
+	clu_deaths_acted(((struct clu_agent *)agent)->deaths, q->msg->config->name);
 	local_start(agent, q, q->msg->config);
 }
 
@@ -217,6 +219,7 @@ static void local_stop(struct clu_agent *a, struct px_req *q)
 
 void clu_verb_local_stop(struct px_req *q, void *agent)
 {
+	clu_deaths_acted(((struct clu_agent *)agent)->deaths, q->msg->vm);
 	local_stop(agent, q);
 }
 
