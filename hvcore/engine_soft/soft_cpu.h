@@ -251,6 +251,7 @@ struct soft_cpu {
 	uint64_t gpr[SOFT_NR_GPR]; /* SOFT_REG_: [SOFT_REG_PAGE] + op->off is rip inside a block */
 	struct soft_flags flags;
 	uint64_t icount; /* instructions completed, brought up to date when a block is left */
+	uint64_t looked_ns; /* when the run loop looked around last, guest clock */
 	_Atomic uint64_t limit; /* leave the blocks when icount is there; others set it to 0 */
 	struct soft_tlb *tlb;	/* the set for the current privilege, see soft_pick_tlb() */
 	uint64_t seg_base[SOFT_NR_SEG];

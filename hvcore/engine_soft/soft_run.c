@@ -264,6 +264,20 @@ static void count_look(struct soft_cpu *cpu, uint32_t why)
 		soft_watch_look(cpu);
 }
 
+/*
+ * So much after the last look the thread was not running: its host was frozen, say. Whether the guest may run still is not
+ * for the engine to know; whoever called is asked before the next instruction of it, not when a kick gets here.
+ */
+#define AWAY_NS 50000000u
+
+static bool was_away(struct soft_cpu *cpu, struct soft_time now)
+{
+	uint64_t last = cpu->looked_ns;
+
+	cpu->looked_ns = now.ns;
+	return now.ns - last > AWAY_NS;
+}
+
 /* true: go on running guest code; false: vcpu_run is to return. */
 static bool look_around(struct soft_cpu *cpu)
 {
@@ -275,7 +289,7 @@ static bool look_around(struct soft_cpu *cpu)
 
 		housekeeping(cpu, why);
 		count_look(cpu, why);
-		if (why & SOFT_STOP_KICK)
+		if (why & SOFT_STOP_KICK || was_away(cpu, now))
 			return false;
 		if (soft_irqchip_timer_due(chip, cpu->index, now))
 			soft_irqchip_timer_poll(chip, cpu->index, now);
