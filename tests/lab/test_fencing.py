@@ -137,8 +137,9 @@ def test_frozen_node_with_a_dead_bmc(vm):
     wait_for("the old process is gone", lambda: vm.pid(vm.node) is None)
     # Beats that were made before and were on their way out when it froze may come now; each says when it was made.
     assert vm.beats.verdict()["dual_active"] == 0
-    # It joins without a reboot, and believes that it has the VM: pacemaker restarts a resource that is "too active".
-    comes_back(vm, there, restarts=1)
+    # It joins without a reboot, and believes that it has the VM: pacemaker restarts a resource that is "too active". On a
+    # busy machine our word of the old process' death gets there in the middle of that, and it does so once more.
+    comes_back(vm, there, restarts=2)
 
 
 def test_a_fencing_by_the_san_is_no_power_off(lab, two_levels):
