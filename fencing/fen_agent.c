@@ -40,7 +40,7 @@ struct agent {
 	uint16_t slots[AGENT_SLOTS]; /* host slots that the victim had, of all rounds */
 	unsigned nslots;
 	bool again; /* not the first look */
-	uint64_t keys[AGENT_KEYS];
+	struct stor_key keys[AGENT_KEYS];
 	unsigned nkeys;
 	int rc;
 	struct cm_err err;
@@ -131,7 +131,8 @@ static void agent_keys(int rc, const uint64_t *keys, unsigned n, void *arg)
 	a->nkeys = 0;
 	for (unsigned i = 0; i < n && a->nkeys < AGENT_KEYS; i++)
 		if (is_victim_key(a, keys[i]))
-			a->keys[a->nkeys++] = keys[i];
+			a->keys[a->nkeys++] =
+				(struct stor_key){.key = keys[i], .lun = stor_dev_lun(a->dev)};
 	if (a->cfg.action == FEN_AGENT_STATUS)
 		return agent_end(a, a->nkeys ? 0 : 1, NULL);
 	if (a->nkeys) {

@@ -26,6 +26,7 @@ struct fen_shut_out {
 	struct stor_block seen;
 	bool have, busy, cancelled;
 	uint64_t since_ns, asked_ns;
+	struct stor_key keys[STOR_OWNER_KEYS]; /* being shut out */
 	fen_shut_out_fn done;
 	void *arg;
 };
@@ -71,8 +72,12 @@ static void shut_confirmed(int rc, const struct stor_block *b, void *arg)
 	} else if (b->renewal != w->seen.renewal || !stor_uuid_equal(&b->nonce, &w->seen.nonce)) {
 		shut_fail(w, CM_E_LEASE_HELD, "the owner is alive: it changed the block");
 	} else {
+		struct stor_block proven = *b;
+
+		for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) /* whose end we saw: kept in the proof */
+			proven.owner.keys[i] = w->keys[i];
 		proof = fen__proof_new(
-			FEN_PROOF_SHUT_OUT, b,
+			FEN_PROOF_SHUT_OUT, &proven,
 			"its lease ran out on our clock, and its keys are preempted and gone",
 			&err);
 		shut_end(w, proof, &err);
@@ -96,8 +101,7 @@ static void shut_look(struct cm_timer *t, void *arg);
 static void shut_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct fen_shut_out *w = arg;
-	uint64_t keys[STOR_OWNER_KEYS + STOR_SHUT_KEYS], dead_ns;
-	unsigned n = 0;
+	uint64_t dead_ns;
 
 	w->busy = false;
 	if (w->cancelled) {
@@ -129,12 +133,10 @@ static void shut_read(int rc, const struct stor_block *b, void *arg)
 								   : STOR_IO_TIMEOUT_MS));
 		return;
 	}
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		keys[n++] = w->seen.owner.keys[i];
-	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
-		keys[n++] = w->seen.shut[i];
+	/* One of the two is empty: see stor_lease_disk.h. */
+	memcpy(w->keys, w->seen.shut[0].key ? w->seen.shut : w->seen.owner.keys, sizeof w->keys);
 	w->busy = true;
-	stor_dev_fence(w->dev, keys, n, shut_fenced, w);
+	stor_dev_fence(w->dev, w->keys, STOR_OWNER_KEYS, shut_fenced, w);
 }
 
 static void shut_look(struct cm_timer *t, void *arg)

@@ -49,7 +49,7 @@ static void owner_read(int rc, const struct stor_block *b, void *arg)
 	hv_json_str(&j, "owner_boot_id", boot);
 	hv_json_u64(&j, "owner_pid", b->owner.pid);
 	hv_json_u64(&j, "epoch", b->epoch);
-	hv_json_u64(&j, "pr_key", b->owner.keys[0]);
+	hv_json_u64(&j, "pr_key", b->owner.keys[0].key);
 	hv_json_str(&j, "state", "running");
 	hv_json_str(&j, "peer_node", b->peer.node);
 	hv_json_close(&j, '}');

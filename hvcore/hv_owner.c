@@ -89,6 +89,11 @@ int hv_owner_new(struct hv_owner **out, struct hv_disks *disks, const struct sto
 	for (unsigned i = 0; rc == 0 && i < hv_disks_stores(disks); i++)
 		if (hv_disks_store(disks, i) != cfg.dev)
 			rc = stor_lease_guard(o->lease, hv_disks_store(disks, i));
+	if (rc == CM_E_VOL_LIMIT)
+		return cm_err_set(err, rc,
+				  "the disks of a VM may lie on %d LUNs at most, and a lock= LUN counts as one of "
+				  "them: put more of them on one volume",
+				  STOR_OWNER_KEYS);
 	return rc < 0 ? cm_err_set(err, rc, "guarding the disks: %s", cm_err_text(rc)) : 0;
 }
 

@@ -7,7 +7,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/dev/stor_file.h sharedstorage/dev/stor_fileio.c sharedstorage/dev/stor_fileio.h \
 	sharedstorage/dev/stor_req.c sharedstorage/dev/stor_timing.h sharedstorage/dev/stor_uring.c \
 	sharedstorage/dev/stor_uring.h sharedstorage/dev/stor_url.c sharedstorage/dev/stor_url.h \
-	sharedstorage/dev/stor_uuid.c sharedstorage/dev/stor_uuid.h \
+	sharedstorage/dev/stor_key.c sharedstorage/dev/stor_key.h sharedstorage/dev/stor_uuid.c sharedstorage/dev/stor_uuid.h \
 	sharedstorage/iscsi/stor_iscsi.c sharedstorage/iscsi/stor_iscsi.h sharedstorage/iscsi/stor_iscsi_adm.c \
 	sharedstorage/iscsi/stor_iscsi_admit.c sharedstorage/iscsi/stor_iscsi_base.c \
 	sharedstorage/iscsi/stor_iscsi_exclusive.c sharedstorage/iscsi/stor_iscsi_fence.c \

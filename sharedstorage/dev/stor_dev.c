@@ -85,9 +85,19 @@ uint64_t stor_dev_pr_key(const struct stor_dev *dev)
 	return dev->pr_key;
 }
 
-uint64_t stor_dev_lock_key(const struct stor_dev *dev)
+unsigned stor_dev_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS])
 {
-	return dev->pr_key2;
+	return dev->ops->keys ? dev->ops->keys(dev, keys) : 0;
+}
+
+unsigned stor_dev_luns(const struct stor_dev *dev)
+{
+	return dev->ops->luns ? dev->ops->luns(dev) : 0;
+}
+
+uint16_t stor_dev_lun(const struct stor_dev *dev)
+{
+	return stor_lun_tag(dev->info.serial);
 }
 
 bool stor_dev_is_exclusive(const struct stor_dev *dev)
@@ -167,7 +177,7 @@ void stor_dev_up(struct stor_dev *dev)
 	if (dev->incarnation)
 		dev->reconnects++;
 	dev->incarnation++;
-	dev->pr_key = dev->pr_key2 = 0;
+	dev->pr_key = 0;
 	dev->entered = dev->entering = dev->admitted = false;
 	dev->told = STOR_GATE_NONE;
 	dev_set_state(dev, STOR_DEV_GATED, "waits for its owner to check the ownership block");
@@ -199,7 +209,7 @@ void stor_dev_down(struct stor_dev *dev, enum stor_dev_state state, const struct
 	if (dev->state == STOR_DEV_CLOSING)
 		return;
 	dev->entered = dev->entering = dev->admitted = false;
-	dev->pr_key = dev->pr_key2 = 0;
+	dev->pr_key = 0;
 	dev_set_state(dev, dev->opened ? state : STOR_DEV_OPENING, err->text);
 	if (dev->opened && !dev->stalled_said) {
 		dev->stalled_said = true;
@@ -289,7 +299,7 @@ void stor_dev_shut(struct stor_dev *dev, const char *why)
 	}
 }
 
-void stor_dev_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys, stor_fence_fn done,
+void stor_dev_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys, stor_fence_fn done,
 		    void *arg)
 {
 	dev->ops->fence(dev, keys, nkeys, done, arg);

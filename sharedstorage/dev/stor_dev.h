@@ -43,6 +43,7 @@
 
 #include "common/cm_err.h"
 #include "common/cm_loop.h"
+#include "sharedstorage/dev/stor_key.h"
 
 struct stor_dev;
 struct stor_req;
@@ -181,8 +182,17 @@ struct cm_loop *stor_dev_loop(const struct stor_dev *dev);
 uint32_t stor_dev_incarnation(const struct stor_dev *dev);
 /* Key of the session of now; 0: none (yet). */
 uint64_t stor_dev_pr_key(const struct stor_dev *dev);
-/* The same on its lock LUN; 0: none, or it has no such LUN. */
-uint64_t stor_dev_lock_key(const struct stor_dev *dev);
+/*
+ * For the ownership block: of each of its LUNs the session that may have writes under way. That is the one of
+ * now or, until a successor's barrier was answered, the last one that had been let in. Returns how
+ * many; at most stor_dev_luns().
+ */
+#define STOR_DEV_LUNS 2
+unsigned stor_dev_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS]);
+/* LUNs on which it registers a key: 0 for a file, 2 with a lock LUN. */
+unsigned stor_dev_luns(const struct stor_dev *dev);
+/* stor_lun_tag() of its (data) LUN. */
+uint16_t stor_dev_lun(const struct stor_dev *dev);
 bool stor_dev_is_exclusive(const struct stor_dev *dev);
 /* Entered: ADMIN requests may go out, changing ones too. */
 bool stor_dev_usable(const struct stor_dev *dev);
@@ -196,7 +206,7 @@ void stor_dev_cancel(struct stor_dev *dev, struct stor_req *req);
  */
 void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg);
 /* Exclusive devices: PR keys of the same user that may be there when it enters next. */
-#define STOR_DEV_ALLOWED 24
+#define STOR_DEV_ALLOWED 36
 void stor_dev_allow(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys);
 /* Registers and aborts what is left of older sessions. A stale incarnation is ignored. */
 void stor_dev_enter(struct stor_dev *dev, uint32_t incarnation);
@@ -207,13 +217,16 @@ void stor_dev_admit(struct stor_dev *dev, uint32_t incarnation);
 void stor_dev_shut(struct stor_dev *dev, const char *why);
 
 /*
- * Shuts every key of keys[] out: PREEMPT AND ABORT (or PREEMPT and an awaited LUN RESET), then READ
- * KEYS until none of them is left: done(0) means that nothing of them can land any more. Zero keys
- * in the list are skipped. A backend without hosts to shut out (file) answers 0. Several
- * wait for each other.
+ * Shuts every key of keys[] out that is not `ended` yet: PREEMPT AND ABORT (or PREEMPT and an awaited LUN RESET), then
+ * READ KEYS until none of them is left. done(0) means that nothing of them can land here any more.
+ * A key that may be of this LUN and was gone already, or went without a GOOD for us, proves
+ * nothing: then a LUN RESET is awaited, too. Keys that this is true of from now on, also when it
+ * fails at a later one, are marked `ended`; those of other LUNs never are. keys is borrowed until
+ * done. Zero keys are skipped. A backend without hosts to shut out (file) answers 0. Several wait
+ * for each other.
  */
 typedef void (*stor_fence_fn)(int rc, const struct cm_err *err, void *arg);
-void stor_dev_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys, stor_fence_fn done,
+void stor_dev_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys, stor_fence_fn done,
 		    void *arg);
 /* Keys that are registered now. */
 typedef void (*stor_keys_fn)(int rc, const uint64_t *keys, unsigned nkeys, void *arg);

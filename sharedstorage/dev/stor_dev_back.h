@@ -25,8 +25,11 @@ struct stor_dev_ops {
 	/* End everything, then call stor_dev_closed. */
 	void (*close)(struct stor_dev *dev);
 	void (*free)(struct stor_dev *dev); /* the backend's memory, dev included */
-	void (*fence)(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+	void (*fence)(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 		      stor_fence_fn done, void *arg);
+	/* As stor_dev_keys and stor_dev_luns. NULL: none. */
+	unsigned (*keys)(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS]);
+	unsigned (*luns)(const struct stor_dev *dev);
 	void (*read_keys)(struct stor_dev *dev, stor_keys_fn done, void *arg);
 	/* Register, abort what older sessions left, then stor_dev_entered. NULL: nothing to do. */
 	void (*enter)(struct stor_dev *dev);
@@ -54,7 +57,7 @@ struct stor_dev {
 	enum stor_gate told; /* last stage that the gate was told */
 	bool entered, entering, admitted;
 	uint32_t incarnation;
-	uint64_t pr_key, pr_key2; /* the second one: of a lock LUN */
+	uint64_t pr_key;
 	uint64_t allowed[STOR_DEV_ALLOWED];
 	unsigned nallowed;
 	struct stor_reqs waiting;

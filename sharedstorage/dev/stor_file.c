@@ -207,7 +207,7 @@ static void file_free(struct stor_dev *dev)
 }
 
 /* Nobody else can be on a file of ours: there is nothing to shut out. */
-static void file_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+static void file_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 		       stor_fence_fn done, void *arg)
 {
 	struct cm_err none = CM_ERR_INIT;

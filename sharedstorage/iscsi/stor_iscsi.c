@@ -133,6 +133,7 @@ static unsigned act_up(void *ctx, void *arg)
 
 	(void)arg;
 	d->backoff_ms = 0;
+	d->key_entered = true;
 	stor_dev_entered(&d->dev, d->key);
 	return 0;
 }
@@ -338,6 +339,11 @@ static void iscsi_status(struct stor_dev *dev, struct stor_dev_status *st)
 	snprintf(st->path, sizeof st->path, "%.63s", d->url.portal[d->portal]);
 }
 
+static unsigned iscsi_luns(const struct stor_dev *dev)
+{
+	return dev->opts.host_slot != 0;
+}
+
 static const struct stor_dev_ops iscsi_ops = {
 	.name = "iscsi",
 	.submit = stor__iscsi_submit,
@@ -345,6 +351,8 @@ static const struct stor_dev_ops iscsi_ops = {
 	.close = iscsi_close,
 	.free = iscsi_free,
 	.fence = stor__iscsi_fence,
+	.keys = stor__iscsi_keys,
+	.luns = iscsi_luns,
 	.read_keys = stor__iscsi_read_keys,
 	.enter = iscsi_enter,
 	.shut = iscsi_shut,

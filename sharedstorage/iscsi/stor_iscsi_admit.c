@@ -154,21 +154,39 @@ void stor__iscsi_probe(struct stor_iscsi *d)
 
 /* --- admission -------------------------------------------------------------------------------- */
 
-static bool is_older(const struct stor_iscsi *d, uint64_t key)
+static struct stor_older *older_find(struct stor_iscsi *d, uint64_t key)
 {
 	for (unsigned i = 0; i < d->nolder; i++)
-		if (d->older[i] == key)
-			return true;
-	return false;
+		if (d->older[i].key == key)
+			return &d->older[i];
+	return NULL;
 }
 
-static void add_older(struct stor_iscsi *d, uint64_t key)
+/* When there are too many, one goes that was never let in: it can only have left its key behind. */
+static void older_add(struct stor_iscsi *d, uint64_t key, bool entered)
 {
-	if (is_older(d, key))
-		return;
-	if (d->nolder == ISCSI_OLDER_KEYS) /* the oldest was aborted long ago or never got in */
-		memmove(d->older, d->older + 1, --d->nolder * sizeof d->older[0]);
-	d->older[d->nolder++] = key;
+	unsigned i = 0;
+
+	if (d->nolder == ISCSI_OLDER_KEYS) {
+		/* One of ours is (the next gets in over its end only), and a few that were found. */
+		while (d->older[i].entered)
+			i++;
+		CM_ASSERT(i < d->nolder);
+		memmove(d->older + i, d->older + i + 1, (--d->nolder - i) * sizeof d->older[0]);
+	}
+	d->older[d->nolder++] = (struct stor_older){.key = key, .entered = entered};
+}
+
+/*
+ * None of their keys is registered any more. Is anything of them under way still? Only a GOOD for us says no: whoever
+ * else took a key away may have died before the end of what it aborted.
+ */
+static bool older_may_write(const struct stor_iscsi *d)
+{
+	for (unsigned i = 0; i < d->nolder; i++)
+		if (d->older[i].entered && !d->older[i].ended)
+			return true;
+	return false;
 }
 
 static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg);
@@ -193,13 +211,14 @@ static void enter_reset_done(int rc, void *arg)
 
 static void enter_preempted(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
-	(void)arg;
 	if (d->fsm.state != IS_ENTER)
 		return;
 	if (!d->no_pa && stor__adm_is(a, STOR_KEY_ILLEGAL)) {
 		cm_info("%s: no PREEMPT AND ABORT here: PREEMPT and LUN RESET instead", d->label);
 		d->no_pa = true;
-	} else if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT) {
+	} else if (a->cmd.status == STOR_SCSI_GOOD) {
+		((struct stor_older *)arg)->ended = !d->no_pa;
+	} else if (a->cmd.status != STOR_SCSI_CONFLICT) {
 		admit_bad(d, a, "an older key of ours cannot be aborted");
 		return;
 	}
@@ -209,7 +228,8 @@ static void enter_preempted(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 /* After READ KEYS: our key must be there; of the older ones none, else abort the first. */
 static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
-	uint64_t keys[ISCSI_KEYS], old = 0;
+	struct stor_older *old = NULL, *is;
+	uint64_t keys[ISCSI_KEYS];
 	int n = stor__adm_keys(a, keys);
 	bool mine = false;
 
@@ -222,8 +242,8 @@ static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	}
 	for (int i = 0; i < n; i++) {
 		mine |= keys[i] == d->key;
-		if (is_older(d, keys[i]))
-			old = keys[i];
+		is = older_find(d, keys[i]);
+		old = is ? is : old;
 	}
 	if (!mine) {
 		stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key was removed", d->label);
@@ -231,10 +251,12 @@ static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	}
 	if (old) {
 		stor__adm_pr_out(d, d->no_pa ? STOR_PR_PREEMPT : STOR_PR_PREEMPT_ABORT,
-				 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, old, enter_preempted, d);
+				 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, old->key, enter_preempted,
+				 old);
 		return;
 	}
-	if (d->no_pa && d->nolder) { /* PREEMPT is no barrier */
+	if (older_may_write(d)) {
+		cm_info("%s: nobody saw the end of our last session: LUN RESET", d->label);
 		stor__iscsi_lun_reset(d, enter_reset_done, d);
 		return;
 	}
@@ -345,6 +367,7 @@ void stor__iscsi_enter(struct stor_iscsi *d)
 	while (!incarnation)
 		CM_ASSERT(getrandom(&incarnation, sizeof incarnation, 0) == sizeof incarnation);
 	d->key = stor_pr_key(d->dev.opts.host_slot, incarnation);
+	d->key_entered = false;
 	d->mended = false;
 	enter_register(d);
 }
@@ -353,6 +376,30 @@ void stor__iscsi_enter(struct stor_iscsi *d)
 void stor__iscsi_key_is_old(struct stor_iscsi *d)
 {
 	if (d->key)
-		add_older(d, d->key);
+		older_add(d, d->key, d->key_entered);
 	d->key = 0;
+	d->key_entered = false;
+}
+
+void stor__iscsi_older(struct stor_iscsi *d, uint64_t key)
+{
+	if (!older_find(d, key))
+		older_add(d, key, true);
+}
+
+void stor__iscsi_end_olders(struct stor_iscsi *d)
+{
+	stor__adm_read_keys(d, enter_check, NULL);
+}
+
+unsigned stor__iscsi_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS])
+{
+	const struct stor_iscsi *d = CM_CONTAINER(dev, const struct stor_iscsi, dev);
+	uint64_t key = d->key_entered ? d->key : 0;
+
+	for (unsigned i = 0; !key && i < d->nolder; i++)
+		if (d->older[i].entered)
+			key = d->older[i].key;
+	keys[0] = (struct stor_key){.key = key, .lun = stor_dev_lun(dev)};
+	return key != 0;
 }

@@ -10,8 +10,11 @@
  *
  * Not foreign: tools (they write a scratch sector at most), keys that the ownership block of the VM
  * names (stor_dev_allow: the source of a move sees its destination), and sessions that have our own
- * ISID: it is made from the VM, so they are left from a process of this VM that died. Stock tgt
- * cannot tell those; there such a key counts as foreign until the fencer removes it.
+ * ISID: it is made from the VM, so they are left from a process of this VM that died. Those are
+ * aborted as older sessions of our own are: a write of one may be under way still. (The other end
+ * of a move that has just come back and is not in the block yet looks the same; it only has to come
+ * back once more.) Stock tgt cannot tell those; there such a key counts as foreign until the fencer
+ * removes it.
  *
  * Parses keys and nexuses through stor_pr.
  */
@@ -74,12 +77,14 @@ static void exclusive_left(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		stor_dev_tell(&d->dev, STOR_EVENT_BUSY, &d->why);
 }
 
-/* Takes foreign keys away whose sessions are of this VM, whatever process it was. */
+#define LEFT_AT_A_TIME 8
+
+/* Foreign keys whose sessions are of this VM, whatever process it was, become older sessions of ours. */
 static void exclusive_nexuses(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	struct stor_exclusive *x = &d->exclusive;
 	struct stor_pr_nexus nexus[64];
-	unsigned n = 0, left = 0;
+	unsigned n = 0, left = 0, olders = 0;
 
 	(void)arg;
 	if (d->fsm.state != IS_ENTER || a->cmd.status == STOR_CMD_LOST)
@@ -101,10 +106,14 @@ static void exclusive_nexuses(struct stor_iscsi *d, struct stor_adm *a, void *ar
 		}
 		if (!ours || others)
 			x->foreign[left++] = x->foreign[i];
+		else if (++olders <= LEFT_AT_A_TIME)
+			stor__iscsi_older(d, x->foreign[i]);
 	}
 	x->nforeign = left;
 	if (left)
 		stor__iscsi_unregister(d, exclusive_left);
+	else if (olders)
+		stor__iscsi_end_olders(d);
 	else
 		exclusive_ok(d);
 }

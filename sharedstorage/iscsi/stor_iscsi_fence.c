@@ -2,13 +2,16 @@
 /*
  * stor_iscsi_fence.c - shutting other hosts' keys out, and reading keys.
  *
- * READ KEYS -> PREEMPT AND ABORT of each victim's key that is there -> (without PREEMPT AND ABORT:
- * PREEMPT, then a LUN RESET that is awaited) -> READ KEYS shows none. PREEMPT alone is no barrier.
+ * READ KEYS -> PREEMPT AND ABORT of each victim's key that is there -> READ KEYS shows none -> LUN
+ * RESET, awaited, unless every key that may be of this LUN was answered GOOD for us. PREEMPT alone
+ * is no barrier, and neither is a key that is gone: PREEMPT AND ABORT removes it first and is
+ * answered when what it aborts has ended, so whoever finds it gone knows nothing about that.
  * Parses keys through stor_pr.
  */
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,64 +37,20 @@ static void fence_end(struct stor_iscsi *d, int rc, const char *words)
 
 static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, const char *what)
 {
-	char words[64];
+	char words[64], all[128];
 
-	(void)what;
 	if (a->cmd.status == STOR_CMD_LOST)
 		return fence_end(d, CM_E_SAN_LOST, "the session broke while keys were shut out");
 	stor__adm_words(a, words, sizeof words);
-	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE,
-		  words);
+	snprintf(all, sizeof all, "%s: %s", what, words);
+	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE, all);
 }
 
-static void fence_reset_done(int rc, void *arg)
-{
-	struct stor_iscsi *d = arg;
+/* --- after the last victim's key has gone ------------------------------------------------- */
 
-	if (rc)
-		return fence_end(d, rc, "the LUN RESET that must follow PREEMPT failed");
-	d->fence->reset_needed = false;
-	stor__adm_read_keys(d, fence_keys_read, NULL);
-}
-
-static void fence_released(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+static void fence_over(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
-	(void)arg;
-	if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT)
-		return fence_adm_failed(d, a, "RELEASE");
-	stor__adm_read_keys(d, fence_keys_read, NULL);
-}
-
-static void fence_preempted(struct stor_iscsi *d, struct stor_adm *a, void *arg)
-{
-	(void)arg;
-	if (!d->no_pa && stor__adm_is(a, STOR_KEY_ILLEGAL)) {
-		cm_info("%s: no PREEMPT AND ABORT here: PREEMPT and LUN RESET instead", d->label);
-		d->no_pa = true;
-	} else if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT) {
-		return fence_adm_failed(d, a, "PREEMPT");
-	}
-	d->fence->reset_needed |= d->no_pa;
-	/* On a lock LUN the victim may have been the holder: then we are it now. */
-	if (d->guarded)
-		stor__adm_pr_out(d, STOR_PR_RELEASE, STOR_PR_WE, 0, fence_released, NULL);
-	else
-		stor__adm_read_keys(d, fence_keys_read, NULL);
-}
-
-static uint64_t fence_victim(const struct stor_fence_job *j, const uint64_t *keys, int n)
-{
-	for (int i = 0; i < n; i++)
-		for (unsigned k = 0; k < j->nkeys; k++)
-			if (keys[i] == j->keys[k])
-				return keys[i];
-	return 0;
-}
-
-static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
-{
-	struct stor_fence_job *j = d->fence;
-	uint64_t keys[ISCSI_KEYS], victim;
+	uint64_t keys[ISCSI_KEYS];
 	int n = stor__adm_keys(a, keys);
 	bool mine = false;
 
@@ -102,21 +61,112 @@ static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		mine |= keys[i] == d->key;
 	if (!mine)
 		return fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
-	victim = fence_victim(j, keys, n);
-	if (victim && ++j->next > 4 * CM_ARRAY_LEN(j->keys))
+	fence_end(d, 0, "");
+}
+
+static void fence_released(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	(void)arg;
+	if (a->cmd.status != STOR_SCSI_GOOD && a->cmd.status != STOR_SCSI_CONFLICT)
+		return fence_adm_failed(d, a, "RELEASE");
+	stor__adm_read_keys(d, fence_over, NULL);
+}
+
+/*
+ * On a lock LUN the victim may have held the reservation: then we do now. Until its last write has ended nobody else
+ * may have it.
+ */
+static void fence_release(struct stor_iscsi *d)
+{
+	if (d->guarded && d->fence->preempts)
+		stor__adm_pr_out(d, STOR_PR_RELEASE, STOR_PR_WE, 0, fence_released, NULL);
+	else
+		stor__adm_read_keys(d, fence_over, NULL);
+}
+
+static void fence_reset_done(int rc, void *arg)
+{
+	struct stor_iscsi *d = arg;
+	struct stor_fence_job *j = d->fence;
+	uint16_t lun = stor_dev_lun(&d->dev);
+
+	if (rc)
+		return fence_end(d, rc, "the LUN RESET that ends the former owner's writes failed");
+	for (unsigned i = 0; i < j->nkeys; i++)
+		if (lun && j->keys[i].lun == lun)
+			j->keys[i].ended = true;
+	fence_release(d);
+}
+
+static void fence_reset(struct stor_iscsi *d)
+{
+	const struct stor_fence_job *j = d->fence;
+	bool needed = j->reset_needed;
+
+	for (unsigned i = 0; i < j->nkeys; i++)
+		needed |= j->keys[i].key && !j->keys[i].ended &&
+			  stor_key_may_be_of(&j->keys[i], stor_dev_lun(&d->dev));
+	if (!needed || cm_fault("iscsi_no_reset"))
+		return fence_release(d);
+	cm_info("%s: nobody saw the end of a former owner's session: LUN RESET", d->label);
+	stor__iscsi_lun_reset(d, fence_reset_done, d);
+}
+
+/* --- one victim after the other ----------------------------------------------------------- */
+
+static void fence_preempted(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	struct stor_fence_job *j = d->fence;
+
+	(void)arg;
+	if (!d->no_pa && stor__adm_is(a, STOR_KEY_ILLEGAL)) {
+		cm_info("%s: no PREEMPT AND ABORT here: PREEMPT and LUN RESET instead", d->label);
+		d->no_pa = true;
+	} else if (a->cmd.status == STOR_SCSI_GOOD) {
+		j->preempts++;
+		j->reset_needed |= d->no_pa;
+		for (unsigned i = 0; i < j->nkeys && !d->no_pa; i++)
+			if (j->keys[i].key == j->victim)
+				j->keys[i].ended = true;
+	} else if (a->cmd.status != STOR_SCSI_CONFLICT) { /* a conflict: somebody else took it away */
+		return fence_adm_failed(d, a, "PREEMPT");
+	}
+	stor__adm_read_keys(d, fence_keys_read, NULL);
+}
+
+static uint64_t fence_victim(const struct stor_fence_job *j, const uint64_t *keys, int n)
+{
+	for (int i = 0; i < n; i++)
+		for (unsigned k = 0; k < j->nkeys; k++)
+			if (keys[i] == j->keys[k].key)
+				return keys[i];
+	return 0;
+}
+
+static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	struct stor_fence_job *j = d->fence;
+	uint64_t keys[ISCSI_KEYS];
+	int n = stor__adm_keys(a, keys);
+	bool mine = false;
+
+	(void)arg;
+	if (n < 0)
+		return fence_adm_failed(d, a, "READ KEYS");
+	for (int i = 0; i < n; i++)
+		mine |= keys[i] == d->key;
+	if (!mine)
+		return fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
+	j->victim = fence_victim(j, keys, n);
+	if (!j->victim)
+		return fence_reset(d);
+	if (++j->tries > 4 * j->nkeys)
 		return fence_end(d, CM_E_SAN_UNSAFE,
 				 "keys come back however often they are preempted");
-	if (victim) {
-		if (cm_fault("iscsi_preempt"))
-			return fence_end(d, CM_E_SAN_LOST, "fault point");
-		stor__adm_pr_out(d, d->no_pa ? STOR_PR_PREEMPT : STOR_PR_PREEMPT_ABORT,
-				 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, victim, fence_preempted,
-				 NULL);
-		return;
-	}
-	if (j->reset_needed)
-		return stor__iscsi_lun_reset(d, fence_reset_done, d);
-	fence_end(d, 0, "");
+	if (cm_fault("iscsi_preempt"))
+		return fence_end(d, CM_E_SAN_LOST, "fault point");
+	stor__adm_pr_out(d, d->no_pa ? STOR_PR_PREEMPT : STOR_PR_PREEMPT_ABORT,
+			 d->guarded ? STOR_PR_WE : STOR_PR_WEAR, j->victim, fence_preempted, NULL);
 }
 
 struct fence_refusal {
@@ -135,13 +185,13 @@ static void fence_refuse(void *arg)
 	free(r);
 }
 
-void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+void stor__iscsi_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 		       stor_fence_fn done, void *arg)
 {
 	struct stor_iscsi *d = stor__iscsi_of(dev);
 	struct stor_fence_job *j = calloc(1, sizeof *j);
 
-	CM_ASSERT(j && nkeys <= CM_ARRAY_LEN(j->keys));
+	CM_ASSERT(j);
 	if (!stor_dev_usable(dev) || !d->key) {
 		struct fence_refusal *r = calloc(1, sizeof *r);
 
@@ -151,14 +201,7 @@ void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkey
 		cm_loop_defer(dev->loop, fence_refuse, r);
 		return;
 	}
-	for (unsigned i = 0; i < nkeys; i++)
-		if (keys[i])
-			j->keys[j->nkeys++] = keys[i];
-	j->done = done;
-	j->arg = arg;
-	/* Without PREEMPT AND ABORT a key that is gone already proves nothing about what is in
-	 * flight. */
-	j->reset_needed = d->no_pa;
+	*j = (struct stor_fence_job){.keys = keys, .nkeys = nkeys, .done = done, .arg = arg};
 	if (d->fence) { /* one after the other */
 		struct stor_fence_job *last = d->fence;
 

@@ -63,9 +63,10 @@ struct stor_io {
 TAILQ_HEAD(stor_ios, stor_io);
 
 struct stor_fence_job {
-	uint64_t keys[64];
-	unsigned nkeys, next;
-	bool reset_needed, verifying;
+	struct stor_key *keys; /* of the caller */
+	unsigned nkeys, preempts, tries;
+	uint64_t victim; /* of the PREEMPT under way */
+	bool reset_needed; /* without PREEMPT AND ABORT: nothing is over before a LUN RESET */
 	stor_fence_fn done;
 	void *arg;
 	struct stor_fence_job *after; /* waits for this one */
@@ -84,6 +85,13 @@ struct stor_flushed {
 	unsigned nkeys;
 	uint64_t keys_sum;
 	uint64_t entered_key; /* of ours, 0 none: nobody but a fencer or a power cut removes it */
+};
+
+/* A session of ours that is no more. */
+struct stor_older {
+	uint64_t key;
+	bool entered; /* it may have left writes under way */
+	bool ended;   /* PREEMPT AND ABORT of it was answered GOOD */
 };
 
 /* opts.exclusive_to: see stor_iscsi_exclusive.c. */
@@ -112,10 +120,11 @@ struct stor_iscsi {
 	/* of this process */
 	bool guarded;
 	uint64_t key; /* of the session of now, 0 none */
-	uint64_t older[ISCSI_OLDER_KEYS];
+	struct stor_older older[ISCSI_OLDER_KEYS];
 	unsigned nolder;
 	bool mended;	   /* this session has mended a reservation without a type */
-	bool entered_once; /* some session of ours may have writes in flight at the target */
+	bool entered_once; /* the last session may have writes in flight at the target */
+	bool key_entered;  /* the session of `key` has been let in */
 	bool isid_toggle;
 	/* commands */
 	struct stor_ios sendq, held, delayed;
@@ -183,6 +192,12 @@ void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
 void stor__iscsi_probe(struct stor_iscsi *d);
 void stor__iscsi_enter(struct stor_iscsi *d);
 void stor__iscsi_key_is_old(struct stor_iscsi *d);
+/* A key that is registered still and whose session may have written: to be ended like one of ours. */
+void stor__iscsi_older(struct stor_iscsi *d, uint64_t key);
+/* Ends them, and goes on with the admission. */
+void stor__iscsi_end_olders(struct stor_iscsi *d);
+/* As stor_dev_keys. */
+unsigned stor__iscsi_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS]);
 
 /* --- stor_iscsi_exclusive.c ---- */
 /* All keys, before this session registers its own. */
@@ -208,7 +223,7 @@ void stor__flush_witness(struct stor_iscsi *d, const uint64_t *keys, unsigned nk
 			 uint32_t generation);
 
 /* --- stor_iscsi_fence.c ---- */
-void stor__iscsi_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+void stor__iscsi_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 		       stor_fence_fn done, void *arg);
 void stor__iscsi_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg);
 

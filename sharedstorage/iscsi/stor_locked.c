@@ -113,7 +113,6 @@ static void locked_check_entered(struct stor_locked *l)
 {
 	if (!l->entered[DATA] || !l->entered[META] || !l->dev.entering)
 		return;
-	l->dev.pr_key2 = stor_dev_pr_key(l->child[META]);
 	stor_dev_entered(&l->dev, stor_dev_pr_key(l->child[DATA]));
 }
 
@@ -122,10 +121,16 @@ static void locked_gate(struct stor_dev *child, enum stor_gate stage, uint32_t i
 {
 	struct stor_locked *l = arg;
 	unsigned i = child == l->child[META] ? META : DATA;
+	struct cm_err again = CM_ERR_INIT;
 
 	(void)incarnation;
 	if (l->closing)
 		return;
+	if (stage == STOR_GATE_LOOK && l->up) { /* lost before it was admitted: STALLED is said once only */
+		cm_err_set(&again, CM_E_SAN_LOST, "a session was lost again");
+		l->up = false;
+		stor_dev_down(&l->dev, STOR_DEV_STALLED, &again);
+	}
 	l->looking[i] = stage == STOR_GATE_LOOK;
 	l->entered[i] = stage == STOR_GATE_ENTERED;
 	if (stage == STOR_GATE_LOOK)
@@ -229,7 +234,7 @@ static void locked_event(struct stor_dev *child, enum stor_dev_event event,
 
 struct locked_fence {
 	struct stor_locked *dev;
-	uint64_t keys[64];
+	struct stor_key *keys;
 	unsigned nkeys;
 	stor_fence_fn done;
 	void *arg;
@@ -253,18 +258,31 @@ static void fence_first(int rc, const struct cm_err *err, void *arg)
 		stor_dev_fence(f->dev->child[DATA], f->keys, f->nkeys, fence_second, f);
 }
 
-static void locked_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+static void locked_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 			 stor_fence_fn done, void *arg)
 {
 	struct locked_fence *f = calloc(1, sizeof *f);
 
-	CM_ASSERT(f && nkeys <= CM_ARRAY_LEN(f->keys));
+	CM_ASSERT(f);
 	f->dev = locked_of(dev);
-	memcpy(f->keys, keys, nkeys * sizeof *keys);
+	f->keys = keys;
 	f->nkeys = nkeys;
 	f->done = done;
 	f->arg = arg;
 	stor_dev_fence(f->dev->child[META], f->keys, nkeys, fence_first, f);
+}
+
+static unsigned locked_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS])
+{
+	const struct stor_locked *l = CM_CONTAINER(dev, const struct stor_locked, dev);
+	unsigned n = stor_dev_keys(l->child[DATA], keys);
+
+	return n + stor_dev_keys(l->child[META], keys + n);
+}
+
+static unsigned locked_luns(const struct stor_dev *dev)
+{
+	return dev->opts.host_slot ? CHILDREN : 0;
 }
 
 static void locked_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)
@@ -313,6 +331,8 @@ static const struct stor_dev_ops locked_ops = {
 	.close = locked_close,
 	.free = locked_free,
 	.fence = locked_fence,
+	.keys = locked_keys,
+	.luns = locked_luns,
 	.read_keys = locked_read_keys,
 	.enter = locked_enter,
 	.admitted = locked_admitted,

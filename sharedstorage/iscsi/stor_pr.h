@@ -14,21 +14,7 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
-
-/* Key: 16 bit cluster magic | 16 bit host slot | 32 bit incarnation, new at every login. */
-#define STOR_PR_MAGIC 0x4856u /* "HV" */
-static inline uint64_t stor_pr_key(uint16_t host_slot, uint32_t incarnation)
-{
-	return (uint64_t)STOR_PR_MAGIC << 48 | (uint64_t)host_slot << 32 | incarnation;
-}
-static inline bool stor_pr_key_ours(uint64_t key)
-{
-	return key >> 48 == STOR_PR_MAGIC;
-}
-static inline uint16_t stor_pr_key_slot(uint64_t key)
-{
-	return (uint16_t)(key >> 32);
-}
+#include "sharedstorage/dev/stor_key.h"
 
 enum stor_pr_type {
 	STOR_PR_NONE = 0,

@@ -88,14 +88,16 @@ struct stor_lease *stor_lease_new(const struct stor_lease_cfg *cfg, struct cm_er
 	cm_timer_set_prio(&l->expire, CM_PRIO_HIGH);
 	l->devs[0] = (struct stor_lease_dev){.lease = l, .dev = cfg->dev};
 	l->ndevs = 1;
+	l->nluns = stor_dev_luns(cfg->dev);
 	stor_dev_set_gate(cfg->dev, stor__lease_gate, &l->devs[0]);
 	return l;
 }
 
 int stor_lease_guard(struct stor_lease *l, struct stor_dev *dev)
 {
-	if (l->ndevs == STOR_LEASE_DEVS)
+	if (l->ndevs == STOR_LEASE_DEVS || l->nluns + stor_dev_luns(dev) > STOR_OWNER_KEYS)
 		return CM_E_VOL_LIMIT;
+	l->nluns += stor_dev_luns(dev);
 	l->devs[l->ndevs] = (struct stor_lease_dev){.lease = l, .dev = dev};
 	stor_dev_set_gate(dev, stor__lease_gate, &l->devs[l->ndevs]);
 	l->ndevs++;

@@ -81,20 +81,18 @@ void stor__lease_caw(struct stor_lease *l, const uint8_t *from)
 	stor_dev_submit(l->devs[0].dev, &l->req);
 }
 
-/* Keys of all sessions of now; a device on a lock LUN has two. What does not fit is refused by
- * stor_lease_guard. */
 void stor__lease_fill_keys(struct stor_lease *l)
 {
+	struct stor_key keys[STOR_DEV_LUNS];
 	unsigned n = 0;
 
 	memset(l->self.keys, 0, sizeof l->self.keys);
 	for (unsigned i = 0; i < l->ndevs; i++) {
-		const struct stor_dev *dev = l->devs[i].dev;
-		uint64_t keys[2] = {stor_dev_pr_key(dev), stor_dev_lock_key(dev)};
+		unsigned k = stor_dev_keys(l->devs[i].dev, keys);
 
-		for (unsigned k = 0; k < CM_ARRAY_LEN(keys); k++)
-			if (keys[k] && n < STOR_OWNER_KEYS)
-				l->self.keys[n++] = keys[k];
+		CM_ASSERT(n + k <= STOR_OWNER_KEYS); /* stor_lease_guard has seen to that */
+		memcpy(l->self.keys + n, keys, k * sizeof *keys);
+		n += k;
 	}
 }
 

@@ -27,9 +27,10 @@ enum {
 	AT_RENEWAL = 40,
 	AT_NONCE = 48,
 	AT_IO_TIMEOUT = 64,
+	AT_COUNTS = 68, /* of keys: owner's, peer's, to be shut out */
 	AT_OWNER = 80,
-	AT_PEER = 240,
-	AT_SHUT = 400,
+	AT_PEER = 184,
+	AT_KEYS = 288,
 	AT_CRC = 508,
 	/* inside an owner */
 	AT_O_NODE = 0,
@@ -37,10 +38,12 @@ enum {
 	AT_O_INSTANCE = 80,
 	AT_O_PID = 96,
 	AT_O_SLOT = 100,
-	AT_O_KEYS = 104,
+	/* a key: its lower 6 bytes (the upper 2 are the same in all), then the LUN */
+	AT_K_LUN = 6,
 };
-#define BLOCK_MAJOR 1
+#define BLOCK_MAJOR 2
 #define BLOCK_MINOR 0
+#define BLOCK_KEYS  27
 static const char block_magic[8] = {'H', 'V', 'O', 'W', 'N', 'B', 'L', 'K'};
 
 bool stor_owner_same(const struct stor_owner *a, const struct stor_owner *b)
@@ -56,8 +59,38 @@ static void owner_encode(const struct stor_owner *o, uint8_t *p)
 	memcpy(p + AT_O_INSTANCE, o->instance.b, 16);
 	cm_put_le32(p + AT_O_PID, o->pid);
 	cm_put_le16(p + AT_O_SLOT, o->host_slot);
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		cm_put_le64(p + AT_O_KEYS + 8 * i, o->keys[i]);
+}
+
+/* Appends the keys of one list; returns how many they are. */
+static uint8_t keys_encode(const struct stor_key *keys, uint8_t *out, unsigned *at)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) {
+		uint8_t *p = out + AT_KEYS + 8 * *at;
+
+		if (!keys[i].key)
+			continue;
+		CM_ASSERT(stor_pr_key_ours(keys[i].key) && *at < BLOCK_KEYS);
+		cm_put_le64(p, keys[i].key);
+		cm_put_le16(p + AT_K_LUN, keys[i].lun);
+		++*at;
+		n++;
+	}
+	return (uint8_t)n;
+}
+
+static bool keys_decode(const uint8_t *in, unsigned n, unsigned *at, struct stor_key *keys)
+{
+	if (n > STOR_OWNER_KEYS || *at + n > BLOCK_KEYS)
+		return false;
+	for (unsigned i = 0; i < n; i++, ++*at) {
+		const uint8_t *p = in + AT_KEYS + 8 * *at;
+
+		keys[i].key = stor_pr_key(cm_le16(p + 4), cm_le32(p));
+		keys[i].lun = cm_le16(p + AT_K_LUN);
+	}
+	return true;
 }
 
 static bool owner_decode(const uint8_t *p, struct stor_owner *o)
@@ -72,13 +105,13 @@ static bool owner_decode(const uint8_t *p, struct stor_owner *o)
 	memcpy(o->instance.b, p + AT_O_INSTANCE, 16);
 	o->pid = cm_le32(p + AT_O_PID);
 	o->host_slot = cm_le16(p + AT_O_SLOT);
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		o->keys[i] = cm_le64(p + AT_O_KEYS + 8 * i);
 	return true;
 }
 
 void stor_block_encode(const struct stor_block *b, uint8_t *out, uint32_t sector_bytes)
 {
+	unsigned at = 0;
+
 	CM_ASSERT(sector_bytes >= STOR_BLOCK_BYTES && sector_bytes <= STOR_SECTOR_MAX);
 	memset(out, 0, sector_bytes);
 	memcpy(out + AT_MAGIC, block_magic, sizeof block_magic);
@@ -92,8 +125,9 @@ void stor_block_encode(const struct stor_block *b, uint8_t *out, uint32_t sector
 	cm_put_le32(out + AT_IO_TIMEOUT, b->io_timeout_ms);
 	owner_encode(&b->owner, out + AT_OWNER);
 	owner_encode(&b->peer, out + AT_PEER);
-	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
-		cm_put_le64(out + AT_SHUT + 8 * i, b->shut[i]);
+	out[AT_COUNTS] = keys_encode(b->owner.keys, out, &at);
+	out[AT_COUNTS + 1] = keys_encode(b->peer.keys, out, &at);
+	out[AT_COUNTS + 2] = keys_encode(b->shut, out, &at);
 	cm_put_le32(out + AT_CRC, cm_crc32c(0, out, AT_CRC));
 }
 
@@ -103,7 +137,9 @@ static bool block_sane(const struct stor_block *b)
 	if (stor_uuid_is_zero(&b->vm))
 		return false;
 	if (b->state == STOR_BLOCK_FREE)
-		return !b->owner.node[0] && !b->peer.node[0];
+		return !b->owner.node[0] && !b->peer.node[0] && !b->owner.keys[0].key;
+	if (b->owner.keys[0].key && b->shut[0].key)
+		return false;
 	return b->state == STOR_BLOCK_RUNNING && b->owner.node[0] &&
 	       b->io_timeout_ms >= STOR_IO_TIMEOUT_MIN_MS &&
 	       b->io_timeout_ms <= STOR_IO_TIMEOUT_MAX_MS;
@@ -111,6 +147,8 @@ static bool block_sane(const struct stor_block *b)
 
 int stor_block_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_block *b)
 {
+	unsigned at = 0;
+
 	*b = (struct stor_block){0};
 	if (sector_bytes < STOR_BLOCK_BYTES)
 		return CM_E_LEASE_CORRUPT;
@@ -126,10 +164,10 @@ int stor_block_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_bloc
 	b->renewal = cm_le64(in + AT_RENEWAL);
 	memcpy(b->nonce.b, in + AT_NONCE, 16);
 	b->io_timeout_ms = cm_le32(in + AT_IO_TIMEOUT);
-	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
-		b->shut[i] = cm_le64(in + AT_SHUT + 8 * i);
 	if (!owner_decode(in + AT_OWNER, &b->owner) || !owner_decode(in + AT_PEER, &b->peer) ||
-	    !block_sane(b))
+	    !keys_decode(in, in[AT_COUNTS], &at, b->owner.keys) ||
+	    !keys_decode(in, in[AT_COUNTS + 1], &at, b->peer.keys) ||
+	    !keys_decode(in, in[AT_COUNTS + 2], &at, b->shut) || !block_sane(b))
 		return CM_E_LEASE_CORRUPT;
 	return 0;
 }

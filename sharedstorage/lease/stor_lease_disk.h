@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
+#include "sharedstorage/dev/stor_key.h"
 #include "sharedstorage/dev/stor_uuid.h"
 
 #define STOR_NODE_NAME	64 /* with its NUL */
-#define STOR_OWNER_KEYS 4
-#define STOR_SHUT_KEYS	12
+#define STOR_OWNER_KEYS 12 /* one for each LUN that a VM writes to, its lock LUNs included */
 
 /* Who owns, or shall own: all that a fencer needs to know. Name "" = nobody. */
 struct stor_owner {
@@ -25,7 +25,9 @@ struct stor_owner {
 	struct stor_uuid instance; /* random, one per hvcore process */
 	uint32_t pid;
 	uint16_t host_slot;
-	uint64_t keys[STOR_OWNER_KEYS]; /* PR keys of its sessions now; 0 unused */
+	/* Of every session that may have a write under way: there before the first one, and until a
+	 * successor's barrier was answered; 0 unused */
+	struct stor_key keys[STOR_OWNER_KEYS];
 };
 bool stor_owner_same(const struct stor_owner *a, const struct stor_owner *b); /* same process */
 
@@ -45,8 +47,13 @@ struct stor_block {
 		nonce; /* random, new with every write: whose write is it that we read back? */
 	uint32_t io_timeout_ms; /* of the owner */
 	struct stor_owner owner, peer;
-	/* Keys of former owners that a takeover has not shut out yet: the next taker must, too. */
-	uint64_t shut[STOR_SHUT_KEYS];
+	/*
+	 * Keys of the former owner that a takeover has not shut out yet: whoever comes next must. Their absence
+	 * from the SAN proves nothing (PREEMPT AND ABORT removes a key first, and answers when what it
+	 * aborts has ended); that this list is empty does. While it is not, nobody writes guest data,
+	 * so the owner of now has no keys here and there is always room.
+	 */
+	struct stor_key shut[STOR_OWNER_KEYS];
 };
 
 #define STOR_BLOCK_BYTES 512

@@ -82,11 +82,10 @@ static void lease_guard_read(int rc, const struct stor_block *b, void *arg)
 		return;
 	}
 	for (unsigned i = 0; !rc && i < STOR_OWNER_KEYS; i++) {
-		keys[n++] = b->owner.keys[i];
-		keys[n++] = b->peer.keys[i];
+		keys[n++] = b->owner.keys[i].key;
+		keys[n++] = b->peer.keys[i].key;
+		keys[n++] = b->shut[i].key;
 	}
-	for (unsigned i = 0; !rc && i < STOR_SHUT_KEYS; i++)
-		keys[n++] = b->shut[i];
 	d->looking = 0;
 	stor_dev_allow(d->dev, keys, n);
 	stor_dev_enter(d->dev, incarnation);

@@ -65,14 +65,16 @@ enum stor_judge stor__lease_judge(const struct stor_owner *self, enum stor_lease
 				  const struct stor_block *last, const struct stor_block *tried,
 				  int read_rc, const struct stor_block *b);
 
-/* The owner's next write for op. Keys of self are those of now. CM_E_LEASE_MISCOMPARE: no intent to commit. */
+/*
+ * The owner's next write for op. Keys of self are those of now; what of them has not ended goes with a commit or a release,
+ * for whoever comes next to shut out. CM_E_LEASE_MISCOMPARE: no intent to commit. */
 int stor__lease_next(const struct stor_block *last, const struct stor_owner *self,
 		     enum stor_lease_op op, const struct stor_owner *peer, uint32_t io_timeout_ms,
 		     const struct stor_uuid *nonce, struct stor_block *next) cm_must_check;
 
 /*
- * What a fencer writes who holds a permit: FREE, and the victim's keys for the next taker to shut
- * out once more. CM_E_LEASE_NO_PROOF: the permit is not about what the block says now.
+ * What a fencer writes who holds a permit: FREE, and those of the victim's keys whose end the permit does not know (of
+ * LUNs that the fencer cannot reach), for the next taker. CM_E_LEASE_NO_PROOF: the permit is not about what the block says now.
  */
 int stor__lease_vacate(const struct stor_permit *permit, const struct stor_block *b,
 		       const struct stor_uuid *nonce, struct stor_block *next) cm_must_check;
@@ -106,6 +108,9 @@ enum stor_lease_event { E_NONE, LEASE_EVENTS(XX) E_COUNT };
 
 #define STOR_LEASE_DEVS STOR_OWNER_KEYS
 
+/* Sets to->ended of each key that has ended in from. */
+void stor__keys_ended(struct stor_key to[STOR_OWNER_KEYS], const struct stor_key from[STOR_OWNER_KEYS]);
+
 struct stor_lease_dev {
 	struct stor_lease *lease;
 	struct stor_dev *dev;
@@ -118,7 +123,7 @@ struct stor_lease {
 	struct cm_fsm fsm;
 	struct cm_loop *loop;
 	struct stor_lease_dev devs[STOR_LEASE_DEVS]; /* [0] has the block */
-	unsigned ndevs;
+	unsigned ndevs, nluns; /* keys that they may have at a time */
 	uint64_t offset_bytes;
 	struct stor_uuid vm;
 	struct stor_owner self;
@@ -143,8 +148,8 @@ struct stor_lease {
 	struct iovec req_iov, look_iov;
 	bool req_busy, look_busy, fence_busy;
 	uint32_t look_incarnation;
-	uint64_t fence_keys[STOR_OWNER_KEYS + STOR_SHUT_KEYS];
-	unsigned fence_nkeys, fence_dev;
+	struct stor_key fence_keys[STOR_OWNER_KEYS];
+	unsigned fence_dev;
 	struct cm_timer tick, expire, guard_again;
 	_Atomic uint64_t valid_until_ns;
 	_Atomic uint64_t write_ns; /* what a COMPARE AND WRITE takes lately */
@@ -159,6 +164,7 @@ void stor__lease_feed(struct stor_lease *l, enum stor_lease_event event, const c
 bool stor__lease_is_owner(const struct stor_lease *l);
 /* Writes l->next by COMPARE AND WRITE from those bytes; E_CAW_* follows. */
 void stor__lease_caw(struct stor_lease *l, const uint8_t *from);
+/* Keys of self, as they are to be published now. */
 void stor__lease_fill_keys(struct stor_lease *l);
 /* E_TICK, soon. */
 void stor__lease_retry_soon(struct stor_lease *l);

@@ -21,27 +21,45 @@ const char *stor__lease_op_name(enum stor_lease_op op)
 	return (unsigned)op < CM_ARRAY_LEN(names) ? names[op] : "?";
 }
 
-static bool any_shut(const struct stor_block *b)
+static bool any_key(const struct stor_key keys[STOR_OWNER_KEYS])
 {
-	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
-		if (b->shut[i])
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		if (keys[i].key)
 			return true;
 	return false;
 }
 
-static bool add_shut(struct stor_block *b, uint64_t key)
+void stor__keys_ended(struct stor_key to[STOR_OWNER_KEYS],
+		      const struct stor_key from[STOR_OWNER_KEYS])
 {
-	if (!key)
-		return true;
-	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++) {
-		if (b->shut[i] == key)
-			return true;
-		if (!b->shut[i]) {
-			b->shut[i] = key;
-			return true;
-		}
-	}
-	return false;
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		for (unsigned k = 0; k < STOR_OWNER_KEYS; k++)
+			if (to[i].key && to[i].key == from[k].key)
+				to[i].ended |= from[k].ended;
+}
+
+/*
+ * What there is to shut out, of an owner (list) who has let go or is gone: what has not ended. An owner that has keys has
+ * shut its predecessors out, so there is one list only.
+ */
+static void shut_from(struct stor_block *next, const struct stor_key list[STOR_OWNER_KEYS])
+{
+	unsigned n = 0;
+
+	memset(next->shut, 0, sizeof next->shut);
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		if (list[i].key && !list[i].ended)
+			next->shut[n++] = list[i];
+}
+
+static void shut_owner(struct stor_block *next, const struct stor_block *b,
+		       const struct stor_key ended[STOR_OWNER_KEYS])
+{
+	struct stor_key keys[STOR_OWNER_KEYS];
+
+	memcpy(keys, any_key(b->shut) ? b->shut : b->owner.keys, sizeof keys);
+	stor__keys_ended(keys, ended);
+	shut_from(next, keys);
 }
 
 static enum stor_seek refuse_held(const struct stor_block *b, struct cm_err *err)
@@ -67,6 +85,13 @@ static void next_owner(const struct stor_lease_picture *p, const struct stor_blo
 	memcpy(next->shut, b->shut, sizeof next->shut);
 }
 
+/* Nobody writes guest data before former owners are shut out: until then it has no keys. */
+static void no_keys_before_the_end(struct stor_block *next)
+{
+	if (any_key(next->shut))
+		memset(next->owner.keys, 0, sizeof next->owner.keys);
+}
+
 static bool permit_fits(const struct stor_permit *permit, const struct stor_block *b)
 {
 	return permit && stor_uuid_equal(&permit->vm, &b->vm) && permit->epoch == b->epoch &&
@@ -86,6 +111,7 @@ static enum stor_seek seek_take_over(const struct stor_lease_picture *p, const s
 	}
 	if (b->state == STOR_BLOCK_FREE) {
 		next_owner(p, b, next);
+		no_keys_before_the_end(next);
 		return STOR_SEEK_TAKE;
 	}
 	if (!permit_fits(p->permit, b)) {
@@ -95,12 +121,8 @@ static enum stor_seek seek_take_over(const struct stor_lease_picture *p, const s
 		return STOR_SEEK_REFUSE;
 	}
 	next_owner(p, b, next);
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		if (!add_shut(next, b->owner.keys[i])) {
-			cm_err_set(err, CM_E_VOL_LIMIT,
-				   "too many former owners are not shut out yet");
-			return STOR_SEEK_REFUSE;
-		}
+	shut_owner(next, b, p->permit->victim.keys);
+	no_keys_before_the_end(next);
 	return STOR_SEEK_TAKE;
 }
 
@@ -136,7 +158,7 @@ enum stor_seek stor__lease_seek(const struct stor_lease_picture *p, int read_rc,
 		return STOR_SEEK_REFUSE;
 	}
 	if (ours && p->op != STOR_LEASE_DECLINE)
-		return any_shut(b) ? STOR_SEEK_FENCE : STOR_SEEK_OWN;
+		return any_key(b->shut) ? STOR_SEEK_FENCE : STOR_SEEK_OWN;
 	if (p->op == STOR_LEASE_DECLINE)
 		return unused ? STOR_SEEK_DONE : seek_decline(p, b, next, err);
 	if (p->op == STOR_LEASE_TAKE_OVER && !unused)
@@ -157,6 +179,7 @@ enum stor_seek stor__lease_seek(const struct stor_lease_picture *p, int read_rc,
 	if (p->op == STOR_LEASE_TAKE_OVER && p->only_with_intent)
 		return seek_take_over(p, b, next, err);
 	next_owner(p, b, next);
+	no_keys_before_the_end(next);
 	return STOR_SEEK_TAKE;
 }
 
@@ -203,10 +226,13 @@ int stor__lease_next(const struct stor_block *last, const struct stor_owner *sel
 		next->epoch++;
 		next->renewal = 1;
 		next->owner = last->peer;
+		shut_from(next, self->keys);
+		no_keys_before_the_end(next);
 		memset(&next->peer, 0, sizeof next->peer);
 		return 0;
 	case STOR_LEASE_RELEASE:
 		next->state = STOR_BLOCK_FREE;
+		shut_from(next, self->keys);
 		memset(&next->owner, 0, sizeof next->owner);
 		memset(&next->peer, 0, sizeof next->peer);
 		return 0;
@@ -232,9 +258,6 @@ int stor__lease_vacate(const struct stor_permit *permit, const struct stor_block
 	next->renewal++;
 	memset(&next->owner, 0, sizeof next->owner);
 	memset(&next->peer, 0, sizeof next->peer);
-	/* They are gone already. One that does not fit into the list is no reason to leave the VM
-	 * blocked. */
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		add_shut(next, b->owner.keys[i]);
+	shut_owner(next, b, permit->victim.keys);
 	return 0;
 }

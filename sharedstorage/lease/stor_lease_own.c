@@ -35,6 +35,20 @@ static void lease_won(struct stor_lease *l)
 		l->ops->renewed(l, until, l->arg);
 }
 
+/* The caller has seen every request answered: what sessions of now have sent is over. */
+static void lease_drained(struct stor_lease *l)
+{
+	for (unsigned i = 0; i < l->ndevs; i++) {
+		struct stor_key keys[STOR_DEV_LUNS];
+		unsigned n = stor_dev_usable(l->devs[i].dev) ? stor_dev_keys(l->devs[i].dev, keys) : 0;
+
+		for (unsigned k = 0; k < n; k++)
+			for (unsigned j = 0; j < STOR_OWNER_KEYS; j++)
+				if (l->self.keys[j].key == keys[k].key)
+					l->self.keys[j].ended = true;
+	}
+}
+
 unsigned stor__act_write(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
@@ -48,6 +62,8 @@ unsigned stor__act_write(void *ctx, void *arg)
 		l->writing = l->op;
 	stor_uuid_random(&nonce);
 	stor__lease_fill_keys(l);
+	if (l->writing == STOR_LEASE_COMMIT || l->writing == STOR_LEASE_RELEASE)
+		lease_drained(l);
 	if (stor__lease_next(&l->last, &l->self, l->writing, &l->peer, l->io_timeout_ms, &nonce,
 			     &l->next)) {
 		struct cm_err err = CM_ERR_INIT;

@@ -118,17 +118,23 @@ static void lease_fence_done(int rc, const struct cm_err *err, void *arg)
 		return;
 	}
 	l->fence_dev++;
-	if (lease_fence_next(l))
-		stor__lease_feed(l, E_FENCED, "no key of a former owner is left");
+	if (!lease_fence_next(l))
+		return;
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		if (l->fence_keys[i].key && !l->fence_keys[i].ended)
+			cm_warning("%s: key %016llx of a former owner was on a LUN that the VM does not use any "
+				   "more: it was not shut out there",
+				   l->label, (unsigned long long)l->fence_keys[i].key);
+	stor__lease_feed(l, E_FENCED, "no key of a former owner is left");
 }
 
 /* E_FENCED when there is nothing (more) to shut out. */
 static unsigned lease_fence_next(struct stor_lease *l)
 {
-	if (!l->fence_nkeys || l->fence_dev == l->ndevs)
+	if (l->fence_dev == l->ndevs)
 		return E_FENCED;
 	l->fence_busy = true;
-	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence_keys, l->fence_nkeys, lease_fence_done,
+	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence_keys, STOR_OWNER_KEYS, lease_fence_done,
 		       l);
 	return 0;
 }
@@ -152,13 +158,15 @@ static void lease_fence_begin(void *arg)
 unsigned stor__act_fence(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
+	struct stor_key keys[STOR_OWNER_KEYS];
 
 	(void)arg;
-	l->fence_nkeys = l->fence_dev = 0;
-	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
-		if (l->last.shut[i])
-			l->fence_keys[l->fence_nkeys++] = l->last.shut[i];
-	if (!l->fence_nkeys)
+	/* What an earlier try saw the end of has ended. */
+	memcpy(keys, l->last.shut, sizeof keys);
+	stor__keys_ended(keys, l->fence_keys);
+	memcpy(l->fence_keys, keys, sizeof keys);
+	l->fence_dev = 0;
+	if (!keys[0].key)
 		return E_FENCED;
 	/* Deferred: a fence that answers at once must not feed us inside of a feed. */
 	cm_loop_defer(l->loop, lease_fence_begin, l);

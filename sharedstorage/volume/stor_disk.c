@@ -36,7 +36,7 @@ static void disk_free(struct stor_dev *dev)
 	free(d);
 }
 
-static void disk_fence(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys,
+static void disk_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 		       stor_fence_fn done, void *arg)
 {
 	stor_dev_fence(stor__disk_of(dev)->vol->dev, keys, nkeys, done, arg);

@@ -183,13 +183,15 @@ static void result(unsigned round, uint64_t ns)
 static void fence_round(struct host *fencer, unsigned vms, unsigned round)
 {
 	struct host victim[MAX_VMS];
-	uint64_t keys[MAX_VMS], begun;
+	struct stor_key keys[MAX_VMS];
+	uint64_t begun;
 
 	for (unsigned i = 0; i < vms; i++)
 		host_open(&victim[i], VICTIM_SLOT, i, false);
 	for (unsigned i = 0; i < vms; i++) {
 		host_registered(&victim[i]);
-		keys[i] = stor_dev_pr_key(victim[i].dev);
+		keys[i] = (struct stor_key){.key = stor_dev_pr_key(victim[i].dev),
+					    .lun = stor_dev_lun(victim[i].dev)};
 	}
 	fencer->answered = false;
 	begun = cm_now_ns();

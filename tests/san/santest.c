@@ -147,7 +147,12 @@ static void fence_done(int rc, const struct cm_err *err, void *arg)
 
 int san_fence(struct san_host *h, const uint64_t *keys, unsigned n)
 {
-	stor_dev_fence(h->dev, keys, n, fence_done, h);
+	struct stor_key list[64] = {0};
+
+	assert_true(n <= CM_ARRAY_LEN(list));
+	for (unsigned i = 0; i < n; i++)
+		list[i] = (struct stor_key){.key = keys[i], .lun = stor_dev_lun(h->dev)};
+	stor_dev_fence(h->dev, list, n, fence_done, h);
 	return san_wait(h);
 }
 

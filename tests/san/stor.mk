@@ -3,7 +3,7 @@
 noinst_LIBRARIES += libsantest.a
 libsantest_a_SOURCES = tests/san/santarget.c tests/san/santest.c tests/san/santest.h tests/san/sanparty.c tests/san/sanparty.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_exclusive \
+STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_barrier tests/san/test_san_exclusive \
 	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
@@ -24,6 +24,9 @@ tests_san_test_san_io_LDADD = $(SAN_LDADD)
 tests_san_test_san_lease_SOURCES = tests/san/test_san_lease.c
 tests_san_test_san_lease_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_lease_LDADD = $(SAN_LDADD)
+tests_san_test_san_barrier_SOURCES = tests/san/test_san_barrier.c
+tests_san_test_san_barrier_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_barrier_LDADD = $(SAN_LDADD)
 tests_san_test_san_exclusive_SOURCES = tests/san/test_san_exclusive.c
 tests_san_test_san_exclusive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_exclusive_LDADD = $(SAN_LDADD)

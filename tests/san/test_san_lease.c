@@ -53,7 +53,7 @@ static void test_own_and_move(void **state)
 	assert_int_equal(write_data(&f->a, 1), 0);
 	SAN_UNTIL(f->loop, f->a.own.renewals >= 3);
 	stor_lease_self(f->b.own.lease, &d);
-	assert_int_equal(d.keys[0] != 0, kind != SAN_FILE);
+	assert_int_equal(d.keys[0].key != 0, kind != SAN_FILE);
 	assert_int_equal(SAN_LEASE(&f->a.own, intent, &d), 0);
 	assert_int_equal(SAN_LEASE(&f->b.own, accept), -EAGAIN);
 	assert_int_equal(SAN_LEASE(&f->a.own, commit), 0);

@@ -28,7 +28,7 @@
 static const char *const bug_names[] = {
 	"none", "takeover without waiting", "commit without drain", "retry of a COMPARE AND WRITE",
 	"resume on a mere read", "read-back without the barrier", "commit on freshly read bytes",
-	"abort by message", "takeover with memory whose intent is gone", "PREEMPT without ABORT",
+	"abort by message", "takeover with memory whose intent is gone", "PREEMPT without ABORT", "a key that is gone taken for the end of its writes",
 	"shut out of the SAN taken for switched off", "a changed block is freed"};
 
 struct sim sim;

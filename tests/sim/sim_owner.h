@@ -20,6 +20,7 @@ enum bug {
 	BUG_ABORT_MESSAGE,  /* the destination gives up by a message */
 	BUG_STALE_MEMORY,   /* takeover with memory though the intent is gone */
 	BUG_PREEMPT_ONLY,   /* keys are preempted, but not what is in flight */
+	BUG_GONE_IS_OVER,   /* a key that is gone is taken for the end of its writes */
 	BUG_SAN_IS_OFF,	    /* a node that fence_hvsan shut out is taken for one that is off */
 	BUG_FREE_ANY,	    /* fence_hvsan frees a block that changed after its proof */
 	BUG_COUNT
@@ -46,6 +47,8 @@ struct ahost {
 	struct ablock last, next;
 	struct acmd cmd, old;	 /* of this session; left by a dead one */
 	uint8_t write, old_write; /* a guest write under way: 1; left by a dead session */
+	uint8_t preempting;	 /* its PREEMPT AND ABORT is not answered yet */
+	uint8_t unkeyed;	 /* the key of its last session has been taken away */
 	uint8_t newer;		 /* a newer write has landed since old_write was left behind */
 };
 /* fence_hvsan, working against host 0. */

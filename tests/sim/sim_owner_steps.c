@@ -24,7 +24,7 @@ static struct stor_owner owner_of(unsigned name)
 		return o;
 	snprintf(o.node, sizeof o.node, "host%u", name - 1);
 	o.boot.b[0] = o.instance.b[0] = (uint8_t)name;
-	o.keys[0] = 0x100 + name;
+	o.keys[0].key = stor_pr_key((uint16_t)name, name);
 	return o;
 }
 
@@ -42,7 +42,7 @@ static struct stor_block real(const struct ablock *a)
 	b.owner = owner_of(a->owner);
 	b.peer = owner_of(a->peer);
 	if (a->shut)
-		b.shut[0] = 0x100u + a->shut;
+		b.shut[0].key = stor_pr_key(a->shut, a->shut);
 	return b;
 }
 
@@ -53,7 +53,7 @@ static struct ablock abstract(const struct stor_block *b)
 			       .peer = name_of(&b->peer),
 			       .epoch = (uint8_t)b->epoch,
 			       .nonce = b->nonce.b[0],
-			       .shut = (uint8_t)(b->shut[0] & 0xff)};
+			       .shut = (uint8_t)b->shut[0].key};
 }
 
 /* --- steps --- */
@@ -74,6 +74,8 @@ static bool next_write(struct world *w, unsigned who, enum stor_lease_op op, str
 	struct stor_block last = real(&h->last), n;
 	struct stor_uuid nonce = {.b = {(uint8_t)(w->nonces + 1)}};
 
+	/* It commits when its guest's requests are answered, or (planted) believes so. */
+	self.keys[0].ended = op == STOR_LEASE_COMMIT;
 	if (stor__lease_next(&last, &self, op, &peer, 2000, &nonce, &n)) {
 		if (sim.bug != BUG_FRESH_COMMIT || op != STOR_LEASE_COMMIT)
 			return false;
@@ -251,7 +253,7 @@ static void lose_session(struct world w, unsigned who)
 	h->cmd = (struct acmd){0};
 	if (h->write)
 		h->old_write = 1; /* the device sends it again, when it is admitted */
-	h->write = h->admitted = h->newer = 0;
+	h->write = h->admitted = h->newer = h->preempting = 0;
 	if (h->mode == M_WRITE) {
 		h->mode = M_UNSURE;
 		h->doubt = 1;
@@ -273,6 +275,7 @@ static void readmit(struct world w, unsigned who)
 	struct stor_block b = real(&w.block), last = real(&h->last), tried = real(&h->next);
 
 	h->session = 1;
+	h->unkeyed = 0; /* a new key */
 	if (sim.bug != BUG_NO_BARRIER) {
 		h->old = (struct acmd){0};
 		h->old_write = 0;
@@ -358,8 +361,19 @@ static void fence(struct world w, unsigned who)
 		sim_visit(&w);
 		return;
 	}
+	if (h->last.shut && !h->preempting && !victim->unkeyed) { /* PREEMPT AND ABORT takes the key away at once ... */
+		shut_out(victim, false);
+		victim->unkeyed = h->preempting = 1;
+		sim_visit(&w);
+		return;
+	}
+	/*
+	 * ... and is answered when what it aborts has ended. Who finds the key gone and has not had that answer
+	 * awaits a LUN RESET, which is the same.
+	 */
 	if (h->last.shut)
-		shut_out(victim, sim.bug != BUG_PREEMPT_ONLY);
+		shut_out(victim, sim.bug != BUG_PREEMPT_ONLY && (h->preempting || sim.bug != BUG_GONE_IS_OVER));
+	h->preempting = 0;
 	owner_write(w, who, STOR_LEASE_RENEW);
 }
 

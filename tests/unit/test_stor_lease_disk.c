@@ -32,9 +32,10 @@ static struct stor_block sample(void)
 		b.owner.instance.b[i] = (uint8_t)(0x40 + i);
 		b.peer.boot.b[i] = (uint8_t)(0x60 + i);
 	}
-	b.owner.keys[0] = 0x4856000300000001;
-	b.peer.keys[3] = 0x4856000900000002;
-	b.shut[11] = 0x4856000100000007;
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) {
+		b.owner.keys[i] = (struct stor_key){.key = 0x4856000300000001 + i, .lun = (uint16_t)(0xab00 + i)};
+		b.peer.keys[i] = (struct stor_key){.key = 0x4856000900000002 + i};
+	}
 	return b;
 }
 
@@ -46,11 +47,12 @@ static void test_block_golden(void **state)
 
 	(void)state;
 	stor_block_encode(&b, raw, 512);
-	assert_memory_equal(raw, "HVOWNBLK\1\0\0\0\2\0\0\0\1\2\3\4", 20);
+	assert_memory_equal(raw, "HVOWNBLK\2\0\0\0\2\0\0\0\1\2\3\4", 20);
 	assert_int_equal(cm_le64(raw + 32), b.epoch);
 	assert_int_equal(raw[80], 'n');
-	assert_int_equal(raw[240], 'n');
-	assert_int_equal(cm_le64(raw + 400 + 88), b.shut[11]);
+	assert_int_equal(raw[184], 'n');
+	assert_memory_equal(raw + 68, "\14\14\0", 3);
+	assert_int_equal(cm_le64(raw + 288 + 88), 0xab0b00030000000c);
 	assert_int_equal(cm_le32(raw + 508), cm_crc32c(0, raw, 508));
 	assert_int_equal(cm_le32(raw + 508), 0x2f554af8u);
 	assert_int_equal(stor_block_decode(raw, 512, &c), 0);
