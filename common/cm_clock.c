@@ -38,6 +38,11 @@ void cm_clock_set_virtual(bool on, uint64_t ns)
 	atomic_store(&clock_virtual, on);
 }
 
+bool cm_clock_is_virtual(void)
+{
+	return atomic_load_explicit(&clock_virtual, memory_order_relaxed);
+}
+
 void cm_clock_advance(uint64_t ns)
 {
 	atomic_fetch_add(&clock_virtual_ns, ns);

@@ -24,5 +24,6 @@ uint64_t cm_wall_ns(void);
 /* Tests: switch to a virtual clock that starts at ns and moves only by cm_clock_advance(). */
 void cm_clock_set_virtual(bool on, uint64_t ns);
 void cm_clock_advance(uint64_t ns);
+bool cm_clock_is_virtual(void);
 
 #endif

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/cm_buf.c common/cm_buf.h \
 	common/cm_clock.c common/cm_clock.h \
+	common/cm_jump.c common/cm_jump.h \
 	common/cm_err.c common/cm_err.h \
 	common/cm_fault.c common/cm_fault.h \
 	common/cm_fsm.c common/cm_fsm.h \

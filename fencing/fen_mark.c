@@ -39,6 +39,17 @@ static int mark_dirs(const char *dir)
 	return mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+static int dir_sync(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
 int fen_mark_set(const char *dir, const char *node)
 {
 	char path[MARK_PATH];
@@ -51,9 +62,9 @@ int fen_mark_set(const char *dir, const char *node)
 	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	rc = futimens(fd, NULL) < 0 ? -errno : 0; /* as old as its last use */
+	rc = futimens(fd, NULL) < 0 || fsync(fd) < 0 ? -errno : 0; /* as old as its last use */
 	close(fd);
-	return rc;
+	return rc ? rc : dir_sync(dir);
 }
 
 bool fen_mark_is_set(const char *dir, const char *node)

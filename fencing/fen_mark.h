@@ -6,7 +6,8 @@
  * that nothing of the node runs (proof a); fence_hvsan proves only what it looked at. So it leaves
  * a mark before it begins, and hvclusterd believes the history's "off" only where the node that
  * carried it out has none (cluster/vm/clu_fenced.c). The marks of a node go when it is seen as a
- * member again, and all of them with the reboot of their own node (the directory is in /run).
+ * member again. They are on a disk and there before the fencing begins: a delegate that reboots would
+ * otherwise say "none" of a node that is only shut out.
  *
  * Thread: [any]. Errors: -errno, -EINVAL for a name that is none.
  */
@@ -17,9 +18,9 @@
 
 #include "common/cm_err.h"
 
-#define FEN_MARK_DIR "/run/hvcluster/fence_hvsan"
+#define FEN_MARK_DIR "/var/lib/hvcluster/fence_hvsan"
 
-/* Makes dir, if it must. */
+/* Makes dir, if it must. Durable when it returns. */
 int fen_mark_set(const char *dir, const char *node) cm_must_check;
 /* What cannot be looked at counts as marked. */
 bool fen_mark_is_set(const char *dir, const char *node);

@@ -148,13 +148,20 @@ static const struct hv_field uuid_fields[] = {
 	HV_F_END,
 };
 
+/* Not `ended`: that is what a process saw itself. */
+static const struct hv_field key_fields[] = {
+	HV_F_U64(struct stor_key, key),
+	HV_F_U16(struct stor_key, lun),
+	HV_F_END,
+};
+
 static const struct hv_field owner_fields[] = {
 	HV_F_BYTES(struct stor_owner, node),
 	HV_F_STRUCT(struct stor_owner, boot, uuid_fields),
 	HV_F_STRUCT(struct stor_owner, instance, uuid_fields),
 	HV_F_U32(struct stor_owner, pid),
 	HV_F_U16(struct stor_owner, host_slot),
-	HV_F_U64S(struct stor_owner, keys),
+	HV_F_STRUCTS(struct stor_owner, keys, key_fields),
 	HV_F_END,
 };
 

@@ -51,7 +51,7 @@ static void metadata(void)
 	     "Longest time the SAN may take for a command</shortdesc></parameter>\n"
 	     "<parameter name=\"mark_dir\" unique=\"0\" required=\"0\"><getopt mixed=\"--mark_dir=[dir]\"/>"
 	     "<content type=\"string\" default=\"" FEN_MARK_DIR "\"/><shortdesc lang=\"en\">Where it tells hvclusterd "
-	     "of this node that it was used: hvclusterd's run_dir and /fence_hvsan</shortdesc></parameter>\n"
+	     "of this node that it was used: hvclusterd's state_dir and /fence_hvsan</shortdesc></parameter>\n"
 	     "</parameters>\n"
 	     "<actions>\n"
 	     "<action name=\"on\" automatic=\"0\"/>\n<action name=\"off\"/>\n<action name=\"reboot\"/>\n"

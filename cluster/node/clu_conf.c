@@ -24,7 +24,7 @@ static const struct conf_key {
 #define N(f) {#f, CONF_NUMBER, offsetof(struct clu_conf, f), 0}
 #define B(f) {#f, CONF_BOOL, offsetof(struct clu_conf, f), 0}
 	S(node), S(peer_address), N(peer_port), S(migration_address), S(tls_cert), S(tls_key), S(tls_ca),
-	S(run_dir), S(state_dir), S(hvcore), S(user), S(group), N(io_timeout_ms), N(reserve_mb),
+	S(run_dir), S(state_dir), S(hvcore), S(user), S(group), S(power_agents), N(io_timeout_ms), N(reserve_mb),
 	B(standalone),
 #undef S
 #undef N

@@ -27,6 +27,7 @@ struct clu_conf {
 	char hvcore[256];	/* path of the hvcore program */
 	char user[64];		/* hvcore drops to this user; "" = stay */
 	char group[64];		/* may use the operator socket besides root */
+	char power_agents[256]; /* more fence agents whose success means: no power any more */
 	uint32_t io_timeout_ms; /* 0 = built-in default */
 	uint32_t reserve_mb;	/* host memory kept free by admission */
 	bool standalone;

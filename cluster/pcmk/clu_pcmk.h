@@ -86,6 +86,10 @@ struct clu_pcmk_fence {
 	int64_t completed_wall_s; /* seconds since 1970 by the fencing node's clock; 0 unknown */
 };
 
+struct clu_pcmk_fence_type {
+	char name[64];
+};
+
 /* An expiring preference set by clu_pcmk_prefer. */
 struct clu_pcmk_pref {
 	char vm[CLU_PCMK_NAME], node[CLU_PCMK_NAME];
@@ -109,7 +113,10 @@ struct clu_pcmk_picture {
 	struct clu_pcmk_param *properties; /* cluster-wide ones whose name begins with "hvcluster-" */
 	size_t n_properties;
 	unsigned fence_devices; /* stonith resources that are configured */
-	bool fence_hvsan;	/* one of them is fence_hvsan: "fenced" need not mean "off" */
+	/* Their agents, each once; "" of one whose template is not there; "watchdog": pacemaker trusts a
+	 * watchdog to have reset a lost node. */
+	struct clu_pcmk_fence_type *fence_types;
+	size_t n_fence_types;
 };
 
 void clu_pcmk_picture_fini(struct clu_pcmk_picture *pic);

@@ -195,16 +195,41 @@ static int cib_vm(xmlNode *primitive, struct clu_pcmk_picture *pic)
 	return rc;
 }
 
+static int cib_fence_type(const char *type, struct clu_pcmk_picture *pic)
+{
+	struct clu_pcmk_fence_type *t;
+
+	for (size_t i = 0; i < pic->n_fence_types; i++)
+		if (strcmp(pic->fence_types[i].name, type) == 0)
+			return 0;
+	t = GROW(pic->fence_types, pic->n_fence_types);
+	if (!t)
+		return -ENOMEM;
+	snprintf(t->name, sizeof t->name, "%s", type);
+	return 0;
+}
+
+/* A device may have its class and agent from a template. */
+static int cib_fence_device(xmlNode *n, struct clu_pcmk_picture *pic)
+{
+	char type[64];
+
+	attr(n, "type", type, sizeof type);
+	pic->fence_devices += xmlStrcmp(n->name, BAD_CAST "primitive") == 0;
+	return cib_fence_type(type, pic);
+}
+
+static int cib_template(xmlNode *n, struct clu_pcmk_picture *pic)
+{
+	return attr_is(n, "class", "stonith") ? cib_fence_device(n, pic) : 0;
+}
+
 static int cib_primitive(xmlNode *n, struct clu_pcmk_picture *pic)
 {
 	if (attr_is(n, "class", "ocf") && attr_is(n, "provider", "hvcluster") &&
 	    attr_is(n, "type", "VirtualMachine"))
 		return cib_vm(n, pic);
-	if (attr_is(n, "class", "stonith")) {
-		pic->fence_devices++;
-		pic->fence_hvsan |= attr_is(n, "type", "fence_hvsan");
-	}
-	return 0;
+	return attr_is(n, "class", "stonith") ? cib_fence_device(n, pic) : 0;
 }
 
 static int cib_property(xmlNode *nv, struct clu_pcmk_picture *pic)
@@ -215,6 +240,8 @@ static int cib_property(xmlNode *nv, struct clu_pcmk_picture *pic)
 	attr(nv, "value", value, sizeof value);
 	if (strcmp(name, "stonith-enabled") == 0)
 		pic->stonith_enabled = word_true(value);
+	if (strcmp(name, "stonith-watchdog-timeout") == 0 && strtol(value, NULL, 10) != 0)
+		return cib_fence_type("watchdog", pic);
 	if (strcmp(name, "maintenance-mode") == 0)
 		pic->maintenance_mode = word_true(value);
 	if (strncmp(name, "hvcluster-", 10) != 0)
@@ -257,6 +284,8 @@ int clu_pcmk_parse_cib(const char *xml, size_t len, struct clu_pcmk_picture *pic
 	rc = each(child(conf, "crm_config"), "nvpair", cib_property, pic);
 	if (rc == 0)
 		rc = each(child(conf, "resources"), "primitive", cib_primitive, pic);
+	if (rc == 0)
+		rc = each(child(conf, "resources"), "template", cib_template, pic);
 	if (rc == 0)
 		rc = each(child(conf, "constraints"), "rsc_location", cib_location, pic);
 	xmlFreeDoc(doc);

@@ -27,6 +27,7 @@ void clu_pcmk_picture_fini(struct clu_pcmk_picture *pic)
 	free(pic->vms);
 	free(pic->rscs);
 	free(pic->fences);
+	free(pic->fence_types);
 	free(pic->prefs);
 	memset(pic, 0, sizeof *pic);
 }

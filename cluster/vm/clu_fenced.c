@@ -4,9 +4,10 @@
  * not with which device: off by a power switch and shut out of the SAN by fence_hvsan look the same
  * there, and are not the same (docs/adr/0004).
  *
- * Where no fence_hvsan is configured, "off" is off. Otherwise the node that carried the fencing out
- * is asked whether fence_hvsan ran there (fencing/fen_mark.h); who cannot be asked is taken for one
- * where it did. Parses the JSON of that one answer.
+ * Where every configured device is a power switch (fencing/fen_power.h), "off" is off. Where the others
+ * are all fence_hvsan, the node that carried the fencing out is asked whether it ran there
+ * (fencing/fen_mark.h); who cannot be asked is taken for one where it did. With any other device
+ * nobody can tell. Parses the JSON of that one answer.
  */
 #include "config.h"
 
@@ -23,9 +24,11 @@
 #include "cluster/pcmk/clu_pcmk.h"
 #include "common/cm_log.h"
 #include "fencing/fen_mark.h"
+#include "fencing/fen_power.h"
 #include "proto/px_req.h"
 
 #define FENCED_PEER_MS 1000u
+#define MARK_DIR       160
 /* Marks this old are of an earlier life of a node that is a member again. */
 #define FENCED_STALE_S 60u
 /* stonith_admin --confirm: an operator states that the node is off */
@@ -39,12 +42,29 @@ struct fenced_ask {
 
 static void mark_dir(const struct clu_agent *a, char *out, size_t cap)
 {
-	snprintf(out, cap, "%s/fence_hvsan", a->conf->run_dir);
+	snprintf(out, cap, "%s/fence_hvsan", a->conf->state_dir);
+}
+
+/* Which device may it have been? OFF: a power switch; NONE: one, or fence_hvsan; SAN: whatever. */
+static enum clu__fenced fenced_by_devices(const struct clu_agent *a)
+{
+	const struct clu_pcmk_picture *pic = clu_pcmk_picture(a->pcmk);
+	enum clu__fenced how = CLU__FENCED_OFF;
+
+	for (size_t i = 0; i < pic->n_fence_types; i++) {
+		const char *type = pic->fence_types[i].name;
+
+		if (strcmp(type, "fence_hvsan") == 0)
+			how = how == CLU__FENCED_OFF ? CLU__FENCED_NONE : how;
+		else if (!fen_power_agent(type, a->conf->power_agents))
+			how = CLU__FENCED_SAN;
+	}
+	return how;
 }
 
 bool clu_fenced_marked(const struct clu_agent *a, const char *node)
 {
-	char dir[160];
+	char dir[MARK_DIR];
 
 	mark_dir(a, dir, sizeof dir);
 	return fen_mark_is_set(dir, node);
@@ -52,7 +72,7 @@ bool clu_fenced_marked(const struct clu_agent *a, const char *node)
 
 void clu_fenced_joined(struct clu_agent *a, const char *node)
 {
-	char dir[160];
+	char dir[MARK_DIR];
 
 	mark_dir(a, dir, sizeof dir);
 	fen_mark_clear(dir, node, FENCED_STALE_S);
@@ -80,8 +100,12 @@ enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fenc
 	struct fenced_ask *q;
 	struct px_ask ask;
 
-	if (!clu_pcmk_picture(a->pcmk)->fence_hvsan || strcmp(f->delegate, FENCED_BY_HUMAN) == 0)
+	enum clu__fenced how = fenced_by_devices(a);
+
+	if (strcmp(f->delegate, FENCED_BY_HUMAN) == 0)
 		return CLU__FENCED_OFF;
+	if (how != CLU__FENCED_NONE)
+		return how;
 	if (strcmp(f->delegate, a->node) == 0)
 		return clu_fenced_marked(a, f->target) ? CLU__FENCED_SAN : CLU__FENCED_OFF;
 	if (!a->peers || !clu_member_is(a, f->delegate))

@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #include "common/cm_clock.h"
+#include "common/cm_jump.h"
+#include "common/cm_log.h"
 #include "common/cm_trace.h"
 
 #define STACK_BYTES (256u << 10)
@@ -30,6 +32,7 @@ struct vcpu {
 	unsigned index;
 	pthread_t thread;
 	bool made;
+	uint64_t looked; /* cm_ticks() when it last looked for a jump of the clocks */
 };
 
 struct hv_vcpus {
@@ -46,6 +49,9 @@ struct hv_vcpus {
 	unsigned parked;    /* of those inside: wait for the end of a hold */
 	atomic_bool stopping, held;
 	_Atomic uint64_t run_until_ns, stopped_at_ns, started_at_ns;
+	/* When run_until_ns was set, on all clocks; an odd number of changes: being written. */
+	atomic_uint since_changes;
+	_Atomic uint64_t since_now, since_wall, since_tsc;
 	int guard_fd;
 	pthread_t guard;
 	bool guard_made;
@@ -59,6 +65,58 @@ static bool gate_open(struct hv_vcpus *v)
 	uint64_t until = atomic_load_explicit(&v->run_until_ns, memory_order_acquire);
 
 	return until == UINT64_MAX || (until && cm_now_ns() < until);
+}
+
+static void guard_arm(struct hv_vcpus *v, uint64_t until);
+
+static void since_set(struct hv_vcpus *v, const struct cm_mark *m)
+{
+	atomic_fetch_add(&v->since_changes, 1);
+	atomic_store(&v->since_now, m->now_ns);
+	atomic_store(&v->since_wall, m->wall_ns);
+	atomic_store(&v->since_tsc, m->tsc);
+	atomic_fetch_add(&v->since_changes, 1);
+}
+
+static bool since_get(struct hv_vcpus *v, struct cm_mark *m)
+{
+	unsigned changes = atomic_load(&v->since_changes);
+
+	m->now_ns = atomic_load(&v->since_now);
+	m->wall_ns = atomic_load(&v->since_wall);
+	m->tsc = atomic_load(&v->since_tsc);
+	return !(changes & 1) && changes == atomic_load(&v->since_changes);
+}
+
+#define LOOK_TICKS (1u << 20) /* less than a millisecond */
+
+/*
+ * The host may have been paused (it is a virtual machine itself): time has passed that our clock does not know of, and the
+ * permit is older than it looks. Then nobody enters before a new one.
+ */
+static void look_for_jump(struct hv_vcpus *v)
+{
+	uint64_t until = atomic_load_explicit(&v->run_until_ns, memory_order_acquire), jump;
+	struct cm_mark since;
+
+	if (!until || until == UINT64_MAX || !since_get(v, &since))
+		return;
+	jump = cm_jump_ns(&since);
+	if (cm_now_ns() + jump < until || !atomic_compare_exchange_strong(&v->run_until_ns, &until, 0))
+		return;
+	cm_crit("the clocks jumped by %llu ms: the vCPUs wait for a new lease",
+		(unsigned long long)(jump / CM_NS_PER_MS));
+	guard_arm(v, 0); /* at once */
+}
+
+static void look_now_and_then(struct hv_vcpus *v, struct vcpu *c)
+{
+	uint64_t ticks = cm_ticks();
+
+	if (ticks && ticks - c->looked < LOOK_TICKS)
+		return;
+	c->looked = ticks;
+	look_for_jump(v);
 }
 
 /* Waits for the end of a hold, or for a stop. */
@@ -80,6 +138,7 @@ static enum hv_run run_guest(struct hv_vcpus *v, unsigned index)
 		enum hv_run how;
 		uint64_t zero = 0;
 
+		look_now_and_then(v, &v->vcpu[index]);
 		if (atomic_load_explicit(&v->stopping, memory_order_acquire) || !gate_open(v))
 			return HV_RUN_KICKED;
 		if (atomic_load_explicit(&v->held, memory_order_acquire)) {
@@ -137,15 +196,19 @@ static void kick_all(struct hv_vcpus *v)
 		v->eops->vcpu_kick(v->engine, i);
 }
 
+/* How often the guard looks for a jump of the clocks, for guests that never leave by themselves. */
+#define GUARD_NS (100 * CM_NS_PER_MS)
+
 /* CLOCK_BOOTTIME, as cm_now_ns: a host that slept sees the lease as over. */
-static void guard_arm(struct hv_vcpus *v, uint64_t ns)
+static void guard_arm(struct hv_vcpus *v, uint64_t until)
 {
+	uint64_t soon = cm_now_ns() + GUARD_NS, ns = until < soon ? until : soon;
 	struct itimerspec t = {
 		.it_value = {.tv_sec = (time_t)(ns / CM_NS_PER_S),
 			     .tv_nsec = (long)(ns % CM_NS_PER_S)},
 	};
 
-	if (ns == UINT64_MAX)
+	if (until == UINT64_MAX)
 		t = (struct itimerspec){0};
 	else if (!ns)
 		t.it_value.tv_nsec = 1;
@@ -163,9 +226,14 @@ static void *guard_main(void *arg)
 
 		if (read(v->guard_fd, &n, sizeof n) < 0 && errno != EINTR && errno != ECANCELED)
 			CM_ASSERT(errno == EAGAIN);
+		look_for_jump(v);
 		until = atomic_load_explicit(&v->run_until_ns, memory_order_acquire);
-		if (until == UINT64_MAX || cm_now_ns() < until || atomic_load(&v->guard_quit))
+		if (until == UINT64_MAX || atomic_load(&v->guard_quit))
 			continue;
+		if (cm_now_ns() < until) {
+			guard_arm(v, until);
+			continue;
+		}
 		cm_trace("gate", "shut at %lu, until %lu", cm_now_ns(), until);
 		kick_all(v); /* each thread finds the gate shut */
 		v->ops->expired(v->arg);
@@ -321,6 +389,9 @@ uint64_t hv_vcpus_cpu_ns(const struct hv_vcpus *v, unsigned index)
 
 void hv_vcpus_set_run_until(struct hv_vcpus *v, uint64_t ns)
 {
+	struct cm_mark now = cm_mark();
+
+	since_set(v, &now);
 	atomic_store_explicit(&v->run_until_ns, ns, memory_order_release);
 	guard_arm(v, ns);
 	if (!ns)

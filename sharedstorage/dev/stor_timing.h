@@ -51,6 +51,13 @@
  *
  * Suspended host: CLOCK_BOOTTIME counts the sleep, so S is late when it wakes up, and stops.
  *
+ * Paused host: a node that is a virtual machine itself, paused by its hypervisor, does not count the pause. Its data is safe
+ * (its keys are shut out), but its vCPUs would run on with an old permit until their next renewal fails. So
+ * a permit ends by whichever clock of the host counted most (common/cm_jump.h): the time-stamp counter, which
+ * hypervisors usually let run, and the wall clock once it is set right. Looked at before each entry into the guest,
+ * and every 100 ms for guests that do not leave. Where no clock shows the pause nothing can be promised but the data:
+ * such a node must not be paused, or be fenced by power before it is resumed.
+ *
  * Why from the start of the last success and not from its end: the SAN may apply a command at once
  * and answer late; O counts from what it saw, which may be before S got the answer.
  * Why the wait of O uses T from the block: S might be set to a longer T than O.

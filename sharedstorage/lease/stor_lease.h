@@ -31,7 +31,7 @@
  * One operation at a time; a second one gets -EBUSY. While the SAN is away an operation waits;
  * stor_lease_cancel or close end it. done comes from the loop, never from inside the call.
  *
- * Thread: [loop], except stor_lease_valid_until and stor_lease_write_ns [any].
+ * Thread: [loop], except stor_lease_write_ns [any].
  */
 #ifndef STOR_LEASE_H
 #define STOR_LEASE_H

@@ -222,8 +222,12 @@ void stor_lease_intent(struct stor_lease *l, const struct stor_owner *peer, stor
 		       void *arg)
 {
 	CM_ASSERT(peer->node[0]);
-	if (lease_begin(l, STOR_LEASE_INTENT, done, arg))
-		l->peer = *peer;
+	if (!lease_begin(l, STOR_LEASE_INTENT, done, arg))
+		return;
+	l->peer = *peer;
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) /* it comes from another process: what is no key of ours goes */
+		if (!stor_pr_key_ours(peer->keys[i].key))
+			l->peer.keys[i] = (struct stor_key){0};
 }
 
 void stor_lease_commit(struct stor_lease *l, stor_lease_done_fn done, void *arg)

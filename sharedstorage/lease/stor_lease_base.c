@@ -33,7 +33,9 @@ uint64_t stor_lease_write_ns(const struct stor_lease *l)
 
 uint64_t stor_lease_valid_until(const struct stor_lease *l)
 {
-	return atomic_load_explicit(&l->valid_until_ns, memory_order_relaxed);
+	uint64_t until = atomic_load_explicit(&l->valid_until_ns, memory_order_relaxed);
+
+	return until && cm_now_ns() + cm_jump_ns(&l->won_start) < until ? until : 0;
 }
 
 /* --- writing the block ------------------------------------------------------------- */
@@ -41,7 +43,7 @@ uint64_t stor_lease_valid_until(const struct stor_lease *l)
 /* Up at once, down slowly: who plans with it shall not hope. */
 static void lease_measure(struct stor_lease *l)
 {
-	uint64_t took = cm_now_ns() - l->write_start_ns, last = stor_lease_write_ns(l);
+	uint64_t took = cm_now_ns() - l->write_start.now_ns, last = stor_lease_write_ns(l);
 
 	atomic_store(&l->write_ns, CM_MAX(took, (3 * last + took) / 4));
 }
@@ -72,7 +74,7 @@ void stor__lease_caw(struct stor_lease *l, const uint8_t *from)
 	stor_req_caw(&l->req, l->offset_bytes, from, l->next_raw, l->sector_bytes, lease_caw_done,
 		     l);
 	l->req.flags = STOR_REQ_ADMIN;
-	l->write_start_ns = cm_now_ns();
+	l->write_start = cm_mark();
 	for (unsigned i = 0; i < l->ndevs; i++)
 		l->devs[i].written =
 			stor_dev_usable(l->devs[i].dev) ? stor_dev_incarnation(l->devs[i].dev) : 0;

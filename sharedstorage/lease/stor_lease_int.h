@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "common/cm_fsm.h"
+#include "common/cm_jump.h"
 #include "sharedstorage/lease/stor_lease.h"
 #include "sharedstorage/lease/stor_permit_int.h"
 
@@ -141,7 +142,7 @@ struct stor_lease {
 
 	enum stor_lease_op writing; /* COMPARE AND WRITE under way or in doubt */
 	bool in_doubt;
-	uint64_t write_start_ns;
+	struct cm_mark write_start, won_start; /* of the last renewal; of the last that was won */
 	struct stor_block last, next, seen;
 	uint8_t *last_raw, *next_raw, *seen_raw, *look_raw; /* sector_bytes each, aligned */
 	struct stor_req req, look;

@@ -16,14 +16,15 @@
 /* We have just won a COMPARE AND WRITE that began at write_start_ns. */
 static void lease_won(struct stor_lease *l)
 {
-	uint64_t until = l->write_start_ns + STOR_FAIL(l->io_timeout_ms) * CM_NS_PER_MS;
+	uint64_t until = l->write_start.now_ns + STOR_FAIL(l->io_timeout_ms) * CM_NS_PER_MS;
 	uint64_t now = cm_now_ns();
 
 	l->last = l->next;
 	memcpy(l->last_raw, l->next_raw, l->sector_bytes);
 	l->in_doubt = false;
-	if (until <= now) /* the answer came too late to run on it: renew at once */
+	if (until <= now + cm_jump_ns(&l->write_start)) /* the answer came too late to run on it: renew at once */
 		return;
+	l->won_start = l->write_start;
 	atomic_store(&l->valid_until_ns, until);
 	cm_timer_arm_ns(&l->expire, until - now);
 	for (unsigned i = 0; i < l->ndevs; i++)

@@ -5,6 +5,7 @@ cm_tests = \
 	tests/unit/test_cm_clock \
 	tests/unit/test_cm_err \
 	tests/unit/test_cm_fault \
+	tests/unit/test_cm_jump \
 	tests/unit/test_cm_loop \
 	tests/unit/test_cm_timers
 check_PROGRAMS += $(cm_tests)
@@ -16,6 +17,9 @@ tests_unit_test_cm_buf_LDADD = $(cm_test_libs)
 tests_unit_test_cm_clock_SOURCES = tests/unit/test_cm_clock.c
 tests_unit_test_cm_clock_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_cm_clock_LDADD = $(cm_test_libs)
+tests_unit_test_cm_jump_SOURCES = tests/unit/test_cm_jump.c
+tests_unit_test_cm_jump_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_cm_jump_LDADD = $(cm_test_libs)
 tests_unit_test_cm_err_SOURCES = tests/unit/test_cm_err.c
 tests_unit_test_cm_err_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_cm_err_LDADD = $(cm_test_libs)

@@ -2,6 +2,7 @@
 # Unit tests of fencing.
 fen_tests = \
 	tests/unit/test_fen_evidence \
+	tests/unit/test_fen_power \
 	tests/unit/test_fen_shut_out
 check_PROGRAMS += $(fen_tests)
 TESTS += $(fen_tests)
@@ -9,6 +10,9 @@ fen_test_libs = libfencing.a libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(HV_
 tests_unit_test_fen_evidence_SOURCES = tests/unit/test_fen_evidence.c
 tests_unit_test_fen_evidence_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_fen_evidence_LDADD = $(fen_test_libs)
+tests_unit_test_fen_power_SOURCES = tests/unit/test_fen_power.c
+tests_unit_test_fen_power_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_fen_power_LDADD = $(fen_test_libs)
 tests_unit_test_fen_shut_out_SOURCES = tests/unit/test_fen_shut_out.c
 tests_unit_test_fen_shut_out_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_fen_shut_out_LDADD = $(fen_test_libs)

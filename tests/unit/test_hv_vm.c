@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "common/cm_clock.h"
+#include "common/cm_jump.h"
 #include "hvcore/machine/hv_mem.h"
 #include "tests/unit/hv_vmkit.h"
 
@@ -133,10 +134,36 @@ static void gate(const struct hv_engine_ops *engine)
 	vmk_close(&w);
 }
 
+/* The host was paused, and only other clocks know: a permit that looks good still is none. */
+static void paused_host(const struct hv_engine_ops *engine)
+{
+	struct cm_err err = CM_ERR_INIT;
+	struct vmk w;
+	uint64_t n;
+
+	vmk_open(&w, engine, 2);
+	vmk_boot_and_run(&w);
+	vmk_wait_past(&w, w.vm, 100);
+	hv_vm_set_run_until(w.vm, cm_now_ns() + 3600 * CM_NS_PER_S);
+	vmk_wait_past(&w, w.vm, vmk_counter(w.vm));
+	cm_jump_pretend(1800 * CM_NS_PER_S); /* within the permit */
+	vmk_wait_past(&w, w.vm, vmk_counter(w.vm) + 100);
+	cm_jump_pretend(1800 * CM_NS_PER_S);
+	vmk_wait_event(&w, HV_VM_EV_FENCED);
+	n = vmk_counter(w.vm);
+	assert_true(hv_vm_run(w.vm, &err) < 0);
+	cm_err_clear(&err);
+	hv_vm_set_run_until(w.vm, cm_now_ns() + 3600 * CM_NS_PER_S);
+	vmk_must(hv_vm_run(w.vm, &err), &err);
+	vmk_wait_past(&w, w.vm, n);
+	vmk_close(&w);
+}
+
 VMK_BOTH(run_pause_resume)
 VMK_BOTH(dirty_log)
 VMK_BOTH(reset_and_fail)
 VMK_BOTH(gate)
+VMK_BOTH(paused_host)
 
 int main(int argc, char **argv)
 {
@@ -145,12 +172,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(soft_dirty_log),
 		cmocka_unit_test(soft_reset_and_fail),
 		cmocka_unit_test(soft_gate),
+		cmocka_unit_test(soft_paused_host),
 	};
 	const struct CMUnitTest kvm[] = {
 		cmocka_unit_test(kvm_run_pause_resume),
 		cmocka_unit_test(kvm_dirty_log),
 		cmocka_unit_test(kvm_reset_and_fail),
 		cmocka_unit_test(kvm_gate),
+		cmocka_unit_test(kvm_paused_host),
 	};
 
 	return VMK_RUN(argc, argv, soft, kvm);

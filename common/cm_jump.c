@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cm_jump.c - see cm_jump.h. Parses nothing.
+ */
+#include "config.h"
+
+#include "common/cm_jump.h"
+
+#include <stdatomic.h>
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+#include "common/cm_clock.h"
+
+/* Intervals from which the counter's speed is taken: long enough for reading the clocks not to matter. */
+#define LEARN_MIN_NS (100 * CM_NS_PER_MS)
+
+/* Ticks per 2^20 ns; 0: not known, or no use. A pause makes it look faster, so the slowest counts. */
+static atomic_uint_fast64_t tsc_rate;
+static struct cm_mark learned_from;
+static atomic_uint_fast64_t pretended_ns;
+
+void cm_jump_pretend(uint64_t ns)
+{
+	atomic_fetch_add(&pretended_ns, ns);
+}
+
+static uint64_t tsc_now(void)
+{
+#ifdef __x86_64__
+	static _Atomic int usable; /* 1 yes, -1 no */
+
+	if (!usable) {
+		unsigned a, b, c, d = 0;
+
+		usable = __get_cpuid(0x80000007, &a, &b, &c, &d) && d & 1u << 8 ? 1 : -1;
+	}
+	return usable > 0 ? __rdtsc() : 0;
+#else
+	return 0;
+#endif
+}
+
+uint64_t cm_ticks(void)
+{
+	return tsc_now();
+}
+
+static struct cm_mark mark_now(void)
+{
+	struct cm_mark m = {.now_ns = cm_now_ns()};
+	bool is_virtual = cm_clock_is_virtual();
+
+	m.wall_ns = (is_virtual ? m.now_ns : cm_wall_ns()) + pretended_ns;
+	m.tsc = is_virtual ? 0 : tsc_now();
+	return m;
+}
+
+struct cm_mark cm_mark(void)
+{
+	struct cm_mark m = mark_now(), *from = &learned_from;
+	uint64_t ns = m.now_ns - from->now_ns, ticks = m.tsc - from->tsc, rate;
+
+	if (!from->tsc || m.tsc < from->tsc) {
+		*from = m;
+	} else if (ns >= LEARN_MIN_NS) {
+		rate = (uint64_t)(((unsigned __int128)ticks << 20) / ns);
+		if (!tsc_rate || rate < tsc_rate)
+			tsc_rate = rate;
+		*from = m;
+	}
+	return m;
+}
+
+static uint64_t ahead(uint64_t other_ns, uint64_t ns)
+{
+	return (int64_t)other_ns > (int64_t)ns ? other_ns - ns : 0;
+}
+
+uint64_t cm_jump_ns(const struct cm_mark *since)
+{
+	struct cm_mark m = mark_now();
+	uint64_t ns = m.now_ns - since->now_ns, rate = tsc_rate;
+	uint64_t jump = ahead(m.wall_ns - since->wall_ns, ns), tsc_ns;
+
+	if (rate && since->tsc && m.tsc > since->tsc) {
+		tsc_ns = (uint64_t)(((unsigned __int128)(m.tsc - since->tsc) << 20) / rate);
+		jump = ahead(tsc_ns, ns) > jump ? ahead(tsc_ns, ns) : jump;
+	}
+	return jump;
+}

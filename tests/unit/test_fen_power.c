@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_fen_power.c - which fence agents cut power: what is not known to, does not.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/cm_err.h"
+#include "fencing/fen_power.h"
+
+static void test_known(void **state)
+{
+	static const char *const yes[] = {"fence_ipmilan", "fence_apc_snmp", "fence_virsh", "external/ipmi", "fence_redfish"};
+	static const char *const no[] = {"fence_hvsan", "fence_scsi", "fence_mpath", "fence_brocade", "fence_ifmib",
+					 "fence_sanbox2", "fence_sbd", "external/sbd", "external/ssh", "suicide",
+					 "fence_kdump", "fence_dummy", "fence_heuristics_ping", "meatware", "watchdog",
+					 "fence_watchdog", "fence_ipmi", "fence_ipmilan2", "FENCE_IPMILAN", "", "null"};
+
+	(void)state;
+	for (unsigned i = 0; i < CM_ARRAY_LEN(yes); i++)
+		assert_true(fen_power_agent(yes[i], ""));
+	for (unsigned i = 0; i < CM_ARRAY_LEN(no); i++)
+		assert_false(fen_power_agent(no[i], ""));
+}
+
+static void test_stated(void **state)
+{
+	(void)state;
+	assert_true(fen_power_agent("fence_mine", "fence_mine"));
+	assert_true(fen_power_agent("fence_mine", " fence_other,\tfence_mine "));
+	assert_false(fen_power_agent("fence_mine", "fence_mine2, xfence_mine"));
+	assert_false(fen_power_agent("", ", ,"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_stated),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
