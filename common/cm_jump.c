@@ -49,29 +49,34 @@ uint64_t cm_ticks(void)
 	return tsc_now();
 }
 
-static struct cm_mark mark_now(void)
+static uint64_t wall_now(void)
 {
-	struct cm_mark m = {.now_ns = cm_now_ns()};
-	bool is_virtual = cm_clock_is_virtual();
-
-	m.wall_ns = (is_virtual ? m.now_ns : cm_wall_ns()) + pretended_ns;
-	m.tsc = is_virtual ? 0 : tsc_now();
-	return m;
+	return (cm_clock_is_virtual() ? cm_now_ns() : cm_wall_ns()) + pretended_ns;
 }
 
+/*
+ * A thread may lose the CPU between any two of these readings, for long on a busy host. So they are taken in an
+ * order in which that only makes a jump look smaller: for a mark ours before the others, to compare with one
+ * ours after the others; and for what is learned, so that the counter looks faster.
+ */
 struct cm_mark cm_mark(void)
 {
-	struct cm_mark m = mark_now(), *from = &learned_from;
-	uint64_t ns = m.now_ns - from->now_ns, ticks = m.tsc - from->tsc, rate;
+	bool is_virtual = cm_clock_is_virtual();
+	uint64_t before = is_virtual ? 0 : tsc_now(), ns, rate;
+	struct cm_mark m = {.now_ns = cm_now_ns()}, *from = &learned_from;
 
-	if (!from->tsc || m.tsc < from->tsc) {
-		*from = m;
-	} else if (ns >= LEARN_MIN_NS) {
-		rate = (uint64_t)(((unsigned __int128)ticks << 20) / ns);
+	m.wall_ns = wall_now();
+	m.tsc = is_virtual ? 0 : tsc_now();
+	ns = m.now_ns - from->now_ns;
+	if (from->tsc && m.tsc > from->tsc && ns < LEARN_MIN_NS)
+		return m;
+	if (from->tsc && m.tsc > from->tsc) {
+		rate = (uint64_t)(((unsigned __int128)(m.tsc - from->tsc) << 20) / ns);
 		if (!tsc_rate || rate < tsc_rate)
 			tsc_rate = rate;
-		*from = m;
 	}
+	*from = m;
+	from->tsc = before;
 	return m;
 }
 
@@ -82,12 +87,12 @@ static uint64_t ahead(uint64_t other_ns, uint64_t ns)
 
 uint64_t cm_jump_ns(const struct cm_mark *since)
 {
-	struct cm_mark m = mark_now();
-	uint64_t ns = m.now_ns - since->now_ns, rate = tsc_rate;
-	uint64_t jump = ahead(m.wall_ns - since->wall_ns, ns), tsc_ns;
+	uint64_t wall = wall_now(), tsc = cm_clock_is_virtual() ? 0 : tsc_now();
+	uint64_t ns = cm_now_ns() - since->now_ns, rate = tsc_rate;
+	uint64_t jump = ahead(wall - since->wall_ns, ns), tsc_ns;
 
-	if (rate && since->tsc && m.tsc > since->tsc) {
-		tsc_ns = (uint64_t)(((unsigned __int128)(m.tsc - since->tsc) << 20) / rate);
+	if (rate && since->tsc && tsc > since->tsc) {
+		tsc_ns = (uint64_t)(((unsigned __int128)(tsc - since->tsc) << 20) / rate);
 		jump = ahead(tsc_ns, ns) > jump ? ahead(tsc_ns, ns) : jump;
 	}
 	return jump;

@@ -275,7 +275,7 @@ static bool was_away(struct soft_cpu *cpu, struct soft_time now)
 	uint64_t last = cpu->looked_ns;
 
 	cpu->looked_ns = now.ns;
-	return now.ns - last > AWAY_NS;
+	return !cpu->vm->clock.insns_per_us && now.ns - last > AWAY_NS;
 }
 
 /* true: go on running guest code; false: vcpu_run is to return. */
@@ -320,6 +320,7 @@ static enum hv_run cannot(struct soft_cpu *cpu, const char *what)
 enum hv_run soft_run(struct soft_cpu *cpu)
 {
 	soft_run_resume(cpu);
+	cpu->looked_ns = soft_clock_now(cpu).ns; /* the caller has just asked */
 	cpu->count.entries++;
 	if (setjmp(cpu->unwind)) {
 		if (cpu->bounce_locked) {

@@ -154,41 +154,6 @@ void stor__iscsi_probe(struct stor_iscsi *d)
 
 /* --- admission -------------------------------------------------------------------------------- */
 
-static struct stor_older *older_find(struct stor_iscsi *d, uint64_t key)
-{
-	for (unsigned i = 0; i < d->nolder; i++)
-		if (d->older[i].key == key)
-			return &d->older[i];
-	return NULL;
-}
-
-/* When there are too many, one goes that was never let in: it can only have left its key behind. */
-static void older_add(struct stor_iscsi *d, uint64_t key, bool entered)
-{
-	unsigned i = 0;
-
-	if (d->nolder == ISCSI_OLDER_KEYS) {
-		/* One of ours is (the next gets in over its end only), and a few that were found. */
-		while (d->older[i].entered)
-			i++;
-		CM_ASSERT(i < d->nolder);
-		memmove(d->older + i, d->older + i + 1, (--d->nolder - i) * sizeof d->older[0]);
-	}
-	d->older[d->nolder++] = (struct stor_older){.key = key, .entered = entered};
-}
-
-/*
- * None of their keys is registered any more. Is anything of them under way still? Only a GOOD for us says no: whoever
- * else took a key away may have died before the end of what it aborted.
- */
-static bool older_may_write(const struct stor_iscsi *d)
-{
-	for (unsigned i = 0; i < d->nolder; i++)
-		if (d->older[i].entered && !d->older[i].ended)
-			return true;
-	return false;
-}
-
 static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg);
 
 static void enter_reset_done(int rc, void *arg)
@@ -242,7 +207,7 @@ static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	}
 	for (int i = 0; i < n; i++) {
 		mine |= keys[i] == d->key;
-		is = older_find(d, keys[i]);
+		is = stor__older_find(d, keys[i]);
 		old = is ? is : old;
 	}
 	if (!mine) {
@@ -255,14 +220,14 @@ static void enter_check(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 				 old);
 		return;
 	}
-	if (older_may_write(d)) {
+	if (stor__older_may_write(d)) {
 		cm_info("%s: nobody saw the end of our last session: LUN RESET", d->label);
 		stor__iscsi_lun_reset(d, enter_reset_done, d);
 		return;
 	}
 	d->nolder = 0;
 	if (d->dev.opts.exclusive_to)
-		return stor__exclusive_check(d, keys, n);
+		return stor__exclusive_check(d, keys, n, enter_check);
 	stor__iscsi_feed(d, IE_ENTERED, "registered");
 }
 
@@ -370,36 +335,4 @@ void stor__iscsi_enter(struct stor_iscsi *d)
 	d->key_entered = false;
 	d->mended = false;
 	enter_register(d);
-}
-
-/* The session of now may be alive at the target still: the next one must abort it. */
-void stor__iscsi_key_is_old(struct stor_iscsi *d)
-{
-	if (d->key)
-		older_add(d, d->key, d->key_entered);
-	d->key = 0;
-	d->key_entered = false;
-}
-
-void stor__iscsi_older(struct stor_iscsi *d, uint64_t key)
-{
-	if (!older_find(d, key))
-		older_add(d, key, true);
-}
-
-void stor__iscsi_end_olders(struct stor_iscsi *d)
-{
-	stor__adm_read_keys(d, enter_check, NULL);
-}
-
-unsigned stor__iscsi_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS])
-{
-	const struct stor_iscsi *d = CM_CONTAINER(dev, const struct stor_iscsi, dev);
-	uint64_t key = d->key_entered ? d->key : 0;
-
-	for (unsigned i = 0; !key && i < d->nolder; i++)
-		if (d->older[i].entered)
-			key = d->older[i].key;
-	keys[0] = (struct stor_key){.key = key, .lun = stor_dev_lun(dev)};
-	return key != 0;
 }

@@ -113,7 +113,7 @@ static void exclusive_nexuses(struct stor_iscsi *d, struct stor_adm *a, void *ar
 	if (left)
 		stor__iscsi_unregister(d, exclusive_left);
 	else if (olders)
-		stor__iscsi_end_olders(d);
+		stor__adm_read_keys(d, x->again, NULL);
 	else
 		exclusive_ok(d);
 }
@@ -128,10 +128,11 @@ static bool exclusive_allows(const struct stor_iscsi *d, uint64_t key)
 	return false;
 }
 
-void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys)
+void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys, stor_adm_fn again)
 {
 	struct stor_exclusive *x = &d->exclusive;
 
+	x->again = again;
 	x->nforeign = 0;
 	for (int i = 0; i < nkeys && !x->kept; i++) {
 		if (exclusive_allows(d, keys[i]))

@@ -4,6 +4,7 @@
  *
  *   stor_iscsi.c            its life: sessions, gate, the machine
  *   stor_iscsi_admit.c      what is asked and registered at each login
+ *   stor_iscsi_older.c      sessions that are no more
  *   stor_iscsi_exclusive.c  whether others have the LUN
  *   stor_iscsi_io.c         requests, and answers to them
  *   stor_iscsi_guard.c      COMPARE AND WRITE without the command
@@ -95,6 +96,7 @@ struct stor_older {
 };
 
 /* opts.exclusive_to: see stor_iscsi_exclusive.c. */
+struct stor_adm;
 struct stor_exclusive {
 	uint64_t key;	   /* of ours, there without a gap since nobody else was; 0 none */
 	bool kept;	   /* it was there still when this session looked */
@@ -102,6 +104,7 @@ struct stor_exclusive {
 	uint64_t since_ns; /* others have been seen since then; 0: they are not */
 	uint64_t foreign[32];
 	unsigned nforeign;
+	void (*again)(struct stor_iscsi *d, struct stor_adm *adm, void *arg);
 };
 
 struct stor_iscsi {
@@ -191,11 +194,15 @@ void stor__iscsi_unregister(struct stor_iscsi *d, stor_adm_fn next);
 /* --- stor_iscsi_admit.c ---- */
 void stor__iscsi_probe(struct stor_iscsi *d);
 void stor__iscsi_enter(struct stor_iscsi *d);
+
+/* --- stor_iscsi_older.c ---- */
+/* The session of now may be alive at the target still: the next one must abort it. */
 void stor__iscsi_key_is_old(struct stor_iscsi *d);
+struct stor_older *stor__older_find(struct stor_iscsi *d, uint64_t key);
+/* No key of theirs is registered any more: may something of them land still? */
+bool stor__older_may_write(const struct stor_iscsi *d);
 /* A key that is registered still and whose session may have written: to be ended like one of ours. */
 void stor__iscsi_older(struct stor_iscsi *d, uint64_t key);
-/* Ends them, and goes on with the admission. */
-void stor__iscsi_end_olders(struct stor_iscsi *d);
 /* As stor_dev_keys. */
 unsigned stor__iscsi_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS]);
 
@@ -204,7 +211,8 @@ unsigned stor__iscsi_keys(const struct stor_dev *dev, struct stor_key keys[STOR_
 void stor__exclusive_look(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
 /* The last step of an admission: all keys, ours among them; ends with IE_ENTERED, or drops the
  * session. */
-void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys);
+/* again: READ KEYS once more and come back, when older sessions had to be ended first. */
+void stor__exclusive_check(struct stor_iscsi *d, const uint64_t *keys, int nkeys, stor_adm_fn again);
 
 /* --- stor_iscsi_io.c ---- */
 void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req);
