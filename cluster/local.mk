@@ -28,10 +28,10 @@ libcluster_a_SOURCES = \
 	cluster/move/clu_move_way.c \
 	cluster/move/clu_move_int.h \
 	cluster/vm/clu_copy.c cluster/vm/clu_copy.h \
+	cluster/vm/clu_deaths.c cluster/vm/clu_deaths.h \
 	cluster/vm/clu_define.c cluster/vm/clu_define.h \
 	cluster/vm/clu_fenced.c cluster/vm/clu_fenced.h \
 	cluster/vm/clu_heir.c cluster/vm/clu_heir.h \
-	cluster/vm/clu_deaths.c cluster/vm/clu_deaths.h \
 	cluster/vm/clu_landings.c cluster/vm/clu_landings.h \
 	cluster/vm/clu_probe.c cluster/vm/clu_probe.h \
 	cluster/vm/clu_proof.c cluster/vm/clu_proof.h \

@@ -61,6 +61,7 @@
 	XX(2403, LEASE_CORRUPT, "the ownership block is unreadable", "hvctl volume check") \
 	XX(2404, LEASE_NO_PROOF, "the last owner did not release the VM and is not proven dead", "wait for fencing, or confirm with stonith_admin --confirm NODE after you made sure that it is off") \
 	XX(2405, LEASE_MISCOMPARE, "somebody else changed the ownership block first", "hvctl why VM names the owner") \
+	XX(2409, LEASE_FORMAT, "the ownership block has a format of another release", "update the older nodes; a block of an older release is released by that release: stop the VM there first") \
 	XX(2406, LEASE_UNKNOWN, "the outcome of a compare-and-write is unknown", "it is read back at once; nothing to do") \
 	/* storage */ \
 	XX(2501, SAN_LOGIN, "the iSCSI login failed", "check address, IQN, CHAP secret and ACL of the target") \

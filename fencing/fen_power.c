@@ -72,3 +72,12 @@ bool fen_power_agent(const char *type, const char *also)
 			return true;
 	return named(also, type);
 }
+
+enum fen_by fen_by_also(enum fen_by by, const char *type, const char *also)
+{
+	enum fen_by this = fen_power_agent(type, also)	   ? FEN_BY_POWER
+			   : !strcmp(type, "fence_hvsan") ? FEN_BY_HVSAN
+							  : FEN_BY_OTHERS;
+
+	return this > by ? this : by;
+}

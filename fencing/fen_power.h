@@ -19,4 +19,16 @@
  */
 bool fen_power_agent(const char *type, const char *also);
 
+/*
+ * What a successful fencing proves, judged by the agents that may have carried it out (pacemaker does not say which one it
+ * was). Feed it each configured one, from FEN_BY_NOBODY on.
+ */
+enum fen_by {
+	FEN_BY_NOBODY = 0, /* no device is configured (any more): nobody can tell */
+	FEN_BY_POWER,	   /* power switches only: the node is off */
+	FEN_BY_HVSAN,	   /* or fence_hvsan, which leaves a mark where it ran */
+	FEN_BY_OTHERS,	   /* or something else: nobody can tell */
+};
+enum fen_by fen_by_also(enum fen_by by, const char *type, const char *also);
+
 #endif

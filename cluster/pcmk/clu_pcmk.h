@@ -113,7 +113,7 @@ struct clu_pcmk_picture {
 	struct clu_pcmk_param *properties; /* cluster-wide ones whose name begins with "hvcluster-" */
 	size_t n_properties;
 	unsigned fence_devices; /* stonith resources that are configured */
-	/* Their agents, each once; "" of one whose template is not there; "watchdog": pacemaker trusts a
+	/* Their agents and those of templates for them, each once; "watchdog": pacemaker trusts a
 	 * watchdog to have reset a lost node. */
 	struct clu_pcmk_fence_type *fence_types;
 	size_t n_fence_types;

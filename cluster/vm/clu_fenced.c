@@ -45,21 +45,14 @@ static void mark_dir(const struct clu_agent *a, char *out, size_t cap)
 	snprintf(out, cap, "%s/fence_hvsan", a->conf->state_dir);
 }
 
-/* Which device may it have been? OFF: a power switch; NONE: one, or fence_hvsan; SAN: whatever. */
-static enum clu__fenced fenced_by_devices(const struct clu_agent *a)
+static enum fen_by fenced_by(const struct clu_agent *a)
 {
 	const struct clu_pcmk_picture *pic = clu_pcmk_picture(a->pcmk);
-	enum clu__fenced how = CLU__FENCED_OFF;
+	enum fen_by by = FEN_BY_NOBODY;
 
-	for (size_t i = 0; i < pic->n_fence_types; i++) {
-		const char *type = pic->fence_types[i].name;
-
-		if (strcmp(type, "fence_hvsan") == 0)
-			how = how == CLU__FENCED_OFF ? CLU__FENCED_NONE : how;
-		else if (!fen_power_agent(type, a->conf->power_agents))
-			how = CLU__FENCED_SAN;
-	}
-	return how;
+	for (size_t i = 0; pic && i < pic->n_fence_types; i++)
+		by = fen_by_also(by, pic->fence_types[i].name, a->conf->power_agents);
+	return by;
 }
 
 bool clu_fenced_marked(const struct clu_agent *a, const char *node)
@@ -100,12 +93,12 @@ enum clu__fenced clu__fenced_how(struct clu_agent *a, const struct clu_pcmk_fenc
 	struct fenced_ask *q;
 	struct px_ask ask;
 
-	enum clu__fenced how = fenced_by_devices(a);
+	enum fen_by by = fenced_by(a);
 
-	if (strcmp(f->delegate, FENCED_BY_HUMAN) == 0)
+	if (by == FEN_BY_POWER || strcmp(f->delegate, FENCED_BY_HUMAN) == 0)
 		return CLU__FENCED_OFF;
-	if (how != CLU__FENCED_NONE)
-		return how;
+	if (by != FEN_BY_HVSAN)
+		return CLU__FENCED_SAN;
 	if (strcmp(f->delegate, a->node) == 0)
 		return clu_fenced_marked(a, f->target) ? CLU__FENCED_SAN : CLU__FENCED_OFF;
 	if (!a->peers || !clu_member_is(a, f->delegate))

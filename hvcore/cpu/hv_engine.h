@@ -31,7 +31,7 @@ struct hv_engine; /* each engine defines its own body; first member must be stru
 /* Why vcpu_run came back. */
 enum hv_run {
 	HV_RUN_INVALID = 0,
-	HV_RUN_KICKED,	 /* vcpu_kick was called; call again to go on */
+	HV_RUN_KICKED,	 /* vcpu_kick was called, or the thread had no CPU for long; call again to go on */
 	HV_RUN_SHUTDOWN, /* triple fault or the like: the machine should be reset or stopped */
 	HV_RUN_FAILED,	 /* the engine cannot go on with this guest; details by vcpu_error */
 };

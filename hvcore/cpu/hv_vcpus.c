@@ -67,8 +67,6 @@ static bool gate_open(struct hv_vcpus *v)
 	return until == UINT64_MAX || (until && cm_now_ns() < until);
 }
 
-static void guard_arm(struct hv_vcpus *v, uint64_t until);
-
 static void since_set(struct hv_vcpus *v, const struct cm_mark *m)
 {
 	atomic_fetch_add(&v->since_changes, 1);
@@ -92,21 +90,22 @@ static bool since_get(struct hv_vcpus *v, struct cm_mark *m)
 
 /*
  * The host may have been paused (it is a virtual machine itself): time has passed that our clock does not know of, and the
- * permit is older than it looks. Then nobody enters before a new one.
+ * permit is older than it looks. Then the gate is shut, and the guard says so when it looks next.
  */
 static void look_for_jump(struct hv_vcpus *v)
 {
-	uint64_t until = atomic_load_explicit(&v->run_until_ns, memory_order_acquire), jump;
+	uint64_t until = atomic_load_explicit(&v->run_until_ns, memory_order_acquire), jump, now;
 	struct cm_mark since;
 
 	if (!until || until == UINT64_MAX || !since_get(v, &since))
 		return;
 	jump = cm_jump_ns(&since);
-	if (cm_now_ns() + jump < until || !atomic_compare_exchange_strong(&v->run_until_ns, &until, 0))
+	now = cm_now_ns();
+	if (now >= until || now + jump < until) /* over by our own clock: that is no jump */
 		return;
-	cm_crit("the clocks jumped by %llu ms: the vCPUs wait for a new lease",
-		(unsigned long long)(jump / CM_NS_PER_MS));
-	guard_arm(v, 0); /* at once */
+	if (atomic_compare_exchange_strong(&v->run_until_ns, &until, 0))
+		cm_crit("the clocks jumped by %llu ms: the vCPUs wait for a new lease",
+			(unsigned long long)(jump / CM_NS_PER_MS));
 }
 
 static void look_now_and_then(struct hv_vcpus *v, struct vcpu *c)

@@ -46,22 +46,31 @@ static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, con
 	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE, all);
 }
 
+/* How many keys are registered; -1: no answer, or ours is not among them, and the job has ended. */
+static int fence_look(struct stor_iscsi *d, const struct stor_adm *a, uint64_t keys[ISCSI_KEYS])
+{
+	int n = stor__adm_keys(a, keys);
+
+	if (n < 0) {
+		fence_adm_failed(d, a, "READ KEYS");
+		return -1;
+	}
+	for (int i = 0; i < n; i++)
+		if (keys[i] == d->key)
+			return n;
+	fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
+	return -1;
+}
+
 /* --- after the last victim's key has gone ------------------------------------------------- */
 
 static void fence_over(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t keys[ISCSI_KEYS];
-	int n = stor__adm_keys(a, keys);
-	bool mine = false;
 
 	(void)arg;
-	if (n < 0)
-		return fence_adm_failed(d, a, "READ KEYS");
-	for (int i = 0; i < n; i++)
-		mine |= keys[i] == d->key;
-	if (!mine)
-		return fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
-	fence_end(d, 0, "");
+	if (fence_look(d, a, keys) >= 0)
+		fence_end(d, 0, "");
 }
 
 static void fence_released(struct stor_iscsi *d, struct stor_adm *a, void *arg)
@@ -147,16 +156,11 @@ static void fence_keys_read(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	struct stor_fence_job *j = d->fence;
 	uint64_t keys[ISCSI_KEYS];
-	int n = stor__adm_keys(a, keys);
-	bool mine = false;
+	int n = fence_look(d, a, keys);
 
 	(void)arg;
 	if (n < 0)
-		return fence_adm_failed(d, a, "READ KEYS");
-	for (int i = 0; i < n; i++)
-		mine |= keys[i] == d->key;
-	if (!mine)
-		return fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
+		return;
 	j->victim = fence_victim(j, keys, n);
 	if (!j->victim)
 		return fence_reset(d);

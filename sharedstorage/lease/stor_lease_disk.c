@@ -155,9 +155,10 @@ int stor_block_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_bloc
 	if (in[0] == 0 && memcmp(in, in + 1, sector_bytes - 1) == 0)
 		return -ENODATA;
 	if (memcmp(in + AT_MAGIC, block_magic, sizeof block_magic) ||
-	    cm_le16(in + AT_MAJOR) != BLOCK_MAJOR ||
 	    cm_le32(in + AT_CRC) != cm_crc32c(0, in, AT_CRC))
 		return CM_E_LEASE_CORRUPT;
+	if (cm_le16(in + AT_MAJOR) != BLOCK_MAJOR) /* magic and checksum are the same in all */
+		return CM_E_LEASE_FORMAT;
 	b->state = cm_le32(in + AT_STATE);
 	memcpy(b->vm.b, in + AT_VM, 16);
 	b->epoch = cm_le64(in + AT_EPOCH);

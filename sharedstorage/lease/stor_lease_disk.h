@@ -60,8 +60,8 @@ struct stor_block {
 
 /* Writes sector_bytes bytes. */
 void stor_block_encode(const struct stor_block *b, uint8_t *out, uint32_t sector_bytes);
-/* CM_E_LEASE_CORRUPT (magic, checksum, version, impossible fields) or -ENODATA (all zero: never
- * used). */
+/* CM_E_LEASE_CORRUPT (magic, checksum, impossible fields), CM_E_LEASE_FORMAT (sound, of another release) or -ENODATA
+ * (all zero: never used). */
 int stor_block_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_block *b) cm_must_check;
 /* One line for people. */
 void stor_block_print(const struct stor_block *b, char *out, size_t cap);

@@ -68,6 +68,7 @@ static void lease_guard_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct stor_lease_dev *d = arg;
 	struct stor_lease *l = d->lease;
+	_Static_assert(3 * STOR_OWNER_KEYS <= STOR_DEV_ALLOWED, "owner, peer, to be shut out");
 	uint64_t keys[STOR_DEV_ALLOWED];
 	uint32_t incarnation = d->looking;
 	unsigned n = 0;

@@ -150,7 +150,7 @@ enum stor_seek stor__lease_seek(const struct stor_lease_picture *p, int read_rc,
 		!read_rc && b->state == STOR_BLOCK_RUNNING && stor_owner_same(&b->owner, &p->self);
 
 	if (read_rc && !unused) {
-		cm_err_set(err, read_rc, "the ownership block cannot be read");
+		cm_err_set(err, read_rc, "the ownership block cannot be read: %s", cm_err_text(read_rc));
 		return STOR_SEEK_REFUSE;
 	}
 	if (!unused && !stor_uuid_equal(&b->vm, &p->vm)) {

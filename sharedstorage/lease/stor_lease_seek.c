@@ -121,7 +121,7 @@ static void lease_fence_done(int rc, const struct cm_err *err, void *arg)
 	if (!lease_fence_next(l))
 		return;
 	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		if (l->fence_keys[i].key && !l->fence_keys[i].ended)
+		if (l->fence_keys[i].key && l->fence_keys[i].lun && !l->fence_keys[i].ended)
 			cm_warning("%s: key %016llx of a former owner was on a LUN that the VM does not use any "
 				   "more: it was not shut out there",
 				   l->label, (unsigned long long)l->fence_keys[i].key);

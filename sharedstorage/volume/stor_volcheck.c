@@ -98,13 +98,16 @@ static int check_blocks(struct checker *c, struct cm_err *err)
 		const uint8_t *p = region + (size_t)i * s;
 		struct stor_block b;
 
-		bool forgotten = stor_forgotten_is(p, s),
-		     bad = !forgotten && stor_block_decode(p, s, &b) == CM_E_LEASE_CORRUPT;
+		bool forgotten = stor_forgotten_is(p, s);
+		int why = forgotten ? 0 : stor_block_decode(p, s, &b);
+		bool bad = why == CM_E_LEASE_CORRUPT, other = why == CM_E_LEASE_FORMAT;
 
 		c->r->unfinished += forgotten;
-		c->r->bad_structures += bad;
+		c->r->bad_structures += bad || other;
 		if (bad)
 			complain(c, "ownership sector %u is damaged", i);
+		if (other) /* whole, and perhaps of a VM that runs: never repaired away */
+			complain(c, "ownership sector %u has a format of another release", i);
 		if (c->repair && (forgotten || bad))
 			rc = stor__vol_caw(c->vol->dev, (at + i) * s, p, zero, s, err);
 	}

@@ -120,6 +120,9 @@ static void dump_block(struct dump *d, uint64_t i, const uint8_t *p)
 		fprintf(d->to, "block %" PRIu64 ": %s, nonce %s\n", i, words, uuid(&b.nonce).s);
 	} else if (stor_forgotten_is(p, d->s)) {
 		fprintf(d->to, "block %" PRIu64 ": of a forgotten VM\n", i);
+	} else if (rc == CM_E_LEASE_FORMAT) {
+		fprintf(d->to, "block %" PRIu64 ": of another release\n", i);
+		hex(d, p, d->s);
 	} else if (rc != -ENODATA) {
 		damaged(d, "block", i, p);
 	}

@@ -21,14 +21,14 @@ unsigned stor__vol_vm_hash(const struct stor_uuid *vm)
 	return (vm->b[0] | (unsigned)vm->b[1] << 8 | (unsigned)vm->b[2] << 16) % STOR_VOL_VMS;
 }
 
-/* Index of the VM's sector, -1 none; *unused: the first never used one, -1 none; *damaged: one that
- * cannot be read (it may be any VM's), -1 none. */
+/* Index of the VM's sector, -1 none; *unused: the first never used one, -1 none; *unread: one that
+ * cannot be read (it may be any VM's), -1 none, and why. */
 static int block_find(const struct stor_volume *vol, const uint8_t *region,
-		      const struct stor_uuid *vm, struct stor_block *b, int *unused, int *damaged)
+		      const struct stor_uuid *vm, struct stor_block *b, int *unused, int *unread, int *why)
 {
 	uint32_t s = vol->super.sector_bytes;
 
-	*unused = *damaged = -1;
+	*unused = *unread = -1;
 	for (unsigned n = 0; n < STOR_VOL_VMS; n++) {
 		unsigned i = (stor__vol_vm_hash(vm) + n) % STOR_VOL_VMS;
 		int rc = stor_block_decode(region + (size_t)i * s, s, b);
@@ -37,15 +37,22 @@ static int block_find(const struct stor_volume *vol, const uint8_t *region,
 			return (int)i;
 		if (rc == -ENODATA && *unused < 0)
 			*unused = (int)i;
-		if (rc == CM_E_LEASE_CORRUPT && !stor_forgotten_is(region + (size_t)i * s, s))
-			*damaged = (int)i;
+		if (rc && rc != -ENODATA && !stor_forgotten_is(region + (size_t)i * s, s)) {
+			*unread = (int)i;
+			*why = rc;
+		}
 	}
 	return -1;
 }
 
 /* Nobody can tell whose it was: taking it for nobody's could let a VM run twice. */
-static int block_damaged(const struct stor_volume *vol, int i, struct cm_err *err)
+static int block_unread(const struct stor_volume *vol, int i, int why, struct cm_err *err)
 {
+	if (why == CM_E_LEASE_FORMAT)
+		return cm_err_set(err, why,
+				  "ownership sector %d of volume %s has a format of another release and may be "
+				  "this VM's: run the same release on all nodes",
+				  i, vol->super.name);
 	return cm_err_set(err, CM_E_LEASE_CORRUPT,
 			  "ownership sector %d of volume %s is damaged and may be this VM's: stop "
 			  "all VMs, then hvctl volume check --repair",
@@ -56,15 +63,15 @@ int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bo
 			 uint64_t *offset, struct cm_err *err)
 {
 	struct stor_block b;
-	int rc, unused, damaged, i;
+	int rc, unused, unread, why, i;
 	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, &rc, err);
 
 	if (!region)
 		return rc;
-	i = block_find(vol, region, vm, &b, &unused, &damaged);
+	i = block_find(vol, region, vm, &b, &unused, &unread, &why);
 	free(region);
-	if (i < 0 && damaged >= 0)
-		return block_damaged(vol, damaged, err);
+	if (i < 0 && unread >= 0)
+		return block_unread(vol, unread, why, err);
 	if (i < 0 && !create)
 		return cm_err_set(err, CM_E_NO_VM, "volume %s has no ownership block of that VM",
 				  vol->super.name);
@@ -81,15 +88,15 @@ int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bo
 int stor__vol_vm_runs(struct stor_volume *vol, const struct stor_uuid *vm, struct stor_block *b,
 		      struct cm_err *err)
 {
-	int rc, unused, damaged, i;
+	int rc, unused, unread, why, i;
 	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, &rc, err);
 
 	if (!region)
 		return rc;
-	i = block_find(vol, region, vm, b, &unused, &damaged);
+	i = block_find(vol, region, vm, b, &unused, &unread, &why);
 	free(region);
-	if (i < 0 && damaged >= 0)
-		return block_damaged(vol, damaged, err);
+	if (i < 0 && unread >= 0)
+		return block_unread(vol, unread, why, err);
 	return i >= 0 && b->state == STOR_BLOCK_RUNNING;
 }
 

@@ -72,6 +72,24 @@ static void keys_of_block(const struct stor_block *b, struct stor_key *keys)
 	memcpy(keys, b->owner.keys, sizeof b->owner.keys);
 }
 
+/* Two hosts, or three, that are registered; the first one owns the VM, and the array holds a write of it. */
+static void two_and_a_stuck_write(struct fix *f)
+{
+	party_open(f, &f->a, "node-a", 1);
+	party_open(f, &f->b, "node-b", 2);
+	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
+	party_enters(f, &f->b);
+	assert_int_equal(write_data(&f->a, 1), 0);
+	stuck_write(f, &f->a.own, 0, 'A');
+}
+
+static void three_and_a_stuck_write(struct fix *f, struct party *c)
+{
+	party_open(f, c, "node-c", 3);
+	party_enters(f, c);
+	two_and_a_stuck_write(f);
+}
+
 static void on_fenced(int rc, const struct cm_err *err, void *arg)
 {
 	(void)rc;
@@ -88,14 +106,7 @@ static void test_two_fencers(void **state)
 	struct stor_block b;
 	bool fenced = false;
 
-	party_open(f, &f->a, "node-a", 1);
-	party_open(f, &f->b, "node-b", 2);
-	party_open(f, &c, "node-c", 3);
-	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
-	party_enters(f, &f->b);
-	party_enters(f, &c);
-	assert_int_equal(write_data(&f->a, 1), 0);
-	stuck_write(f, &f->a.own, 0, 'A');
+	three_and_a_stuck_write(f, &c);
 	b = block_now(f, &f->b);
 	keys_of_block(&b, keys);
 	stor_dev_fence(c.own.dev, keys, STOR_OWNER_KEYS, on_fenced, &fenced);
@@ -112,12 +123,7 @@ static void test_answer_lost(void **state)
 {
 	struct fix *f = *state;
 
-	party_open(f, &f->a, "node-a", 1);
-	party_open(f, &f->b, "node-b", 2);
-	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
-	party_enters(f, &f->b);
-	assert_int_equal(write_data(&f->a, 1), 0);
-	stuck_write(f, &f->a.own, 0, 'A');
+	two_and_a_stuck_write(f);
 	take_over_begins(f, &f->b, permit_now(f, &f->b));
 	san_turn_ms(f->loop, 300);
 	assert_false(f->b.own.answered);
@@ -132,14 +138,7 @@ static void test_taker_dies(void **state)
 	struct party c = {0};
 	struct stor_block b;
 
-	party_open(f, &f->a, "node-a", 1);
-	party_open(f, &f->b, "node-b", 2);
-	party_open(f, &c, "node-c", 3);
-	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
-	party_enters(f, &f->b);
-	party_enters(f, &c);
-	assert_int_equal(write_data(&f->a, 1), 0);
-	stuck_write(f, &f->a.own, 0, 'A');
+	three_and_a_stuck_write(f, &c);
 	take_over_begins(f, &c, permit_now(f, &c));
 	san_turn_ms(f->loop, 300);
 	assert_false(c.own.answered);

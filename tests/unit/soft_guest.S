@@ -162,6 +162,10 @@ fragment wake_ap
 	finish
 done wake_ap
 
+fragment for_ever
+1:	jmp	1b
+done for_ever
+
 /* Three million rounds through the usual kinds of instruction. */
 fragment rounds
 	movl $3000000, %ecx

@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,13 +42,16 @@ struct guest {
 	unsigned vcpus;
 	uint32_t reports[GUEST_REPORTS];
 	unsigned count;
+	atomic_bool ended; /* it has asked for the end of the run */
 	bool patch; /* host_wrote: change the callee at the first report */
 };
 
 /* A guest with so many vCPUs, the first of them at [code, end). */
 struct guest *guest_new(unsigned vcpus, const uint8_t *code, const uint8_t *end);
 void guest_free(struct guest *g);
-/* Runs vCPU 0 until it ends the run; the last report. */
+/* Runs a vCPU until the guest ends the run, or how it ended else. */
+enum hv_run guest_go(struct guest *g, unsigned cpu);
+/* vCPU 0; the last report. */
 uint32_t guest_run(struct guest *g);
 void guest_put64(struct guest *g, uint64_t at, uint64_t v);
 void guest_put(struct guest *g, uint64_t at, const uint8_t *from, const uint8_t *end);

@@ -119,6 +119,34 @@ static void test_golden(void **state)
 	check_golden("mon-fenced");
 }
 
+/* Fence devices, also by a template, and a watchdog that is trusted: all that may have "fenced" a node. */
+static void test_fence_types(void **state)
+{
+	static const char cib[] =
+		"<cib have-quorum=\"1\"><configuration><crm_config><cluster_property_set id=\"p\">"
+		"<nvpair id=\"w\" name=\"stonith-watchdog-timeout\" value=\"%s\"/></cluster_property_set></crm_config>"
+		"<resources><template id=\"t\" class=\"stonith\" type=\"fence_scsi\"/>"
+		"<template id=\"u\" class=\"ocf\" provider=\"heartbeat\" type=\"Dummy\"/>"
+		"<primitive id=\"a\" class=\"stonith\" type=\"fence_ipmilan\"/>"
+		"<group id=\"g\"><primitive id=\"b\" class=\"stonith\" type=\"external/ipmi\"/></group>"
+		"<primitive id=\"c\" class=\"stonith\" type=\"fence_ipmilan\"/><primitive id=\"d\" template=\"t\"/>"
+		"</resources><constraints/></configuration><status/></cib>";
+	static const char *const want[] = {"watchdog", "fence_ipmilan", "external/ipmi", "fence_scsi"};
+	char text[sizeof cib + 8];
+
+	(void)state;
+	for (unsigned trusted = 0; trusted < 2; trusted++) {
+		struct clu_pcmk_picture pic = {0};
+
+		snprintf(text, sizeof text, cib, trusted ? "10s" : "0");
+		assert_int_equal(clu_pcmk_parse_cib(text, strlen(text), &pic, NULL), 0);
+		assert_int_equal(pic.n_fence_types, CM_ARRAY_LEN(want) - !trusted);
+		for (size_t i = 0; i < pic.n_fence_types; i++)
+			assert_string_equal(pic.fence_types[i].name, want[i + !trusted]);
+		clu_pcmk_picture_fini(&pic);
+	}
+}
+
 static void test_find(void **state)
 {
 	struct clu_pcmk_picture pic = {0};
@@ -274,7 +302,7 @@ static void test_bad_input(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),	  cmocka_unit_test(test_find),
+		cmocka_unit_test(test_golden),	  cmocka_unit_test(test_fence_types), cmocka_unit_test(test_find),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_long_values_are_cut),
 		cmocka_unit_test(test_results),	  cmocka_unit_test(test_vm_xml),
 		cmocka_unit_test(test_bad_input),

@@ -38,11 +38,38 @@ static void test_stated(void **state)
 	assert_false(fen_power_agent("", ", ,"));
 }
 
+static enum fen_by by(const char *const *types, const char *also)
+{
+	enum fen_by b = FEN_BY_NOBODY;
+
+	for (; *types; types++)
+		b = fen_by_also(b, *types, also);
+	return b;
+}
+
+/* One device that is no switch is enough, in whatever order, and none at all proves nothing. */
+static void test_by(void **state)
+{
+#define BY(...) by((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL}, "fence_mine")
+	(void)state;
+	assert_int_equal(BY(), FEN_BY_NOBODY);
+	assert_int_equal(BY("fence_ipmilan", "fence_apc", "fence_mine"), FEN_BY_POWER);
+	assert_int_equal(BY("fence_ipmilan", "fence_hvsan"), FEN_BY_HVSAN);
+	assert_int_equal(BY("fence_hvsan", "fence_ipmilan"), FEN_BY_HVSAN);
+	assert_int_equal(BY("fence_hvsan"), FEN_BY_HVSAN);
+	assert_int_equal(BY("fence_scsi", "fence_ipmilan"), FEN_BY_OTHERS);
+	assert_int_equal(BY("fence_ipmilan", "fence_hvsan", "fence_scsi"), FEN_BY_OTHERS);
+	assert_int_equal(BY("fence_scsi", "fence_hvsan"), FEN_BY_OTHERS);
+	assert_int_equal(BY("fence_ipmilan", "watchdog"), FEN_BY_OTHERS);
+	assert_int_equal(BY("fence_ipmilan", ""), FEN_BY_OTHERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_stated),
+		cmocka_unit_test(test_by),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,9 +7,11 @@
 #include "config.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cm_err.h"
@@ -32,6 +34,7 @@ FRAGMENT(deadline);
 FRAGMENT(tick);
 FRAGMENT(wake_ap);
 FRAGMENT(ap);
+FRAGMENT(for_ever);
 FRAGMENT(rounds);
 FRAGMENT(touch);
 
@@ -139,7 +142,7 @@ static void test_triple_fault(void **state)
 	struct guest *g = GUEST(1, unknown);
 
 	(void)state;
-	assert_int_equal(hv_engine_soft.vcpu_run(g->e, 0), HV_RUN_SHUTDOWN);
+	assert_int_equal(guest_go(g, 0), HV_RUN_SHUTDOWN);
 	assert_non_null(strstr(hv_engine_soft.vcpu_error(g->e, 0), "triple fault"));
 	guest_free(g);
 }
@@ -189,7 +192,7 @@ static void *run_first(void *arg)
 {
 	struct guest *g = arg;
 
-	return (void *)(uintptr_t)hv_engine_soft.vcpu_run(g->e, 0);
+	return (void *)(uintptr_t)guest_go(g, 0);
 }
 
 /* Handlers hand over by tail calls: if one did not, this would run out of stack. */
@@ -211,11 +214,32 @@ static void test_stack_stays_flat(void **state)
 	guest_free(g);
 }
 
+/* A vCPU whose host was frozen asks whether it may go on; nobody has to kick it. */
+static void test_frozen_host(void **state)
+{
+	int status, pid = fork();
+
+	(void)state;
+	if (!pid) {
+		struct guest *g = GUEST(1, for_ever);
+
+		alarm(60); /* it did not ask */
+		_exit(hv_engine_soft.vcpu_run(g->e, 0) == HV_RUN_KICKED ? 0 : 1);
+	}
+	do { /* until it has come so far */
+		usleep(100000);
+		kill(pid, SIGSTOP);
+		usleep(200000);
+		kill(pid, SIGCONT);
+	} while (waitpid(pid, &status, WNOHANG) == 0);
+	assert_int_equal(status, 0);
+}
+
 static void *run_second(void *arg)
 {
 	struct guest *g = arg;
 
-	return (void *)(uintptr_t)hv_engine_soft.vcpu_run(g->e, 1);
+	return (void *)(uintptr_t)guest_go(g, 1);
 }
 
 static void test_second_processor(void **state)
@@ -520,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_dirty_log),
 		cmocka_unit_test(test_halts_until_deadline),
 		cmocka_unit_test(test_stack_stays_flat),
+		cmocka_unit_test(test_frozen_host),
 		cmocka_unit_test(test_second_processor),
 		cmocka_unit_test(test_trace_of_blocks),
 		cmocka_unit_test(test_trace_of_a_loop),

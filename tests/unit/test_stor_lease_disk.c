@@ -76,6 +76,10 @@ static void test_block_damage(void **state)
 	memset(raw, 0, sizeof raw);
 	assert_int_equal(stor_block_decode(raw, 512, &c), -ENODATA);
 	assert_int_equal(stor_block_decode(raw, 100, &c), CM_E_LEASE_CORRUPT);
+	stor_block_encode(&b, raw, 512); /* whole, but of another release */
+	cm_put_le16(raw + 8, 1);
+	cm_put_le32(raw + 508, cm_crc32c(0, raw, 508));
+	assert_int_equal(stor_block_decode(raw, 512, &c), CM_E_LEASE_FORMAT);
 	b.state = 7; /* well sealed, but impossible */
 	stor_block_encode(&b, raw, 512);
 	assert_int_equal(stor_block_decode(raw, 512, &c), CM_E_LEASE_CORRUPT);

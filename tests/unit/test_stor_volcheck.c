@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "common/cm_buf.h"
 #include "common/cm_log.h"
 #include "sharedstorage/volume/stor_volfmt.h"
 #include "tests/unit/volkit.h"
@@ -92,6 +93,7 @@ static void test_damage(void **state)
 	uint8_t sector[512], old[512], data[4096];
 	struct stor_super s;
 	char *text;
+	struct cm_err err = CM_ERR_INIT;
 	uint64_t at;
 	uint16_t slot;
 	int rc;
@@ -158,6 +160,24 @@ static void test_damage(void **state)
 				vk_check_clean(vol, false, 0);
 			}
 	}
+	/* a block of another release: said, and never repaired away; a new VM does not take it for nobody's */
+	assert_int_equal(pread(vk_file(), old, 512, (off_t)(s.vms_at + 1) * 512), 512);
+	memcpy(sector, old, 512);
+	cm_put_le16(sector + 8, 9);
+	cm_put_le32(sector + 508, cm_crc32c(0, sector, 508));
+	vk_poke((off_t)(s.vms_at + 1) * 512, sector, 512);
+	use_all(vol, &disks, &configs, &vms, &r);
+	assert_int_equal(r.bad_structures, 1);
+	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(pread(vk_file(), data, 512, (off_t)(s.vms_at + 1) * 512), 512);
+	assert_memory_equal(data, sector, 512);
+	rc = stor_volume_vm_block(vol, &vm[0], true, &at, &err); /* whose was it? the other one's is found */
+	assert_int_equal(rc ? stor_volume_vm_block(vol, &vm[1], true, &at, NULL)
+			    : stor_volume_vm_block(vol, &vm[1], true, &at, &err),
+			 rc ? 0 : CM_E_LEASE_FORMAT);
+	assert_true(!rc || rc == CM_E_LEASE_FORMAT);
+	assert_non_null(strstr(err.text, "another release"));
+	vk_poke((off_t)(s.vms_at + 1) * 512, old, 512);
 	/* the table: nothing is allocated from it or freed in it */
 	assert_int_equal(pread(vk_file(), old, 512, (off_t)s.table_at * 512), 512);
 	memset(sector, 0x5a, 512);
