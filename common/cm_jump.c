@@ -7,6 +7,7 @@
 #include "common/cm_jump.h"
 
 #include <stdatomic.h>
+#include <time.h>
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -18,9 +19,11 @@
 /* Intervals from which the counter's speed is taken: long enough for reading the clocks not to matter. */
 #define LEARN_MIN_NS (100 * CM_NS_PER_MS)
 
-/* Ticks per 2^20 ns; 0: not known, or no use. A pause makes it look faster, so the slowest counts. */
+/* A pause makes the counter look faster, so the slowest of the last intervals counts; an odd one is forgotten. */
+#define LEARNED 8
+
+/* Ticks per 2^20 ns; 0: not known, or no use. */
 static atomic_uint_fast64_t tsc_rate;
-static struct cm_mark learned_from;
 static atomic_uint_fast64_t pretended_ns;
 
 void cm_jump_pretend(uint64_t ns)
@@ -61,23 +64,38 @@ static uint64_t wall_now(void)
  */
 struct cm_mark cm_mark(void)
 {
-	bool is_virtual = cm_clock_is_virtual();
-	uint64_t before = is_virtual ? 0 : tsc_now(), ns, rate;
-	struct cm_mark m = {.now_ns = cm_now_ns()}, *from = &learned_from;
+	struct cm_mark m = {.now_ns = cm_now_ns()};
 
 	m.wall_ns = wall_now();
-	m.tsc = is_virtual ? 0 : tsc_now();
-	ns = m.now_ns - from->now_ns;
-	if (from->tsc && m.tsc > from->tsc && ns < LEARN_MIN_NS)
-		return m;
-	if (from->tsc && m.tsc > from->tsc) {
-		rate = (uint64_t)(((unsigned __int128)(m.tsc - from->tsc) << 20) / ns);
-		if (!tsc_rate || rate < tsc_rate)
-			tsc_rate = rate;
-	}
-	*from = m;
-	from->tsc = before;
+	m.tsc = cm_clock_is_virtual() ? 0 : tsc_now();
 	return m;
+}
+
+/* Time in which this host ran: the counter may stand still while it sleeps. */
+static uint64_t awake_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * CM_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+void cm_jump_learn(void)
+{
+	static uint64_t from_ns, from_tsc, rates[LEARNED];
+	static unsigned next;
+	uint64_t before = tsc_now(), ns = awake_ns(), after = tsc_now(), slowest = 0;
+
+	if (cm_clock_is_virtual() || !after || (from_tsc && after > from_tsc && ns - from_ns < LEARN_MIN_NS))
+		return;
+	if (from_tsc && after > from_tsc)
+		rates[next++ % LEARNED] = (uint64_t)(((unsigned __int128)(after - from_tsc) << 20) / (ns - from_ns));
+	from_ns = ns;
+	from_tsc = before;
+	for (unsigned i = 0; i < LEARNED; i++)
+		if (rates[i] && (!slowest || rates[i] < slowest))
+			slowest = rates[i];
+	tsc_rate = slowest;
 }
 
 static uint64_t ahead(uint64_t other_ns, uint64_t ns)

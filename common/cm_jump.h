@@ -9,7 +9,7 @@
  * forward looks the same as such a pause: whoever holds a permit has to ask for a new one,
  * which costs a renewal. If no clock shows the pause, nobody in the host can know of it: see stor_timing.h.
  *
- * Thread: cm_mark [one thread], the others [any].
+ * Thread: cm_jump_learn [one thread], the others [any].
  */
 #ifndef CM_JUMP_H
 #define CM_JUMP_H
@@ -24,8 +24,10 @@ struct cm_mark {
 /* Something cheap that goes on, to ask the above only now and then; 0: there is nothing of that kind. */
 uint64_t cm_ticks(void);
 
-/* The instant of now. The interval since the last call teaches it how fast the time-stamp counter runs. */
+/* The instant of now. */
 struct cm_mark cm_mark(void);
+/* Learns how fast the time-stamp counter runs, from the interval since the last call. */
+void cm_jump_learn(void);
 /* By how much another clock has run ahead of cm_now_ns() since then, ns. */
 uint64_t cm_jump_ns(const struct cm_mark *since);
 

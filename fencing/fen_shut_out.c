@@ -26,7 +26,7 @@ struct fen_shut_out {
 	struct stor_block seen;
 	bool have, busy, cancelled;
 	uint64_t since_ns, asked_ns;
-	struct stor_key keys[STOR_OWNER_KEYS]; /* being shut out */
+	struct stor_key keys[STOR_SHUT_KEYS]; /* being shut out */
 	fen_shut_out_fn done;
 	void *arg;
 };
@@ -74,8 +74,9 @@ static void shut_confirmed(int rc, const struct stor_block *b, void *arg)
 	} else {
 		struct stor_block proven = *b;
 
-		for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) /* whose end we saw: kept in the proof */
-			proven.owner.keys[i] = w->keys[i];
+		/* whose end we saw goes with the proof */
+		stor_keys_ended(proven.owner.keys, STOR_OWNER_KEYS, w->keys, STOR_SHUT_KEYS);
+		stor_keys_ended(proven.shut, STOR_SHUT_KEYS, w->keys, STOR_SHUT_KEYS);
 		proof = fen__proof_new(
 			FEN_PROOF_SHUT_OUT, &proven,
 			"its lease ran out on our clock, and its keys are preempted and gone",
@@ -102,6 +103,7 @@ static void shut_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct fen_shut_out *w = arg;
 	uint64_t dead_ns;
+	unsigned n = 0;
 
 	w->busy = false;
 	if (w->cancelled) {
@@ -133,10 +135,15 @@ static void shut_read(int rc, const struct stor_block *b, void *arg)
 								   : STOR_IO_TIMEOUT_MS));
 		return;
 	}
-	/* One of the two is empty: see stor_lease_disk.h. */
-	memcpy(w->keys, w->seen.shut[0].key ? w->seen.shut : w->seen.owner.keys, sizeof w->keys);
+	memset(w->keys, 0, sizeof w->keys);
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		if (w->seen.owner.keys[i].key)
+			w->keys[n++] = w->seen.owner.keys[i];
+	for (unsigned i = 0; i < STOR_SHUT_KEYS && n < STOR_SHUT_KEYS; i++) /* no block has more in all */
+		if (w->seen.shut[i].key)
+			w->keys[n++] = w->seen.shut[i];
 	w->busy = true;
-	stor_dev_fence(w->dev, w->keys, STOR_OWNER_KEYS, shut_fenced, w);
+	stor_dev_fence(w->dev, w->keys, n, shut_fenced, w);
 }
 
 static void shut_look(struct cm_timer *t, void *arg)

@@ -151,7 +151,7 @@ static const struct hv_field uuid_fields[] = {
 /* Not `ended`: that is what a process saw itself. */
 static const struct hv_field key_fields[] = {
 	HV_F_U64(struct stor_key, key),
-	HV_F_U16(struct stor_key, lun),
+	HV_F_U32(struct stor_key, lun),
 	HV_F_END,
 };
 
@@ -278,6 +278,8 @@ int mig_welcome_decode(const uint8_t *data, size_t len, struct mig_welcome *w, s
 		return rc;
 	CUT(w->text);
 	CUT(w->owner.node);
+	if (!w->code && !stor_owner_valid(&w->owner))
+		return cm_err_set(err, CM_E_MIG_PEER, "the destination says nonsense of itself");
 	if (!w->code && (w->format < MIG_FORMAT_MIN || w->format > MIG_FORMAT))
 		return cm_err_set(err, CM_E_STREAM_VERSION, "the destination wants format %u", w->format);
 	return object_end(&r, err);

@@ -90,12 +90,12 @@ unsigned stor_dev_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV
 	return dev->ops->keys ? dev->ops->keys(dev, keys) : 0;
 }
 
-unsigned stor_dev_luns(const struct stor_dev *dev)
+unsigned stor_dev_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS])
 {
-	return dev->ops->luns ? dev->ops->luns(dev) : 0;
+	return dev->ops->luns ? dev->ops->luns(dev, tags) : 0;
 }
 
-uint16_t stor_dev_lun(const struct stor_dev *dev)
+uint32_t stor_dev_lun(const struct stor_dev *dev)
 {
 	return stor_lun_tag(dev->info.serial);
 }

@@ -189,10 +189,10 @@ uint64_t stor_dev_pr_key(const struct stor_dev *dev);
  */
 #define STOR_DEV_LUNS 2
 unsigned stor_dev_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS]);
-/* LUNs on which it registers a key: 0 for a file, 2 with a lock LUN. */
-unsigned stor_dev_luns(const struct stor_dev *dev);
+/* LUNs on which it registers a key, by their tags: none for a file, two with a lock LUN. Returns how many. */
+unsigned stor_dev_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS]);
 /* stor_lun_tag() of its (data) LUN. */
-uint16_t stor_dev_lun(const struct stor_dev *dev);
+uint32_t stor_dev_lun(const struct stor_dev *dev);
 bool stor_dev_is_exclusive(const struct stor_dev *dev);
 /* Entered: ADMIN requests may go out, changing ones too. */
 bool stor_dev_usable(const struct stor_dev *dev);
@@ -206,7 +206,7 @@ void stor_dev_cancel(struct stor_dev *dev, struct stor_req *req);
  */
 void stor_dev_set_gate(struct stor_dev *dev, stor_gate_fn fn, void *arg);
 /* Exclusive devices: PR keys of the same user that may be there when it enters next. */
-#define STOR_DEV_ALLOWED 36
+#define STOR_DEV_ALLOWED 22
 void stor_dev_allow(struct stor_dev *dev, const uint64_t *keys, unsigned nkeys);
 /* Registers and aborts what is left of older sessions. A stale incarnation is ignored. */
 void stor_dev_enter(struct stor_dev *dev, uint32_t incarnation);
@@ -220,10 +220,9 @@ void stor_dev_shut(struct stor_dev *dev, const char *why);
  * Shuts every key of keys[] out that is not `ended` yet: PREEMPT AND ABORT (or PREEMPT and an awaited LUN RESET), then
  * READ KEYS until none of them is left. done(0) means that nothing of them can land here any more.
  * A key that may be of this LUN and was gone already, or went without a GOOD for us, proves
- * nothing: then a LUN RESET is awaited, too. Keys that this is true of from now on, also when it
- * fails at a later one, are marked `ended`; those of other LUNs never are. keys is borrowed until
- * done. Zero keys are skipped. A backend without hosts to shut out (file) answers 0. Several wait
- * for each other.
+ * nothing: then a LUN RESET is awaited, too. Keys that were answered GOOD are marked `ended`, also
+ * when it fails at a later one. keys is borrowed until done. Zero keys are skipped. A backend
+ * without hosts to shut out (file) answers 0. Several wait for each other.
  */
 typedef void (*stor_fence_fn)(int rc, const struct cm_err *err, void *arg);
 void stor_dev_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys, stor_fence_fn done,

@@ -29,7 +29,7 @@ struct stor_dev_ops {
 		      stor_fence_fn done, void *arg);
 	/* As stor_dev_keys and stor_dev_luns. NULL: none. */
 	unsigned (*keys)(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS]);
-	unsigned (*luns)(const struct stor_dev *dev);
+	unsigned (*luns)(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS]);
 	void (*read_keys)(struct stor_dev *dev, stor_keys_fn done, void *arg);
 	/* Register, abort what older sessions left, then stor_dev_entered. NULL: nothing to do. */
 	void (*enter)(struct stor_dev *dev);

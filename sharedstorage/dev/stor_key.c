@@ -10,10 +10,17 @@
 
 #include "common/cm_buf.h"
 
-uint16_t stor_lun_tag(const char *serial)
+uint32_t stor_lun_tag(const char *serial)
 {
-	uint32_t crc = cm_crc32c(0, serial, strlen(serial));
-	uint16_t tag = (uint16_t)(crc ^ crc >> 16);
+	uint32_t tag = cm_crc32c(0, serial, strlen(serial));
 
 	return !*serial ? 0 : tag ? tag : 1;
+}
+
+void stor_keys_ended(struct stor_key *to, unsigned nto, const struct stor_key *from, unsigned nfrom)
+{
+	for (unsigned i = 0; i < nto; i++)
+		for (unsigned k = 0; k < nfrom; k++)
+			if (to[i].key && to[i].key == from[k].key)
+				to[i].ended |= from[k].ended;
 }

@@ -28,20 +28,22 @@ static inline uint16_t stor_pr_key_slot(uint64_t key)
 
 struct stor_key {
 	uint64_t key; /* 0: none */
-	uint16_t lun; /* stor_lun_tag() of where it was registered; 0: anywhere */
+	uint32_t lun; /* stor_lun_tag() of where it was registered; 0: anywhere */
 	/*
 	 * Nothing of this session can land any more, and somebody of this process saw it: its PREEMPT AND ABORT was
-	 * answered GOOD, a LUN RESET was awaited, or all that it ever sent was answered. Never
-	 * written to a disk.
+	 * answered GOOD, or all that it ever sent was answered. (A LUN RESET says that of a LUN, not
+	 * of a key: a tag says only where a key may have been.) Never written to a disk.
 	 */
 	bool ended;
 };
 
 /* What a key is tagged with; serial: of the LUN. 0 for "". Two LUNs may have the same one. */
-uint16_t stor_lun_tag(const char *serial);
-static inline bool stor_key_may_be_of(const struct stor_key *k, uint16_t lun)
+uint32_t stor_lun_tag(const char *serial);
+static inline bool stor_key_may_be_of(const struct stor_key *k, uint32_t lun)
 {
 	return !k->lun || !lun || k->lun == lun;
 }
+/* Sets to->ended of each key that has ended in from. */
+void stor_keys_ended(struct stor_key *to, unsigned nto, const struct stor_key *from, unsigned nfrom);
 
 #endif

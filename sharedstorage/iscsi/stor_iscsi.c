@@ -64,7 +64,7 @@ static void iscsi_sess_down(struct stor_sess *sess, bool final, const struct cm_
 		d->reset_done = NULL;
 		done(CM_E_SAN_LOST, d->reset_arg);
 	}
-	d->holding = d->revalidating = false;
+	d->holding = d->resetting = d->revalidating = false;
 	stor__iscsi_key_is_old(d);
 	if (final && !d->dev.opened)
 		stor_dev_open_failed(&d->dev, err);
@@ -339,8 +339,9 @@ static void iscsi_status(struct stor_dev *dev, struct stor_dev_status *st)
 	snprintf(st->path, sizeof st->path, "%.63s", d->url.portal[d->portal]);
 }
 
-static unsigned iscsi_luns(const struct stor_dev *dev)
+static unsigned iscsi_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS])
 {
+	tags[0] = stor_dev_lun(dev);
 	return dev->opts.host_slot != 0;
 }
 

@@ -46,7 +46,7 @@ static void iscsi_reset_done(int rc, void *arg)
 	struct stor_iscsi *d = arg;
 	stor_reset_fn done = d->reset_done;
 
-	d->holding = false;
+	d->holding = d->resetting = false;
 	d->reset_done = NULL;
 	done(rc, d->reset_arg);
 	stor__iscsi_pump(d);
@@ -54,8 +54,11 @@ static void iscsi_reset_done(int rc, void *arg)
 
 static void iscsi_reset_try(struct stor_iscsi *d)
 {
-	if (d->holding && d->reset_done && !d->ncmds && d->sess)
-		stor__sess_lun_reset(d->sess, d->url.lun, iscsi_reset_done, d);
+	/* Administrative commands do not wait for it: once it was sent, their ends mean nothing to it. */
+	if (!d->holding || d->resetting || !d->reset_done || d->ncmds || !d->sess)
+		return;
+	d->resetting = true;
+	stor__sess_lun_reset(d->sess, d->url.lun, iscsi_reset_done, d);
 }
 
 static void iscsi_reset_begin(void *arg)

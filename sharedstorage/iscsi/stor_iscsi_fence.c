@@ -26,13 +26,13 @@ static void fence_end(struct stor_iscsi *d, int rc, const char *words)
 	struct stor_fence_job *j = d->fence;
 	struct cm_err err = CM_ERR_INIT;
 
-	d->fence = j->after;
 	if (rc)
 		cm_err_set(&err, rc, "%s: %s", d->label, words);
+	d->fence = j->after;
+	if (d->fence) /* before the answer, which may bring another job */
+		stor__adm_read_keys(d, fence_keys_read, NULL);
 	j->done(rc, &err, j->arg);
 	free(j);
-	if (d->fence)
-		stor__adm_read_keys(d, fence_keys_read, NULL);
 }
 
 static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, const char *what)
@@ -96,14 +96,9 @@ static void fence_release(struct stor_iscsi *d)
 static void fence_reset_done(int rc, void *arg)
 {
 	struct stor_iscsi *d = arg;
-	struct stor_fence_job *j = d->fence;
-	uint16_t lun = stor_dev_lun(&d->dev);
 
 	if (rc)
 		return fence_end(d, rc, "the LUN RESET that ends the former owner's writes failed");
-	for (unsigned i = 0; i < j->nkeys; i++)
-		if (lun && j->keys[i].lun == lun)
-			j->keys[i].ended = true;
 	fence_release(d);
 }
 

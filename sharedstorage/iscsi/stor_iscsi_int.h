@@ -133,7 +133,7 @@ struct stor_iscsi {
 	struct stor_ios sendq, held, delayed;
 	struct stor_ios spare; /* memory for the next requests */
 	unsigned ncmds, nspare;
-	bool holding, revalidating;
+	bool holding, resetting, revalidating; /* resetting: the LUN RESET that is held for has been sent */
 	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
 	stor_reset_fn reset_done;
 	void *reset_arg;

@@ -280,9 +280,12 @@ static unsigned locked_keys(const struct stor_dev *dev, struct stor_key keys[STO
 	return n + stor_dev_keys(l->child[META], keys + n);
 }
 
-static unsigned locked_luns(const struct stor_dev *dev)
+static unsigned locked_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS])
 {
-	return dev->opts.host_slot ? CHILDREN : 0;
+	const struct stor_locked *l = CM_CONTAINER(dev, const struct stor_locked, dev);
+	unsigned n = stor_dev_luns(l->child[DATA], tags);
+
+	return n + stor_dev_luns(l->child[META], tags + n);
 }
 
 static void locked_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)

@@ -102,6 +102,7 @@ void stor_lease_release(struct stor_lease *lease, stor_lease_done_fn done, void 
 /* Ends the operation under way with -ECANCELED (a COMPARE AND WRITE in flight may still happen). */
 void stor_lease_cancel(struct stor_lease *lease);
 
+/* CM_E_BAD_VALUE: peer is none (stor_owner_valid). */
 void stor_lease_intent(struct stor_lease *lease, const struct stor_owner *peer,
 		       stor_lease_done_fn done, void *arg);
 void stor_lease_commit(struct stor_lease *lease, stor_lease_done_fn done, void *arg);

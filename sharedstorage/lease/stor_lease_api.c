@@ -61,6 +61,7 @@ static int lease_init(struct stor_lease *l, const struct stor_lease_cfg *cfg, st
 struct stor_lease *stor_lease_new(const struct stor_lease_cfg *cfg, struct cm_err *err)
 {
 	const struct stor_dev_info *info = stor_dev_info(cfg->dev);
+	uint32_t tags[STOR_DEV_LUNS];
 	struct stor_lease *l = calloc(1, sizeof *l);
 
 	if (!l) {
@@ -88,16 +89,19 @@ struct stor_lease *stor_lease_new(const struct stor_lease_cfg *cfg, struct cm_er
 	cm_timer_set_prio(&l->expire, CM_PRIO_HIGH);
 	l->devs[0] = (struct stor_lease_dev){.lease = l, .dev = cfg->dev};
 	l->ndevs = 1;
-	l->nluns = stor_dev_luns(cfg->dev);
+	l->nluns = stor_dev_luns(cfg->dev, tags);
 	stor_dev_set_gate(cfg->dev, stor__lease_gate, &l->devs[0]);
 	return l;
 }
 
 int stor_lease_guard(struct stor_lease *l, struct stor_dev *dev)
 {
-	if (l->ndevs == STOR_LEASE_DEVS || l->nluns + stor_dev_luns(dev) > STOR_OWNER_KEYS)
+	uint32_t tags[STOR_DEV_LUNS];
+	unsigned luns = stor_dev_luns(dev, tags);
+
+	if (l->ndevs == STOR_LEASE_DEVS || l->nluns + luns > STOR_OWNER_KEYS)
 		return CM_E_VOL_LIMIT;
-	l->nluns += stor_dev_luns(dev);
+	l->nluns += luns;
 	l->devs[l->ndevs] = (struct stor_lease_dev){.lease = l, .dev = dev};
 	stor_dev_set_gate(dev, stor__lease_gate, &l->devs[l->ndevs]);
 	l->ndevs++;
@@ -164,16 +168,25 @@ struct lease_refusal {
 	struct stor_lease *lease;
 	stor_lease_done_fn done;
 	void *arg;
+	struct cm_err err;
 };
 
-static void lease_refuse_busy(void *arg)
+static void lease_refused(void *arg)
 {
 	struct lease_refusal *r = arg;
-	struct cm_err err = CM_ERR_INIT;
 
-	cm_err_set(&err, -EBUSY, "another operation on this lease is under way");
-	r->done(r->lease, -EBUSY, &err, r->arg);
+	r->done(r->lease, r->err.code, &r->err, r->arg);
 	free(r);
+}
+
+static void lease_refuse(struct stor_lease *l, int rc, const char *words, stor_lease_done_fn done, void *arg)
+{
+	struct lease_refusal *r = malloc(sizeof *r);
+
+	CM_ASSERT(r);
+	*r = (struct lease_refusal){l, done, arg, CM_ERR_INIT};
+	cm_err_set(&r->err, rc, "%s: %s", l->label, words);
+	cm_loop_defer(l->loop, lease_refused, r);
 }
 
 /* False if one is under way: then done(-EBUSY) comes. */
@@ -182,11 +195,7 @@ static bool lease_begin(struct stor_lease *l, enum stor_lease_op op, stor_lease_
 {
 	CM_ASSERT(done && !l->closing);
 	if (l->op) {
-		struct lease_refusal *r = malloc(sizeof *r);
-
-		CM_ASSERT(r);
-		*r = (struct lease_refusal){l, done, arg};
-		cm_loop_defer(l->loop, lease_refuse_busy, r);
+		lease_refuse(l, -EBUSY, "another operation on this lease is under way", done, arg);
 		return false;
 	}
 	l->op = op;
@@ -221,13 +230,10 @@ void stor_lease_release(struct stor_lease *l, stor_lease_done_fn done, void *arg
 void stor_lease_intent(struct stor_lease *l, const struct stor_owner *peer, stor_lease_done_fn done,
 		       void *arg)
 {
-	CM_ASSERT(peer->node[0]);
-	if (!lease_begin(l, STOR_LEASE_INTENT, done, arg))
-		return;
-	l->peer = *peer;
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) /* it comes from another process: what is no key of ours goes */
-		if (!stor_pr_key_ours(peer->keys[i].key))
-			l->peer.keys[i] = (struct stor_key){0};
+	if (!stor_owner_valid(peer)) /* it comes from another process */
+		lease_refuse(l, CM_E_BAD_VALUE, "the destination says nonsense of itself", done, arg);
+	else if (lease_begin(l, STOR_LEASE_INTENT, done, arg))
+		l->peer = *peer;
 }
 
 void stor_lease_commit(struct stor_lease *l, stor_lease_done_fn done, void *arg)

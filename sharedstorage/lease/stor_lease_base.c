@@ -33,9 +33,12 @@ uint64_t stor_lease_write_ns(const struct stor_lease *l)
 
 uint64_t stor_lease_valid_until(const struct stor_lease *l)
 {
-	uint64_t until = atomic_load_explicit(&l->valid_until_ns, memory_order_relaxed);
+	uint64_t until = atomic_load_explicit(&l->valid_until_ns, memory_order_relaxed), jump;
 
-	return until && cm_now_ns() + cm_jump_ns(&l->won_start) < until ? until : 0;
+	if (!until)
+		return 0;
+	jump = cm_jump_ns(&l->won);
+	return cm_now_ns() + jump < until ? until - jump : 0;
 }
 
 /* --- writing the block ------------------------------------------------------------- */
@@ -74,6 +77,7 @@ void stor__lease_caw(struct stor_lease *l, const uint8_t *from)
 	stor_req_caw(&l->req, l->offset_bytes, from, l->next_raw, l->sector_bytes, lease_caw_done,
 		     l);
 	l->req.flags = STOR_REQ_ADMIN;
+	cm_jump_learn();
 	l->write_start = cm_mark();
 	for (unsigned i = 0; i < l->ndevs; i++)
 		l->devs[i].written =
@@ -96,6 +100,20 @@ void stor__lease_fill_keys(struct stor_lease *l)
 		memcpy(l->self.keys + n, keys, k * sizeof *keys);
 		n += k;
 	}
+}
+
+bool stor__lease_reaches(const struct stor_lease *l, const struct stor_key *key)
+{
+	uint32_t tags[STOR_DEV_LUNS];
+
+	for (unsigned i = 0; i < l->ndevs; i++) {
+		unsigned n = stor_dev_luns(l->devs[i].dev, tags);
+
+		for (unsigned k = 0; k < n; k++)
+			if (stor_key_may_be_of(key, tags[k]))
+				return true;
+	}
+	return false;
 }
 
 void stor__lease_retry_soon(struct stor_lease *l)

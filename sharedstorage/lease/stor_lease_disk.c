@@ -40,16 +40,37 @@ enum {
 	AT_O_SLOT = 100,
 	/* a key: its lower 6 bytes (the upper 2 are the same in all), then the LUN */
 	AT_K_LUN = 6,
+	KEY_BYTES = 10,
 };
 #define BLOCK_MAJOR 2
 #define BLOCK_MINOR 0
-#define BLOCK_KEYS  27
 static const char block_magic[8] = {'H', 'V', 'O', 'W', 'N', 'B', 'L', 'K'};
 
 bool stor_owner_same(const struct stor_owner *a, const struct stor_owner *b)
 {
 	return !strcmp(a->node, b->node) && stor_uuid_equal(&a->boot, &b->boot) &&
 	       stor_uuid_equal(&a->instance, &b->instance);
+}
+
+static bool name_ok(const char *name, size_t cap)
+{
+	if (!memchr(name, 0, cap))
+		return false;
+	for (; *name; name++)
+		if (!isgraph((unsigned char)*name))
+			return false;
+	return true;
+}
+
+bool stor_owner_valid(const struct stor_owner *o)
+{
+	if (!o->node[0] || !name_ok(o->node, sizeof o->node))
+		return false;
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		if (o->keys[i].key && (!stor_pr_key_ours(o->keys[i].key) ||
+				       stor_pr_key_slot(o->keys[i].key) != o->host_slot))
+			return false;
+	return true;
 }
 
 static void owner_encode(const struct stor_owner *o, uint8_t *p)
@@ -62,45 +83,43 @@ static void owner_encode(const struct stor_owner *o, uint8_t *p)
 }
 
 /* Appends the keys of one list; returns how many they are. */
-static uint8_t keys_encode(const struct stor_key *keys, uint8_t *out, unsigned *at)
+static uint8_t keys_encode(const struct stor_key *keys, unsigned nkeys, uint8_t *out, unsigned *at)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) {
-		uint8_t *p = out + AT_KEYS + 8 * *at;
+	for (unsigned i = 0; i < nkeys; i++) {
+		uint8_t *p = out + AT_KEYS + KEY_BYTES * *at;
 
 		if (!keys[i].key)
 			continue;
-		CM_ASSERT(stor_pr_key_ours(keys[i].key) && *at < BLOCK_KEYS);
-		cm_put_le64(p, keys[i].key);
-		cm_put_le16(p + AT_K_LUN, keys[i].lun);
+		CM_ASSERT(stor_pr_key_ours(keys[i].key) && *at < STOR_SHUT_KEYS);
+		cm_put_le32(p, (uint32_t)keys[i].key);
+		cm_put_le16(p + 4, stor_pr_key_slot(keys[i].key));
+		cm_put_le32(p + AT_K_LUN, keys[i].lun);
 		++*at;
 		n++;
 	}
 	return (uint8_t)n;
 }
 
-static bool keys_decode(const uint8_t *in, unsigned n, unsigned *at, struct stor_key *keys)
+static bool keys_decode(const uint8_t *in, unsigned n, unsigned *at, struct stor_key *keys, unsigned cap)
 {
-	if (n > STOR_OWNER_KEYS || *at + n > BLOCK_KEYS)
+	if (n > cap || *at + n > STOR_SHUT_KEYS)
 		return false;
 	for (unsigned i = 0; i < n; i++, ++*at) {
-		const uint8_t *p = in + AT_KEYS + 8 * *at;
+		const uint8_t *p = in + AT_KEYS + KEY_BYTES * *at;
 
 		keys[i].key = stor_pr_key(cm_le16(p + 4), cm_le32(p));
-		keys[i].lun = cm_le16(p + AT_K_LUN);
+		keys[i].lun = cm_le32(p + AT_K_LUN);
 	}
 	return true;
 }
 
 static bool owner_decode(const uint8_t *p, struct stor_owner *o)
 {
-	if (p[AT_O_NODE + STOR_NODE_NAME - 1])
-		return false;
 	memcpy(o->node, p + AT_O_NODE, STOR_NODE_NAME);
-	for (const char *c = o->node; *c; c++)
-		if (!isgraph((unsigned char)*c))
-			return false;
+	if (!name_ok(o->node, STOR_NODE_NAME))
+		return false;
 	memcpy(o->boot.b, p + AT_O_BOOT, 16);
 	memcpy(o->instance.b, p + AT_O_INSTANCE, 16);
 	o->pid = cm_le32(p + AT_O_PID);
@@ -125,9 +144,9 @@ void stor_block_encode(const struct stor_block *b, uint8_t *out, uint32_t sector
 	cm_put_le32(out + AT_IO_TIMEOUT, b->io_timeout_ms);
 	owner_encode(&b->owner, out + AT_OWNER);
 	owner_encode(&b->peer, out + AT_PEER);
-	out[AT_COUNTS] = keys_encode(b->owner.keys, out, &at);
-	out[AT_COUNTS + 1] = keys_encode(b->peer.keys, out, &at);
-	out[AT_COUNTS + 2] = keys_encode(b->shut, out, &at);
+	out[AT_COUNTS] = keys_encode(b->owner.keys, STOR_OWNER_KEYS, out, &at);
+	out[AT_COUNTS + 1] = keys_encode(b->peer.keys, STOR_OWNER_KEYS, out, &at);
+	out[AT_COUNTS + 2] = keys_encode(b->shut, STOR_SHUT_KEYS, out, &at);
 	cm_put_le32(out + AT_CRC, cm_crc32c(0, out, AT_CRC));
 }
 
@@ -138,8 +157,6 @@ static bool block_sane(const struct stor_block *b)
 		return false;
 	if (b->state == STOR_BLOCK_FREE)
 		return !b->owner.node[0] && !b->peer.node[0] && !b->owner.keys[0].key;
-	if (b->owner.keys[0].key && b->shut[0].key)
-		return false;
 	return b->state == STOR_BLOCK_RUNNING && b->owner.node[0] &&
 	       b->io_timeout_ms >= STOR_IO_TIMEOUT_MIN_MS &&
 	       b->io_timeout_ms <= STOR_IO_TIMEOUT_MAX_MS;
@@ -166,9 +183,9 @@ int stor_block_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_bloc
 	memcpy(b->nonce.b, in + AT_NONCE, 16);
 	b->io_timeout_ms = cm_le32(in + AT_IO_TIMEOUT);
 	if (!owner_decode(in + AT_OWNER, &b->owner) || !owner_decode(in + AT_PEER, &b->peer) ||
-	    !keys_decode(in, in[AT_COUNTS], &at, b->owner.keys) ||
-	    !keys_decode(in, in[AT_COUNTS + 1], &at, b->peer.keys) ||
-	    !keys_decode(in, in[AT_COUNTS + 2], &at, b->shut) || !block_sane(b))
+	    !keys_decode(in, in[AT_COUNTS], &at, b->owner.keys, STOR_OWNER_KEYS) ||
+	    !keys_decode(in, in[AT_COUNTS + 1], &at, b->peer.keys, STOR_OWNER_KEYS) ||
+	    !keys_decode(in, in[AT_COUNTS + 2], &at, b->shut, STOR_SHUT_KEYS) || !block_sane(b))
 		return CM_E_LEASE_CORRUPT;
 	return 0;
 }

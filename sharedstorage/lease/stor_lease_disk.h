@@ -17,6 +17,7 @@
 
 #define STOR_NODE_NAME	64 /* with its NUL */
 #define STOR_OWNER_KEYS 12 /* one for each LUN that a VM writes to, its lock LUNs included */
+#define STOR_SHUT_KEYS	22 /* and no block has more in all */
 
 /* Who owns, or shall own: all that a fencer needs to know. Name "" = nobody. */
 struct stor_owner {
@@ -30,6 +31,8 @@ struct stor_owner {
 	struct stor_key keys[STOR_OWNER_KEYS];
 };
 bool stor_owner_same(const struct stor_owner *a, const struct stor_owner *b); /* same process */
+/* What another process says of itself: a name that a block can hold, and keys of its own host only. */
+bool stor_owner_valid(const struct stor_owner *o);
 
 enum stor_block_state {
 	STOR_BLOCK_NONE = 0,
@@ -48,12 +51,13 @@ struct stor_block {
 	uint32_t io_timeout_ms; /* of the owner */
 	struct stor_owner owner, peer;
 	/*
-	 * Keys of the former owner that a takeover has not shut out yet: whoever comes next must. Their absence
-	 * from the SAN proves nothing (PREEMPT AND ABORT removes a key first, and answers when what it
-	 * aborts has ended); that this list is empty does. While it is not, nobody writes guest data,
-	 * so the owner of now has no keys here and there is always room.
+	 * Keys of former owners that are not shut out yet: whoever comes next must. Their absence from the SAN proves
+	 * nothing (PREEMPT AND ABORT removes a key first, and answers when what it aborts has ended); that
+	 * they are not in this list does. Until it has done so, nobody writes guest data, and the owner
+	 * has no keys of its own here. What is left then is of LUNs that the VM does not use now: it
+	 * stays, for the day when one of them is the VM's again.
 	 */
-	struct stor_key shut[STOR_OWNER_KEYS];
+	struct stor_key shut[STOR_SHUT_KEYS];
 };
 
 #define STOR_BLOCK_BYTES 512

@@ -20,11 +20,26 @@ static void lease_look_done(struct stor_req *req, int rc)
 	struct stor_lease *l = req->arg;
 
 	l->look_busy = false;
-	if (!rc)
+	if (!rc) {
 		stor__lease_feed(l, E_LOOKED, "a new session looked at the block");
-	else
-		cm_debug("%s: the block could not be looked at: %s", l->label, cm_err_name(rc));
+	} else if (rc != CM_E_SAN_LOST && !l->closing) { /* else the next session looks */
+		cm_warning("%s: the block could not be looked at, again soon: %s", l->label, cm_err_name(rc));
+		l->look_due = true;
+		cm_timer_arm_ms(&l->guard_again, STOR_OBSERVE(l->io_timeout_ms));
+	}
 	stor__lease_closed_check(l);
+}
+
+static void lease_look(struct stor_lease *l)
+{
+	l->look_due = false;
+	if (l->look_busy) /* of an older session: its end is under way */
+		return;
+	l->look_busy = true;
+	l->look_iov = (struct iovec){l->look_raw, l->sector_bytes};
+	stor_req_readv(&l->look, l->offset_bytes, &l->look_iov, 1, lease_look_done, l);
+	l->look.flags = STOR_REQ_ADMIN;
+	stor_dev_submit(l->devs[0].dev, &l->look);
 }
 
 void stor__lease_gate(struct stor_dev *dev, enum stor_gate stage, uint32_t incarnation, void *arg)
@@ -48,19 +63,25 @@ void stor__lease_gate(struct stor_dev *dev, enum stor_gate stage, uint32_t incar
 		stor_dev_enter(dev, incarnation);
 		return;
 	}
-	if (l->look_busy) /* of an older session: its end is under way */
-		return;
-	l->look_busy = true;
-	l->look_iov = (struct iovec){l->look_raw, l->sector_bytes};
-	stor_req_readv(&l->look, l->offset_bytes, &l->look_iov, 1, lease_look_done, l);
-	l->look.flags = STOR_REQ_ADMIN;
-	stor_dev_submit(dev, &l->look);
+	lease_look(l);
 }
 
 void stor__lease_guard_again(struct cm_timer *timer, void *arg)
 {
+	struct stor_lease *l = arg;
+
 	(void)timer;
-	stor__lease_guards(arg);
+	if (l->look_due)
+		lease_look(l);
+	stor__lease_guards(l);
+}
+
+static unsigned gate_keys(uint64_t *keys, unsigned n, const struct stor_key *from, unsigned nfrom)
+{
+	for (unsigned i = 0; i < nfrom; i++)
+		if (from[i].key)
+			keys[n++] = from[i].key;
+	return n;
 }
 
 /* The block, as it is now: whose keys an exclusive device may find beside its own. */
@@ -68,7 +89,7 @@ static void lease_guard_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct stor_lease_dev *d = arg;
 	struct stor_lease *l = d->lease;
-	_Static_assert(3 * STOR_OWNER_KEYS <= STOR_DEV_ALLOWED, "owner, peer, to be shut out");
+	_Static_assert(STOR_SHUT_KEYS <= STOR_DEV_ALLOWED, "no block has more in all");
 	uint64_t keys[STOR_DEV_ALLOWED];
 	uint32_t incarnation = d->looking;
 	unsigned n = 0;
@@ -82,11 +103,10 @@ static void lease_guard_read(int rc, const struct stor_block *b, void *arg)
 		cm_timer_arm_ms(&l->guard_again, STOR_OBSERVE(l->io_timeout_ms));
 		return;
 	}
-	for (unsigned i = 0; !rc && i < STOR_OWNER_KEYS; i++) {
-		keys[n++] = b->owner.keys[i].key;
-		keys[n++] = b->peer.keys[i].key;
-		keys[n++] = b->shut[i].key;
-	}
+	if (!rc)
+		n = gate_keys(keys, gate_keys(keys, gate_keys(keys, 0, b->owner.keys, STOR_OWNER_KEYS), b->peer.keys,
+					      STOR_OWNER_KEYS),
+			      b->shut, STOR_SHUT_KEYS);
 	d->looking = 0;
 	stor_dev_allow(d->dev, keys, n);
 	stor_dev_enter(d->dev, incarnation);

@@ -68,7 +68,7 @@ enum stor_judge stor__lease_judge(const struct stor_owner *self, enum stor_lease
 
 /*
  * The owner's next write for op. Keys of self are those of now; what of them has not ended goes with a commit or a release,
- * for whoever comes next to shut out. CM_E_LEASE_MISCOMPARE: no intent to commit. */
+ * for whoever comes next to shut out. What of last->shut has not ended stays. CM_E_LEASE_MISCOMPARE: no intent to commit. */
 int stor__lease_next(const struct stor_block *last, const struct stor_owner *self,
 		     enum stor_lease_op op, const struct stor_owner *peer, uint32_t io_timeout_ms,
 		     const struct stor_uuid *nonce, struct stor_block *next) cm_must_check;
@@ -109,9 +109,6 @@ enum stor_lease_event { E_NONE, LEASE_EVENTS(XX) E_COUNT };
 
 #define STOR_LEASE_DEVS STOR_OWNER_KEYS
 
-/* Sets to->ended of each key that has ended in from. */
-void stor__keys_ended(struct stor_key to[STOR_OWNER_KEYS], const struct stor_key from[STOR_OWNER_KEYS]);
-
 struct stor_lease_dev {
 	struct stor_lease *lease;
 	struct stor_dev *dev;
@@ -142,15 +139,16 @@ struct stor_lease {
 
 	enum stor_lease_op writing; /* COMPARE AND WRITE under way or in doubt */
 	bool in_doubt;
-	struct cm_mark write_start, won_start; /* of the last renewal; of the last that was won */
+	/* When the last renewal was sent; when the last one was won, from which jumps count against it. */
+	struct cm_mark write_start, won;
 	struct stor_block last, next, seen;
 	uint8_t *last_raw, *next_raw, *seen_raw, *look_raw; /* sector_bytes each, aligned */
 	struct stor_req req, look;
 	struct iovec req_iov, look_iov;
-	bool req_busy, look_busy, fence_busy;
+	bool req_busy, look_busy, look_due, fence_busy;
 	uint32_t look_incarnation;
-	struct stor_key fence_keys[STOR_OWNER_KEYS];
-	unsigned fence_dev;
+	struct stor_key fence_keys[STOR_SHUT_KEYS];
+	unsigned fence_dev; /* on those before it the barrier for fence_keys is a fact */
 	struct cm_timer tick, expire, guard_again;
 	_Atomic uint64_t valid_until_ns;
 	_Atomic uint64_t write_ns; /* what a COMPARE AND WRITE takes lately */
@@ -167,6 +165,8 @@ bool stor__lease_is_owner(const struct stor_lease *l);
 void stor__lease_caw(struct stor_lease *l, const uint8_t *from);
 /* Keys of self, as they are to be published now. */
 void stor__lease_fill_keys(struct stor_lease *l);
+/* May that key be of a LUN that this VM uses? */
+bool stor__lease_reaches(const struct stor_lease *l, const struct stor_key *key);
 /* E_TICK, soon. */
 void stor__lease_retry_soon(struct stor_lease *l);
 /* Answers the caller's operation, if there is one. */

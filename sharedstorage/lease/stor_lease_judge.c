@@ -21,45 +21,51 @@ const char *stor__lease_op_name(enum stor_lease_op op)
 	return (unsigned)op < CM_ARRAY_LEN(names) ? names[op] : "?";
 }
 
-static bool any_key(const struct stor_key keys[STOR_OWNER_KEYS])
+static unsigned keys_count(const struct stor_key *keys, unsigned n)
 {
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		if (keys[i].key)
-			return true;
-	return false;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		count += keys[i].key != 0;
+	return count;
 }
 
-void stor__keys_ended(struct stor_key to[STOR_OWNER_KEYS],
-		      const struct stor_key from[STOR_OWNER_KEYS])
+/* Of those that have not ended. There is room: no block has more than shut can take. */
+static void shut_add(struct stor_block *next, const struct stor_key *keys, unsigned n)
 {
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		for (unsigned k = 0; k < STOR_OWNER_KEYS; k++)
-			if (to[i].key && to[i].key == from[k].key)
-				to[i].ended |= from[k].ended;
+	unsigned at = keys_count(next->shut, STOR_SHUT_KEYS);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!keys[i].key || keys[i].ended)
+			continue;
+		CM_ASSERT(at < STOR_SHUT_KEYS);
+		next->shut[at++] = keys[i];
+	}
 }
 
-/*
- * What there is to shut out, of an owner (list) who has let go or is gone: what has not ended. An owner that has keys has
- * shut its predecessors out, so there is one list only.
- */
-static void shut_from(struct stor_block *next, const struct stor_key list[STOR_OWNER_KEYS])
+/* The owner is gone: what it had not shut out and its own keys, without those that the permit knows the end of. */
+static void shut_owner(struct stor_block *next, const struct stor_block *b, const struct stor_permit *permit)
 {
-	unsigned n = 0;
+	struct stor_block of = *b;
 
+	stor_keys_ended(of.shut, STOR_SHUT_KEYS, permit->shut, STOR_SHUT_KEYS);
+	stor_keys_ended(of.owner.keys, STOR_OWNER_KEYS, permit->victim.keys, STOR_OWNER_KEYS);
 	memset(next->shut, 0, sizeof next->shut);
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		if (list[i].key && !list[i].ended)
-			next->shut[n++] = list[i];
+	shut_add(next, of.shut, STOR_SHUT_KEYS);
+	shut_add(next, of.owner.keys, STOR_OWNER_KEYS);
 }
 
-static void shut_owner(struct stor_block *next, const struct stor_block *b,
-		       const struct stor_key ended[STOR_OWNER_KEYS])
+/* The peer's keys only spare it a question on exclusive LUNs: they get what room is left. */
+static void fit_peer(struct stor_block *next)
 {
-	struct stor_key keys[STOR_OWNER_KEYS];
+	unsigned room = STOR_SHUT_KEYS - keys_count(next->owner.keys, STOR_OWNER_KEYS) -
+			keys_count(next->shut, STOR_SHUT_KEYS);
 
-	memcpy(keys, any_key(b->shut) ? b->shut : b->owner.keys, sizeof keys);
-	stor__keys_ended(keys, ended);
-	shut_from(next, keys);
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) {
+		if (next->peer.keys[i].key && !room)
+			next->peer.keys[i] = (struct stor_key){0};
+		room -= next->peer.keys[i].key != 0;
+	}
 }
 
 static enum stor_seek refuse_held(const struct stor_block *b, struct cm_err *err)
@@ -88,7 +94,7 @@ static void next_owner(const struct stor_lease_picture *p, const struct stor_blo
 /* Nobody writes guest data before former owners are shut out: until then it has no keys. */
 static void no_keys_before_the_end(struct stor_block *next)
 {
-	if (any_key(next->shut))
+	if (keys_count(next->shut, STOR_SHUT_KEYS))
 		memset(next->owner.keys, 0, sizeof next->owner.keys);
 }
 
@@ -121,7 +127,7 @@ static enum stor_seek seek_take_over(const struct stor_lease_picture *p, const s
 		return STOR_SEEK_REFUSE;
 	}
 	next_owner(p, b, next);
-	shut_owner(next, b, p->permit->victim.keys);
+	shut_owner(next, b, p->permit);
 	no_keys_before_the_end(next);
 	return STOR_SEEK_TAKE;
 }
@@ -158,7 +164,7 @@ enum stor_seek stor__lease_seek(const struct stor_lease_picture *p, int read_rc,
 		return STOR_SEEK_REFUSE;
 	}
 	if (ours && p->op != STOR_LEASE_DECLINE)
-		return any_key(b->shut) ? STOR_SEEK_FENCE : STOR_SEEK_OWN;
+		return keys_count(b->shut, STOR_SHUT_KEYS) ? STOR_SEEK_FENCE : STOR_SEEK_OWN;
 	if (p->op == STOR_LEASE_DECLINE)
 		return unused ? STOR_SEEK_DONE : seek_decline(p, b, next, err);
 	if (p->op == STOR_LEASE_TAKE_OVER && !unused)
@@ -213,9 +219,11 @@ int stor__lease_next(const struct stor_block *last, const struct stor_owner *sel
 	next->io_timeout_ms = io_timeout_ms;
 	next->owner = *self;
 	memset(next->shut, 0, sizeof next->shut);
+	shut_add(next, last->shut, STOR_SHUT_KEYS);
 	switch (op) {
 	case STOR_LEASE_INTENT:
 		next->peer = *peer;
+		fit_peer(next);
 		return 0;
 	case STOR_LEASE_RESUME:
 		memset(&next->peer, 0, sizeof next->peer);
@@ -226,13 +234,13 @@ int stor__lease_next(const struct stor_block *last, const struct stor_owner *sel
 		next->epoch++;
 		next->renewal = 1;
 		next->owner = last->peer;
-		shut_from(next, self->keys);
+		shut_add(next, self->keys, STOR_OWNER_KEYS);
 		no_keys_before_the_end(next);
 		memset(&next->peer, 0, sizeof next->peer);
 		return 0;
 	case STOR_LEASE_RELEASE:
 		next->state = STOR_BLOCK_FREE;
-		shut_from(next, self->keys);
+		shut_add(next, self->keys, STOR_OWNER_KEYS);
 		memset(&next->owner, 0, sizeof next->owner);
 		memset(&next->peer, 0, sizeof next->peer);
 		return 0;
@@ -242,6 +250,7 @@ int stor__lease_next(const struct stor_block *last, const struct stor_owner *sel
 	case STOR_LEASE_TAKE_OVER:
 	case STOR_LEASE_ACCEPT:
 	case STOR_LEASE_DECLINE:
+		fit_peer(next); /* our own keys may be more than they were */
 		return 0;
 	}
 	return -EINVAL;
@@ -258,6 +267,6 @@ int stor__lease_vacate(const struct stor_permit *permit, const struct stor_block
 	next->renewal++;
 	memset(&next->owner, 0, sizeof next->owner);
 	memset(&next->peer, 0, sizeof next->peer);
-	shut_owner(next, b, permit->victim.keys);
+	shut_owner(next, b, permit);
 	return 0;
 }

@@ -16,15 +16,17 @@
 /* We have just won a COMPARE AND WRITE that began at write_start_ns. */
 static void lease_won(struct stor_lease *l)
 {
-	uint64_t until = l->write_start.now_ns + STOR_FAIL(l->io_timeout_ms) * CM_NS_PER_MS;
-	uint64_t now = cm_now_ns();
+	struct cm_mark mark = cm_mark();
+	uint64_t now = mark.now_ns, until = l->write_start.now_ns +
+					    STOR_FAIL(l->io_timeout_ms) * CM_NS_PER_MS -
+					    cm_jump_ns(&l->write_start);
 
 	l->last = l->next;
 	memcpy(l->last_raw, l->next_raw, l->sector_bytes);
 	l->in_doubt = false;
-	if (until <= now + cm_jump_ns(&l->write_start)) /* the answer came too late to run on it: renew at once */
+	if (until <= now) /* the answer came too late to run on it: renew at once */
 		return;
-	l->won_start = l->write_start;
+	l->won = mark;
 	atomic_store(&l->valid_until_ns, until);
 	cm_timer_arm_ns(&l->expire, until - now);
 	for (unsigned i = 0; i < l->ndevs; i++)
@@ -65,6 +67,8 @@ unsigned stor__act_write(void *ctx, void *arg)
 	stor__lease_fill_keys(l);
 	if (l->writing == STOR_LEASE_COMMIT || l->writing == STOR_LEASE_RELEASE)
 		lease_drained(l);
+	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++) /* we own: the barrier was on all that we have */
+		l->last.shut[i].ended |= stor__lease_reaches(l, &l->last.shut[i]);
 	if (stor__lease_next(&l->last, &l->self, l->writing, &l->peer, l->io_timeout_ms, &nonce,
 			     &l->next)) {
 		struct cm_err err = CM_ERR_INIT;

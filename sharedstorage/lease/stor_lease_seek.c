@@ -42,6 +42,24 @@ unsigned stor__act_wait_up(void *ctx, void *arg)
 	return 0;
 }
 
+/* For our own keys beside those that we shall not be able to shut out? */
+static bool lease_has_room(const struct stor_lease *l)
+{
+	unsigned n = l->nluns;
+
+	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++) {
+		const struct stor_key *k = &l->next.shut[i];
+
+		if (!k->key || stor__lease_reaches(l, k))
+			continue;
+		cm_warning("%s: key %016llx of a former owner is of a LUN that the VM does not use now: it stays in "
+			   "the block until the VM has that LUN again",
+			   l->label, (unsigned long long)k->key);
+		n++;
+	}
+	return n <= STOR_SHUT_KEYS;
+}
+
 unsigned stor__act_seen(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
@@ -59,7 +77,12 @@ unsigned stor__act_seen(void *ctx, void *arg)
 	stor_uuid_random(&p.nonce);
 	switch (stor__lease_seek(&p, rc, &l->seen, &l->next, &err)) {
 	case STOR_SEEK_TAKE:
-		return E_DO_TAKE;
+		if (lease_has_room(l))
+			return E_DO_TAKE;
+		cm_err_set(&err, CM_E_VOL_LIMIT,
+			   "former owners wrote to too many LUNs that the VM does not use now: give it back one of "
+			   "them, and start it");
+		break;
 	case STOR_SEEK_OWN:
 	case STOR_SEEK_FENCE:
 		l->last = l->seen;
@@ -118,14 +141,8 @@ static void lease_fence_done(int rc, const struct cm_err *err, void *arg)
 		return;
 	}
 	l->fence_dev++;
-	if (!lease_fence_next(l))
-		return;
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
-		if (l->fence_keys[i].key && l->fence_keys[i].lun && !l->fence_keys[i].ended)
-			cm_warning("%s: key %016llx of a former owner was on a LUN that the VM does not use any "
-				   "more: it was not shut out there",
-				   l->label, (unsigned long long)l->fence_keys[i].key);
-	stor__lease_feed(l, E_FENCED, "no key of a former owner is left");
+	if (lease_fence_next(l))
+		stor__lease_feed(l, E_FENCED, "no key of a former owner is left");
 }
 
 /* E_FENCED when there is nothing (more) to shut out. */
@@ -134,8 +151,7 @@ static unsigned lease_fence_next(struct stor_lease *l)
 	if (l->fence_dev == l->ndevs)
 		return E_FENCED;
 	l->fence_busy = true;
-	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence_keys, STOR_OWNER_KEYS, lease_fence_done,
-		       l);
+	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence_keys, STOR_SHUT_KEYS, lease_fence_done, l);
 	return 0;
 }
 
@@ -158,15 +174,17 @@ static void lease_fence_begin(void *arg)
 unsigned stor__act_fence(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
-	struct stor_key keys[STOR_OWNER_KEYS];
+	bool same = true;
 
 	(void)arg;
-	/* What an earlier try saw the end of has ended. */
-	memcpy(keys, l->last.shut, sizeof keys);
-	stor__keys_ended(keys, l->fence_keys);
-	memcpy(l->fence_keys, keys, sizeof keys);
-	l->fence_dev = 0;
-	if (!keys[0].key)
+	/* What an earlier try has seen the end of, and the devices that it was done with, are done with. */
+	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
+		same &= l->fence_keys[i].key == l->last.shut[i].key;
+	if (!same) {
+		memcpy(l->fence_keys, l->last.shut, sizeof l->fence_keys);
+		l->fence_dev = 0;
+	}
+	if (!l->fence_keys[0].key)
 		return E_FENCED;
 	/* Deferred: a fence that answers at once must not feed us inside of a feed. */
 	cm_loop_defer(l->loop, lease_fence_begin, l);

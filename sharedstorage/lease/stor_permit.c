@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sharedstorage/lease/stor_permit_int.h"
 
@@ -19,6 +20,7 @@ struct stor_permit *stor_permit_new(const struct stor_block *seen, bool exact, c
 	p->vm = seen->vm;
 	p->epoch = seen->epoch;
 	p->victim = seen->owner;
+	memcpy(p->shut, seen->shut, sizeof p->shut);
 	p->exact = exact;
 	p->renewal = seen->renewal;
 	p->nonce = seen->nonce;

@@ -49,7 +49,7 @@ static void usage(FILE *f)
 		"  --portal ADDR:PORT[,tpg=N]  listen there (several; [ADDR] for IPv6; port 0 = "
 		"any;\n"
 		"                              default 127.0.0.1:3260)\n"
-		"  --lun FILE[,thin][,readonly][,blocksize=512|4096][,size=N[KMGT]]\n"
+		"  --lun FILE[,thin][,readonly][,blocksize=512|4096][,size=N[KMGT]][,serial=TEXT|none]\n"
 		"                              next logical unit, from 0; size= makes the file\n"
 		"  --control SOCKET            UNIX socket for commands, see README.md\n"
 		"  --chap USER:SECRETFILE      initiators must authenticate\n"
@@ -132,6 +132,8 @@ static int lun_option(struct san_lun *lun, const char *word, uint64_t *size)
 		lun->bs = 512;
 	else if (strcmp(word, "blocksize=4096") == 0)
 		lun->bs = 4096;
+	else if (strncmp(word, "serial=", 7) == 0 && strlen(word + 7) < sizeof lun->serial)
+		strcpy(lun->serial, word + 7);
 	else if (strncmp(word, "size=", 5) == 0)
 		return san_parse_size(word + 5, size);
 	else

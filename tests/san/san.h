@@ -169,6 +169,7 @@ struct san_lun {
 	uint64_t blocks;
 	uint64_t reads, writes, read_bytes, write_bytes;
 	char path[256];
+	char serial[32]; /* "none": it has no such page; "": made up */
 	struct san_cache cache;
 	struct san_pr pr;
 	struct san_nexus *reserved; /* RESERVE(6) */

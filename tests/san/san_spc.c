@@ -63,6 +63,10 @@ static uint32_t page_serial(const struct san_cmd *cmd, uint8_t *d)
 {
 	char text[17];
 
+	if (cmd->lun->serial[0]) {
+		memcpy(d + 4, cmd->lun->serial, strlen(cmd->lun->serial));
+		return (uint32_t)strlen(cmd->lun->serial);
+	}
 	snprintf(text, sizeof text, "%016llx", (unsigned long long)unit_id(cmd));
 	memcpy(d + 4, text, 16);
 	return 16;
@@ -137,6 +141,8 @@ static bool vital_page(struct san_cmd *cmd, uint8_t *d, uint32_t *len)
 		memcpy(d + 4, pages, n);
 		break;
 	case 0x80:
+		if (strcmp(cmd->lun->serial, "none") == 0)
+			return false;
 		n = page_serial(cmd, d);
 		break;
 	case 0x83:

@@ -38,21 +38,23 @@ void fix_args(int argc, char **argv)
 	}
 }
 
-int fix_setup_with(void **state, const char *extra)
+int fix_setup_luns(void **state, const char *disk, const char *lock, const char *extra)
 {
 	struct fix *f = calloc(1, sizeof *f);
 
-	f->t = (struct san_target){.kind = kind,
-				   .luns = {sector == 4096 ? "disk0,thin,blocksize=4096,size=64M"
-							   : "disk0,thin,size=64M",
-					    "lock1,size=16M"},
-				   .extra = extra};
+	f->t = (struct san_target){.kind = kind, .luns = {disk, lock}, .extra = extra};
 	f->loop = cm_loop_new(NULL);
 	stor_uuid_random(&f->vm);
 	if (san_start(&f->t))
 		exit(77);
 	*state = f;
 	return 0;
+}
+
+int fix_setup_with(void **state, const char *extra)
+{
+	return fix_setup_luns(state, sector == 4096 ? "disk0,thin,blocksize=4096,size=64M" : "disk0,thin,size=64M",
+			      "lock1,size=16M", extra);
 }
 
 int fix_setup(void **state)

@@ -37,7 +37,8 @@ struct fix {
 	struct party a, b;
 };
 
-/* Of cmocka. labsan_words: more options for it, or NULL. */
+/* Of cmocka. labsan_words: more options for it, or NULL. disk, lock: its LUNs 0 and 1. */
+int fix_setup_luns(void **state, const char *disk, const char *lock, const char *labsan_words);
 int fix_setup_with(void **state, const char *labsan_words);
 int fix_setup(void **state);
 int fix_teardown(void **state);

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Tests of sharedstorage/ and fencing/ against labsan and, where it can, stock tgt: part of check-san.
 noinst_LIBRARIES += libsantest.a
-libsantest_a_SOURCES = tests/san/santarget.c tests/san/santest.c tests/san/santest.h tests/san/sanparty.c tests/san/sanparty.h
+libsantest_a_SOURCES = tests/san/santarget.c tests/san/santest.c tests/san/santest.h tests/san/sanparty.c tests/san/sanparty.h \
+	tests/san/sanstuck.c tests/san/sanstuck.h
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_barrier tests/san/test_san_exclusive \
-	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan
+	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan \
+	tests/san/test_san_break tests/san/test_san_pause tests/san/test_san_schedule
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
 # Volumes: a crash at every write together with a power cut of the SAN (labsan), four processes at once.
@@ -27,6 +29,15 @@ tests_san_test_san_lease_LDADD = $(SAN_LDADD)
 tests_san_test_san_barrier_SOURCES = tests/san/test_san_barrier.c
 tests_san_test_san_barrier_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_barrier_LDADD = $(SAN_LDADD)
+tests_san_test_san_break_SOURCES = tests/san/test_san_break.c
+tests_san_test_san_break_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_break_LDADD = $(SAN_LDADD)
+tests_san_test_san_pause_SOURCES = tests/san/test_san_pause.c
+tests_san_test_san_pause_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_pause_LDADD = libsantest.a libhvcore.a $(SAN_LDADD)
+tests_san_test_san_schedule_SOURCES = tests/san/test_san_schedule.c
+tests_san_test_san_schedule_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_schedule_LDADD = $(SAN_LDADD)
 tests_san_test_san_exclusive_SOURCES = tests/san/test_san_exclusive.c
 tests_san_test_san_exclusive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_exclusive_LDADD = $(SAN_LDADD)

@@ -74,6 +74,7 @@ static bool next_write(struct world *w, unsigned who, enum stor_lease_op op, str
 	struct stor_block last = real(&h->last), n;
 	struct stor_uuid nonce = {.b = {(uint8_t)(w->nonces + 1)}};
 
+	last.shut[0].ended = true; /* an owner writes after its barrier */
 	/* It commits when its guest's requests are answered, or (planted) believes so. */
 	self.keys[0].ended = op == STOR_LEASE_COMMIT;
 	if (stor__lease_next(&last, &self, op, &peer, 2000, &nonce, &n)) {

@@ -5,7 +5,8 @@ mig_test_libs = libmigration.a libhvcore.a libenginekvm.a libenginesoft.a libsha
 MIGKIT = tests/unit/migkit.c tests/unit/migkit.h
 mig_tests = \
 	tests/unit/test_mig_image \
-	tests/unit/test_mig_src
+	tests/unit/test_mig_src \
+	tests/unit/test_mig_stream
 check_PROGRAMS += $(mig_tests)
 TESTS += $(mig_tests)
 tests_unit_test_mig_image_SOURCES = tests/unit/test_mig_image.c $(MIGKIT)
@@ -14,6 +15,9 @@ tests_unit_test_mig_image_LDADD = $(mig_test_libs)
 tests_unit_test_mig_src_SOURCES = tests/unit/test_mig_src.c $(MIGKIT)
 tests_unit_test_mig_src_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_mig_src_LDADD = $(mig_test_libs)
+tests_unit_test_mig_stream_SOURCES = tests/unit/test_mig_stream.c
+tests_unit_test_mig_stream_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mig_stream_LDADD = $(mig_test_libs)
 
 # Two real processes.
 check_PROGRAMS += tests/unit/test_mig_core

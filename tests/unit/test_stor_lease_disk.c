@@ -32,10 +32,12 @@ static struct stor_block sample(void)
 		b.owner.instance.b[i] = (uint8_t)(0x40 + i);
 		b.peer.boot.b[i] = (uint8_t)(0x60 + i);
 	}
-	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++) {
-		b.owner.keys[i] = (struct stor_key){.key = 0x4856000300000001 + i, .lun = (uint16_t)(0xab00 + i)};
+	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
+		b.owner.keys[i] = (struct stor_key){.key = 0x4856000300000001 + i, .lun = 0xcdefab00 + i};
+	for (unsigned i = 0; i < 6; i++)
 		b.peer.keys[i] = (struct stor_key){.key = 0x4856000900000002 + i};
-	}
+	for (unsigned i = 0; i < 4; i++) /* as many as there is room for */
+		b.shut[i] = (struct stor_key){.key = 0x4856000700000003 + i, .lun = 7 + i};
 	return b;
 }
 
@@ -51,10 +53,11 @@ static void test_block_golden(void **state)
 	assert_int_equal(cm_le64(raw + 32), b.epoch);
 	assert_int_equal(raw[80], 'n');
 	assert_int_equal(raw[184], 'n');
-	assert_memory_equal(raw + 68, "\14\14\0", 3);
-	assert_int_equal(cm_le64(raw + 288 + 88), 0xab0b00030000000c);
+	assert_memory_equal(raw + 68, "\14\6\4", 3);
+	assert_memory_equal(raw + 288 + 110, "\14\0\0\0\3\0\13\253\357\315", 10); /* the owner's last */
+	assert_memory_equal(raw + 288 + 210, "\6\0\0\0\7\0\12\0\0\0", 10);	   /* the last one of all */
 	assert_int_equal(cm_le32(raw + 508), cm_crc32c(0, raw, 508));
-	assert_int_equal(cm_le32(raw + 508), 0xd1dc01c8u);
+	assert_int_equal(cm_le32(raw + 508), 0xc95f14e2u);
 	assert_int_equal(stor_block_decode(raw, 512, &c), 0);
 	assert_memory_equal(&b, &c, sizeof b);
 	stor_block_encode(&b, raw, 4096);
