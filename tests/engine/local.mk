@@ -46,12 +46,15 @@ tests/engine/rig.elf: $(rig_parts)
 CLEANFILES += check_insn check_works check_same check_saves check_fuzz tests/engine/rig.elf
 EXTRA_DIST += tests/engine/rig_payload.c tests/engine/rig_entry.S tests/engine/rig.ld
 
-# New seeds every time, printed; and the proof that errors would be seen, and whose they are.
+# New seeds every time (or CHECK_ENGINE_SEED), printed; and the proof that errors would be seen, and whose they are.
 CHECK_ENGINE_COUNT = 10000000
 CHECK_ENGINE_SAVES = 2000
 CHECK_ENGINE_SECONDS = 60
+CHECK_ENGINE_SEED =
+CHECK_ENGINE_ONLY =
 check-engine: check_insn check_works check_same check_saves check_fuzz tests/engine/rig.elf
-	$(top_srcdir)/tests/engine/run_engine . $(CHECK_ENGINE_COUNT) $(CHECK_ENGINE_SAVES) $(CHECK_ENGINE_SECONDS)
+	$(top_srcdir)/tests/engine/run_engine . $(CHECK_ENGINE_COUNT) $(CHECK_ENGINE_SAVES) $(CHECK_ENGINE_SECONDS) \
+		'$(CHECK_ENGINE_SEED)' $(CHECK_ENGINE_ONLY)
 .PHONY: check-engine
 
 # A whole userland; needs root and a Debian mirror.
