@@ -3,8 +3,9 @@
  * One random instruction with its input, and what came out of it: the common language of the generator (insn_gen.c),
  * the host CPU (insn_native.c), the interpreter (insn_soft.c) and the comparison (check_insn.c).
  *
- * Memory: six pages at INSN_DATA_LA, of which the bytes around the five page borders ("strips") are operands. Code: one
- * page at INSN_CODE_LA, full of int3 but for the instruction and, if it is no branch, a jump out behind it.
+ * Memory: six pages at INSN_DATA_LA, of which the bytes around the five page borders ("strips") are operands. State images
+ * reach beyond them: there each case finds the same bytes, whatever those before it did (insn_gen_lay()).
+ * Code: one page at INSN_CODE_LA, full of int3 but for the instruction and, if it is no branch, a jump out behind it.
  */
 #ifndef INSN_CASE_H
 #define INSN_CASE_H

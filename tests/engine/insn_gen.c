@@ -566,3 +566,14 @@ void insn_gen_case(struct insn_gen *g, unsigned int form, struct insn_case *c)
 	c->target = s.target;
 	fix_values(g, &s, c);
 }
+
+void insn_gen_lay(const struct insn_case *c, uint8_t *pages)
+{
+	static uint64_t rest[INSN_DATA_PAGES * INSN_PAGE / 8];
+
+	for (unsigned int i = 0; !rest[1] && i < sizeof rest / sizeof rest[0]; i++)
+		rest[i] = i * 0x9e3779b97f4a7c15ull;
+	memcpy(pages, rest, sizeof rest);
+	for (unsigned int i = 0; i < INSN_STRIPS; i++)
+		memcpy(pages + insn_strip_offset(i), c->mem[i], INSN_STRIP);
+}

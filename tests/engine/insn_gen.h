@@ -14,4 +14,7 @@ void insn_gen_seed(struct insn_gen *g, uint64_t seed);
 uint64_t insn_gen_next(struct insn_gen *g);
 void insn_gen_case(struct insn_gen *g, unsigned int form, struct insn_case *c);
 
+/* The memory of a case into all data pages, the unmapped ones too: the strips, and what is the same for all cases. */
+void insn_gen_lay(const struct insn_case *c, uint8_t *pages);
+
 #endif

@@ -37,10 +37,16 @@ void insn_host_close(struct insn_host *h)
 
 int insn_host_run(struct insn_host *h, unsigned int count)
 {
-	int rc = insn_native_run(&h->native, count);
+	bool odd[INSN_BATCH] = { false };
+	int rc;
 
-	for (unsigned int i = 0; !rc && h->plant_one_in && i < count; i++)
-		if (insn_gen_next(&h->random) % h->plant_one_in == 0)
+	for (unsigned int i = 0; i < count; i++) {
+		odd[i] = h->plant_one_in && insn_gen_next(&h->random) % h->plant_one_in == 0;
+		h->native.struck[i] = odd[i] && insn_gen_next(&h->random) % 4;
+	}
+	rc = insn_native_run(&h->native, count);
+	for (unsigned int i = 0; !rc && i < count; i++)
+		if (odd[i] && !h->native.struck[i])
 			insn_plant_odd(insn_gen_next(&h->random), &h->native.cases[i], &h->native.results[i]);
 	return rc;
 }

@@ -29,6 +29,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "tests/engine/insn_gen.h"
+#include "tests/engine/insn_plant.h"
+
 #define JUMP_OUT_BYTES 5u
 #define EXIT_LA (INSN_CODE_LA + INSN_PAGE)
 #define VECTOR_BREAKPOINT 3
@@ -193,8 +196,7 @@ static void run_case(const struct insn_case *c, struct insn_result *r, uint8_t *
 {
 	uint8_t *insn = code + (c->in.rip - INSN_CODE_LA);
 
-	for (unsigned int i = 0; i < INSN_STRIPS; i++)
-		memcpy(data + insn_strip_offset(i), c->mem[i], INSN_STRIP);
+	insn_gen_lay(c, data);
 	memcpy(insn, c->code, c->len);
 	if (!c->branch) {
 		uint32_t rel = (uint32_t)(EXIT_LA - (c->in.rip + c->len + JUMP_OUT_BYTES));
@@ -237,7 +239,10 @@ static _Noreturn void child(struct insn_native *n, int in, int out)
 	while (read(in, &count, sizeof count) == sizeof count && count <= INSN_BATCH) {
 		for (uint32_t i = 0; i < count; i++) {
 			*n->running = i;
-			run_case(&n->cases[i], &n->results[i], code, data);
+			if (n->struck[i])
+				insn_plant_unknown(&n->cases[i], &n->results[i]);
+			else
+				run_case(&n->cases[i], &n->results[i], code, data);
 		}
 		if (write(out, &count, sizeof count) != sizeof count)
 			break;
@@ -263,15 +268,16 @@ int insn_native_start(struct insn_native *n)
 {
 	size_t cases = INSN_BATCH * sizeof(struct insn_case);
 	size_t results = INSN_BATCH * sizeof(struct insn_result);
-	size_t running = sizeof *n->running;
+	size_t running = sizeof *n->running, struck = INSN_BATCH * sizeof *n->struck;
 	int to[2], from[2];
-	uint8_t *shared = mmap(NULL, cases + results + running, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint8_t *shared = mmap(NULL, cases + results + running + struck, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (shared == MAP_FAILED || pipe(to) || pipe(from))
 		return -errno;
 	n->cases = (struct insn_case *)(void *)shared;
 	n->results = (struct insn_result *)(void *)(shared + cases);
 	n->running = (volatile uint32_t *)(void *)(shared + cases + results);
+	n->struck = (bool *)(shared + cases + results + running);
 	n->pid = fork();
 	if (n->pid < 0)
 		return -errno;
@@ -313,7 +319,8 @@ void insn_native_stop(struct insn_native *n)
 		kill(n->pid, SIGKILL);
 		waitpid(n->pid, NULL, 0);
 	}
-	munmap(n->cases, INSN_BATCH * (sizeof(struct insn_case) + sizeof(struct insn_result)) + sizeof *n->running);
+	munmap(n->cases, INSN_BATCH * (sizeof(struct insn_case) + sizeof(struct insn_result) + sizeof *n->struck) +
+				 sizeof *n->running);
 }
 
 #else

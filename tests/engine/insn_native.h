@@ -12,6 +12,7 @@ struct insn_native {
 	struct insn_case *cases;	/* INSN_BATCH, shared with the child */
 	struct insn_result *results;
 	volatile uint32_t *running;	/* the case that the child is at */
+	bool *struck;			/* INSN_BATCH: not run, #UD instead, as an odd host does; the caller's to set */
 	int to_child, from_child;
 	int pid;
 };

@@ -33,8 +33,7 @@ const char *insn_plant_name(enum insn_plant kind)
 	return names[kind];
 }
 
-/* Nothing done, and #UD for it. */
-static void make_unknown(const struct insn_case *c, struct insn_result *r)
+void insn_plant_unknown(const struct insn_case *c, struct insn_result *r)
 {
 	r->regs = c->in;
 	memcpy(r->mem, c->mem, sizeof r->mem);
@@ -107,7 +106,7 @@ bool insn_plant(enum insn_plant kind, uint64_t random, const struct insn_case *c
 	case INSN_PLANT_UNKNOWN:
 		if (soft->vector == UNKNOWN_OPCODE)
 			return false;
-		make_unknown(c, soft);
+		insn_plant_unknown(c, soft);
 		return true;
 	case INSN_PLANT_LOST:
 	case INSN_PLANT_LOST_AC:
@@ -127,5 +126,5 @@ void insn_plant_odd(uint64_t random, const struct insn_case *c, struct insn_resu
 	if (native->vector != INSN_NONE && random % 2)
 		native->vector = INSN_NONE;
 	else
-		make_unknown(c, native);
+		insn_plant_unknown(c, native);
 }

@@ -34,6 +34,9 @@ const char *insn_plant_name(enum insn_plant kind);
 bool insn_plant(enum insn_plant kind, uint64_t random, const struct insn_case *c, const struct insn_result *native,
 		struct insn_result *soft);
 
+/* Nothing done, and #UD for it. */
+void insn_plant_unknown(const struct insn_case *c, struct insn_result *r);
+
 /* Makes a native result of what an unrepeatable host does sometimes: #UD for nothing, or no exception where there is one. */
 void insn_plant_odd(uint64_t random, const struct insn_case *c, struct insn_result *native);
 

@@ -28,6 +28,7 @@
 #include "hvcore/engine_soft/soft_mem.h"
 #include "hvcore/engine_soft/soft_mmu.h"
 #include "hvcore/engine_soft/soft_vm.h"
+#include "tests/engine/insn_gen.h"
 
 #define RAM_BYTES (64u * INSN_PAGE)
 #define PML4_GPA 0x1000u
@@ -146,8 +147,7 @@ static void load(struct insn_soft *s, const struct insn_case *c)
 	cpu->brk.hit = 0;
 	cpu->stop = 0;
 	cpu->bounce_len = 0;
-	for (unsigned int i = 0; i < INSN_STRIPS; i++)
-		memcpy(s->ram + DATA_GPA + insn_strip_offset(i), c->mem[i], INSN_STRIP);
+	insn_gen_lay(c, s->ram + DATA_GPA);
 }
 
 static void store(struct insn_soft *s, struct insn_result *r)
