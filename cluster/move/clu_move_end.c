@@ -217,7 +217,13 @@ void clu__move_settle_look(struct clu_move *m)
 
 void clu__move_settle_again(struct clu_move *m)
 {
-	clu_pcmk_refresh(m->agent->pcmk);
-	cm_timer_arm_ms(&m->timer, MOVE_LOOK_MS);
+	uint64_t rest_ns = CM_NS_PER_S - cm_wall_ns() % CM_NS_PER_S;
+
+	if (m->seen_wall_s) { /* what is missing is the end of the second: no tool has to run for that */
+		cm_timer_arm_ns(&m->timer, rest_ns);
+	} else {
+		clu_pcmk_look(m->agent->pcmk);
+		cm_timer_arm_ms(&m->timer, MOVE_LOOK_MS);
+	}
 	clu__move_settle_look(m);
 }

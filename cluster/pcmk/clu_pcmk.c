@@ -9,6 +9,7 @@
 #include "cluster/pcmk/clu_pcmk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,7 @@ struct clu_pcmk {
 	unsigned poll_ms;
 	struct clu_exec *query;
 	struct clu_pcmk_picture *pic, *next; /* shown; being taken */
+	char pic_version[CLU_PCMK_VERSION], next_version[CLU_PCMK_VERSION]; /* of the configuration in them; "" = unknown */
 	bool again;
 	uint64_t begun, ended; /* numbers of pictures */
 	struct verb *verbs;
@@ -86,6 +88,7 @@ static void refresh_done(struct clu_pcmk *p, const struct cm_err *err)
 		if (p->pic)
 			cm_loop_defer(p->loop, picture_free, p->pic);
 		p->pic = p->next;
+		memcpy(p->pic_version, p->next_version, sizeof p->pic_version);
 		p->next = NULL;
 		if (p->ops->picture)
 			p->ops->picture(p->pic, p->arg);
@@ -126,6 +129,8 @@ static void cib_done(const struct clu_exec_result *r, void *arg)
 				   "cannot read the configuration of the cluster", &err);
 	if (rc == 0)
 		rc = clu_pcmk_parse_cib(r->out, r->out_len, p->next, &err);
+	if (rc == 0)
+		clu_pcmk_parse_version(r->out, r->out_len, p->next_version);
 	if (rc == 0) {
 		p->query = clu_exec_start(p->loop, mon, QUERY_TIMEOUT_MS, mon_done, p, &err);
 		if (p->query)
@@ -145,6 +150,7 @@ void clu_pcmk_refresh(struct clu_pcmk *p)
 	}
 	cm_timer_disarm(&p->poll);
 	p->begun++;
+	p->next_version[0] = '\0';
 	p->next = calloc(1, sizeof *p->next);
 	if (p->next)
 		p->query = clu_exec_start(p->loop, cib, QUERY_TIMEOUT_MS, cib_done, p, &err);
@@ -152,6 +158,12 @@ void clu_pcmk_refresh(struct clu_pcmk *p)
 		return;
 	cm_err_set(&err, -ENOMEM, "cannot ask pacemaker: out of memory");
 	refresh_done(p, &err);
+}
+
+void clu_pcmk_look(struct clu_pcmk *p)
+{
+	if (!p->query)
+		clu_pcmk_refresh(p);
 }
 
 static void on_poll(struct cm_timer *t, void *arg)
@@ -210,11 +222,28 @@ static void on_config_file(struct cm_io *io, unsigned events, void *arg)
 		cm_timer_arm_ns(&p->config, next > now ? next - now : 0);
 }
 
+/* Who changed it took a picture already, or another change of the same moment did: that configuration is in it. */
+static bool config_is_known(const struct clu_pcmk *p)
+{
+	int fd = open(CIB_DIR "/" CIB_FILE, O_RDONLY | O_CLOEXEC);
+	char head[1024], version[CLU_PCMK_VERSION];
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, head, sizeof head);
+	close(fd);
+	return n > 0 && clu_pcmk_parse_version(head, (size_t)n, version) &&
+	       strcmp(version, p->query ? p->next_version : p->pic_version) == 0;
+}
+
 static void on_config(struct cm_timer *t, void *arg)
 {
 	struct clu_pcmk *p = arg;
 
 	(void)t;
+	if (config_is_known(p))
+		return;
 	p->config_ns = cm_now_ns();
 	clu_pcmk_refresh(p);
 }

@@ -130,6 +130,10 @@ const struct clu_pcmk_fence *clu_pcmk_find_fence(const struct clu_pcmk_picture *
 						 enum clu_pcmk_fence_state state);
 const char *clu_pcmk_role_name(enum clu_pcmk_role role);
 
+#define CLU_PCMK_VERSION 48
+/* Pure: the version of the configuration, out of the beginning of a CIB (the whole of its first tag): changes of what is,
+ * and not of what is configured, have the same. False and "" if it does not say. */
+bool clu_pcmk_parse_version(const char *xml, size_t len, char out[CLU_PCMK_VERSION]);
 /* Pure: `cibadmin --query`, then `crm_mon -1 --output-as=xml` into the same picture (start with {0}). */
 int clu_pcmk_parse_cib(const char *xml, size_t len, struct clu_pcmk_picture *pic, struct cm_err *err);
 int clu_pcmk_parse_mon(const char *xml, size_t len, struct clu_pcmk_picture *pic, struct cm_err *err);
@@ -158,6 +162,8 @@ struct clu_pcmk *clu_pcmk_new(struct cm_loop *loop, const struct clu_pcmk_ops *o
 void clu_pcmk_free(struct clu_pcmk *p);
 /* Takes a new picture soon; calls during one that is being taken cause exactly one more. */
 void clu_pcmk_refresh(struct clu_pcmk *p);
+/* For those who look again and again until something is so: takes a new picture, unless one is being taken. */
+void clu_pcmk_look(struct clu_pcmk *p);
 /* For those who must not look at a picture older than themselves: the number of the first picture that begins
  * from now on (ask for it with clu_pcmk_refresh), and of the last one that ended, taken or lost. */
 uint64_t clu_pcmk_next_number(const struct clu_pcmk *p);

@@ -269,6 +269,35 @@ static int cib_location(xmlNode *loc, struct clu_pcmk_picture *pic)
 	return 0;
 }
 
+/* The digits of an attribute between begin and end. */
+static bool tag_number(const char *begin, const char *end, const char *name, char out[CLU_PCMK_VERSION / 2])
+{
+	const char *at = memmem(begin, (size_t)(end - begin), name, strlen(name));
+	size_t n = 0;
+
+	if (!at)
+		return false;
+	at += strlen(name);
+	while (at + n < end && at[n] >= '0' && at[n] <= '9' && n < CLU_PCMK_VERSION / 2 - 1)
+		n++;
+	memcpy(out, at, n);
+	out[n] = '\0';
+	return n > 0 && at + n < end && at[n] == '"';
+}
+
+bool clu_pcmk_parse_version(const char *xml, size_t len, char out[CLU_PCMK_VERSION])
+{
+	const char *tag = memmem(xml, len, "<cib ", 5);
+	const char *end = tag ? memchr(tag, '>', len - (size_t)(tag - xml)) : NULL;
+	char admin[CLU_PCMK_VERSION / 2], epoch[CLU_PCMK_VERSION / 2];
+
+	out[0] = '\0';
+	if (!end || !tag_number(tag, end, " admin_epoch=\"", admin) || !tag_number(tag, end, " epoch=\"", epoch))
+		return false;
+	snprintf(out, CLU_PCMK_VERSION, "%s.%s", admin, epoch);
+	return true;
+}
+
 int clu_pcmk_parse_cib(const char *xml, size_t len, struct clu_pcmk_picture *pic, struct cm_err *err)
 {
 	xmlDoc *doc = read_doc(xml, len, "cib", err);

@@ -188,7 +188,7 @@ static void drain_look(struct cm_timer *t, void *arg)
 		if (left != d->last_left)
 			px_req_progress(d->q, json_object_to_json_string(o));
 		d->last_left = left;
-		clu_pcmk_refresh(d->agent->pcmk);
+		clu_pcmk_look(d->agent->pcmk);
 		cm_timer_arm_ms(t, NODE_LOOK_MS);
 	}
 	json_object_put(o);

@@ -99,7 +99,7 @@ static void saving_look(struct cm_timer *t, void *arg)
 		saving_end(s);
 		return;
 	}
-	clu_pcmk_refresh(a->pcmk);
+	clu_pcmk_look(a->pcmk);
 	cm_timer_arm_ms(t, SAVED_LOOK_MS);
 }
 

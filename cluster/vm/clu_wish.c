@@ -82,7 +82,7 @@ static void wish_look(struct cm_timer *t, void *arg)
 		wish_fail(w, &err);
 		return;
 	}
-	clu_pcmk_refresh(a->pcmk);
+	clu_pcmk_look(a->pcmk);
 	cm_timer_arm_ms(t, WISH_LOOK_MS);
 }
 

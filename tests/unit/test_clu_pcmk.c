@@ -214,6 +214,37 @@ static void test_long_values_are_cut(void **state)
 	clu_pcmk_picture_fini(&pic);
 }
 
+static bool version(const char *xml, const char *want)
+{
+	char *copy = malloc(strlen(xml)), out[CLU_PCMK_VERSION] = "x"; /* as a file is read: no end of a string */
+	bool ok;
+
+	assert_non_null(copy);
+	memcpy(copy, xml, strlen(xml));
+	ok = clu_pcmk_parse_version(copy, strlen(xml), out);
+	free(copy);
+	return strcmp(out, want) == 0 && ok == (want[0] != '\0');
+}
+
+static void test_version(void **state)
+{
+	size_t len;
+	char *cib = slurp("cib-full.xml", &len), out[CLU_PCMK_VERSION];
+
+	(void)state;
+	assert_true(version("<cib crm_feature_set=\"3.16.2\" epoch=\"12\" num_updates=\"3\" admin_epoch=\"4\"/>", "4.12"));
+	assert_true(version("<?xml version=\"1.0\"?>\n<cib admin_epoch=\"4\" epoch=\"12\">", "4.12"));
+	assert_true(version("<cib admin_epoch=\"4\" num_updates=\"1\">", ""));
+	assert_true(version("<cib admin_epoch=\"4\" epoch=\"\">", ""));
+	assert_true(version("<cib admin_epoch=\"4\" epoch=\"1x\">", ""));
+	assert_true(version("<cib admin_epoch=\"4\"><a epoch=\"1\"/>", ""));
+	assert_true(version("<cib admin_epoch=\"123456789012345678901234567890\" epoch=\"1\">", ""));
+	assert_true(version("<cib admin_epoch=\"4\" epoch=\"12\"", "")); /* cut off: it could go on */
+	assert_true(version("<crm_mon/>", ""));
+	assert_true(clu_pcmk_parse_version(cib, len, out) && out[0]);
+	free(cib);
+}
+
 static int result(int code, const char *out, const char *errs, struct cm_err *err)
 {
 	cm_err_clear(err);
@@ -304,7 +335,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),	  cmocka_unit_test(test_fence_types), cmocka_unit_test(test_find),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_long_values_are_cut),
-		cmocka_unit_test(test_results),	  cmocka_unit_test(test_vm_xml),
+		cmocka_unit_test(test_version),	  cmocka_unit_test(test_results),
+		cmocka_unit_test(test_vm_xml),
 		cmocka_unit_test(test_bad_input),
 	};
 
