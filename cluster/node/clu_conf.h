@@ -30,6 +30,7 @@ struct clu_conf {
 	char power_agents[256]; /* more fence agents whose success means: no power any more */
 	uint32_t io_timeout_ms; /* 0 = built-in default */
 	uint32_t reserve_mb;	/* host memory kept free by admission */
+	uint32_t picture_ms;	/* a picture of pacemaker without any reason, so often */
 	bool standalone;
 };
 
