@@ -230,8 +230,17 @@ static bool store_exclusive(const struct hv_disks *d, unsigned store)
 	       (d->leased || strncmp(d->store[store].url, "file:", 5) == 0);
 }
 
+/*
+ * The node's name, not the host's: ISIDs are the VM's on every node, and two nodes of one host name would be one initiator, whose new
+ * session ends the old one (RFC 7143, session reinstatement).
+ */
+#define INITIATOR "iqn.2026-01.invalid.hvcluster:"
+
 static int open_stores(struct hv_disks *d, struct cm_err *err)
 {
+	char initiator[sizeof INITIATOR + sizeof d->node];
+
+	snprintf(initiator, sizeof initiator, INITIATOR "%s", d->node);
 	d->waiting = d->stores;
 	for (unsigned i = 0; i < d->stores; i++) {
 		struct hv_store *s = &d->store[i];
@@ -245,6 +254,7 @@ static int open_stores(struct hv_disks *d, struct cm_err *err)
 			.io_timeout_ms = d->io_timeout_ms,
 			.fail_after_ms = d->io_fail_after_ms,
 			.isid = store_isid(d, s),
+			.initiator = d->node[0] ? initiator : NULL,
 			.host_slot = d->leased ? d->host_slot : 0,
 			.event = store_event,
 			.event_arg = s,
