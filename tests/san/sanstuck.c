@@ -22,6 +22,7 @@ void stuck_write(struct fix *f, struct san_host *h, unsigned lun, int value)
 	static struct iovec iov[8];
 	static struct stor_req r[8];
 	static unsigned k;
+	char rules[4096];
 
 	k = (k + 1) % 8;
 	san_ctl(&f->t, "delay ms=" HELD " lun=%u class=write count=1", lun);
@@ -30,7 +31,10 @@ void stuck_write(struct fix *f, struct san_host *h, unsigned lun, int value)
 	memset(&r[k], 0, sizeof r[k]);
 	stor_req_writev(&r[k], DATA, &iov[k], 1, NULL, NULL);
 	san_submit(h, &r[k]);
-	san_turn_ms(f->loop, 50);
+	do { /* the rule is gone when the array has the write */
+		cm_loop_turn(f->loop, 10);
+		san_ask(&f->t, "rules", rules, sizeof rules);
+	} while (strstr(rules, "\"ms\":" HELD));
 }
 
 void second_store(struct fix *f, struct party *p, const char *node, uint16_t slot, bool exclusive)

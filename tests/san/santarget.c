@@ -253,23 +253,18 @@ void san_stop(struct san_target *t)
 		run(t, "cd /tmp && rm -r %s", t->dir);
 }
 
-void san_ctl(struct san_target *t, const char *fmt, ...)
+void san_ask(struct san_target *t, const char *line, char *answer, size_t cap)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	char line[256], answer[4096];
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	size_t n = 0;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof line - 1, fmt, ap);
-	va_end(ap);
-	strcat(line, "\n");
 	snprintf(a.sun_path, sizeof a.sun_path, "%s/ctl", t->dir);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(write(fd, line, strlen(line)), strlen(line));
-	while (n < sizeof answer - 1) {
-		ssize_t got = read(fd, answer + n, sizeof answer - 1 - n);
+	assert_int_equal(write(fd, "\n", 1), 1);
+	while (n < cap - 1) {
+		ssize_t got = read(fd, answer + n, cap - 1 - n);
 
 		if (got <= 0)
 			break;
@@ -281,6 +276,17 @@ void san_ctl(struct san_target *t, const char *fmt, ...)
 	close(fd);
 	if (!strstr(answer, "\"ok\":true"))
 		fail_msg("labsan: %s -> %s", line, answer);
+}
+
+void san_ctl(struct san_target *t, const char *fmt, ...)
+{
+	char line[256], answer[4096];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	san_ask(t, line, answer, sizeof answer);
 }
 
 void san_url(const struct san_target *t, unsigned lun, const char *options, char *out, size_t cap)

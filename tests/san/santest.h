@@ -37,6 +37,8 @@ void san_kill9(struct san_target *t);
 void san_restart(struct san_target *t);
 /* labsan: one control command, answer thrown away; fails the test if it is refused. */
 void san_ctl(struct san_target *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, without "%"; with labsan's answer. */
+void san_ask(struct san_target *t, const char *line, char *answer, size_t cap);
 void san_url(const struct san_target *t, unsigned lun, const char *options, char *out, size_t cap);
 const char *san_log_path(const struct san_target *t, char *out, size_t cap);
 
