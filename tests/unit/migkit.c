@@ -271,7 +271,7 @@ static void dst_done(void *arg, const struct mig_result *r)
 
 void bench_move(struct bench *b, unsigned from, unsigned to, Hv__MigrationMode mode, const struct mig_src_config *cfg)
 {
-	struct mig_src_config s = cfg ? *cfg : (struct mig_src_config){.max_blackout_ms = 2000};
+	struct mig_src_config s = cfg ? *cfg : (struct mig_src_config){.max_blackout_ms = BENCH_BLACKOUT_MS};
 	struct mig_dst_config d = {0};
 	struct cm_err err = CM_ERR_INIT;
 	struct px_psk psk, other;

@@ -19,6 +19,9 @@
 #include "migration/mig_src.h"
 #include "sharedstorage/lease/stor_lease.h"
 
+/* Of moves that are to succeed: on a busy machine a round trip may take seconds, and a source that forecasts them rightly refuses to move. */
+#define BENCH_BLACKOUT_MS 60000
+
 #define BENCH_GUEST   "tests/guest/bare.elf"
 #define BENCH_STEPPER "mode=step,beat pages=1024 rate=200"
 

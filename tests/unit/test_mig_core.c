@@ -306,7 +306,7 @@ static void migrate(const char *mode)
 	px_ask_arg(&a, "address", "127.0.0.1");
 	px_ask_arg(&a, "port", port);
 	a.req.mode = px_mig_mode_find(mode);
-	px_ask_arg(&a, "max_blackout_ms", "5000");
+	px_ask_arg(&a, "max_blackout_ms", "60000");
 	t.vm_uuid = uuid_text;
 	t.source = cores[0].node;
 	t.destination = cores[1].node;

@@ -50,7 +50,7 @@ static void live_there_and_back(void **state)
 	bench_need(state);
 	for (unsigned i = 0; i < 6; i++) {
 		unsigned from = i % 2, to = 1 - from;
-		struct mig_src_config cfg = {.max_blackout_ms = 2000, .verify_ram = i == 2};
+		struct mig_src_config cfg = {.max_blackout_ms = BENCH_BLACKOUT_MS, .verify_ram = i == 2};
 
 		bench_drop(b, to);
 		bench_host(b, to);
@@ -84,7 +84,7 @@ static void quick_there_and_back(void **state)
 static void held_until_released(void **state)
 {
 	struct bench *b = *state;
-	struct mig_src_config cfg = {.max_blackout_ms = 5000, .hold = true};
+	struct mig_src_config cfg = {.max_blackout_ms = BENCH_BLACKOUT_MS, .hold = true};
 
 	bench_need(state);
 	bench_host(b, 1);
@@ -101,7 +101,7 @@ static void held_until_released(void **state)
 static void cancelled(void **state)
 {
 	struct bench *b = *state;
-	struct mig_src_config cfg = {.max_blackout_ms = 5000, .hold = true};
+	struct mig_src_config cfg = {.max_blackout_ms = BENCH_BLACKOUT_MS, .hold = true};
 	struct cm_err err = CM_ERR_INIT;
 
 	bench_need(state);
