@@ -160,7 +160,7 @@ static void send_start(struct core *c, int fd, bool incoming)
 	v.cmdline = (char *)"mode=step,beat pages=512 rate=200";
 	v.lease = lease;
 	v.machine = (char *)"hv-1";
-	v.io_timeout_ms = 1000;
+	v.io_timeout_ms = 10000; /* a lease of 40 s: no case waits for its end, and a busy machine must not bring it about */
 	disk.url = url;
 	v.n_disks = 1;
 	v.disks = disks;
