@@ -35,8 +35,7 @@
 #include "cluster/vm/clu_super.h"
 #include "common/cm_log.h"
 
-#define AGENT_PICTURE_MIN_MS 200u
-#define AGENT_PEERS_MS	     1000u
+#define AGENT_PEERS_MS 1000u
 
 /* --- news of the cluster -------------------------------------------------- */
 
@@ -173,7 +172,7 @@ static int agent_cluster(struct clu_agent *a, struct cm_err *err)
 	a->corosync = clu_corosync_new(a->loop, &clu_member_corosync_ops, a, 0);
 	if (!a->corosync)
 		return cm_err_set(err, -ENOMEM, "out of memory");
-	clu_pcmk_poll(a->pcmk, CM_MAX(a->conf->picture_ms, AGENT_PICTURE_MIN_MS));
+	clu_pcmk_poll(a->pcmk, a->conf->picture_ms);
 	clu_pcmk_refresh(a->pcmk);
 	cm_timer_init(&a->peers_timer, a->loop, agent_peers_try, a);
 	cm_timer_arm_ms(&a->peers_timer, 0);

@@ -230,17 +230,15 @@ static bool store_exclusive(const struct hv_disks *d, unsigned store)
 	       (d->leased || strncmp(d->store[store].url, "file:", 5) == 0);
 }
 
-/*
- * The node's name, not the host's: ISIDs are the VM's on every node, and two nodes of one host name would be one initiator, whose new
- * session ends the old one (RFC 7143, session reinstatement).
- */
-#define INITIATOR "iqn.2026-01.invalid.hvcluster:"
-
 static int open_stores(struct hv_disks *d, struct cm_err *err)
 {
-	char initiator[sizeof INITIATOR + sizeof d->node];
+	char initiator[sizeof STOR_INITIATOR + sizeof d->node];
 
-	snprintf(initiator, sizeof initiator, INITIATOR "%s", d->node);
+	/*
+	 * The node's name, not the host's: ISIDs are the VM's on every node, and two nodes of one host name would be one
+	 * initiator, whose new session ends the old one (RFC 7143, session reinstatement).
+	 */
+	snprintf(initiator, sizeof initiator, STOR_INITIATOR "%s", d->node);
 	d->waiting = d->stores;
 	for (unsigned i = 0; i < d->stores; i++) {
 		struct hv_store *s = &d->store[i];

@@ -18,14 +18,14 @@ enum conf_kind { CONF_NONE, CONF_STRING, CONF_NUMBER, CONF_BOOL };
 static const struct conf_key {
 	const char *name;
 	enum conf_kind kind;
-	size_t offset, size;
+	size_t offset, size; /* of a string; of a number the least value */
 } conf_keys[] = {
 #define S(f) {#f, CONF_STRING, offsetof(struct clu_conf, f), sizeof(((struct clu_conf *)0)->f)}
-#define N(f) {#f, CONF_NUMBER, offsetof(struct clu_conf, f), 0}
+#define N(f, least) {#f, CONF_NUMBER, offsetof(struct clu_conf, f), least}
 #define B(f) {#f, CONF_BOOL, offsetof(struct clu_conf, f), 0}
-	S(node), S(peer_address), N(peer_port), S(migration_address), S(tls_cert), S(tls_key), S(tls_ca),
-	S(run_dir), S(state_dir), S(hvcore), S(user), S(group), S(power_agents), N(io_timeout_ms), N(reserve_mb),
-	N(picture_ms), B(standalone),
+	S(node), S(peer_address), N(peer_port, 0), S(migration_address), S(tls_cert), S(tls_key), S(tls_ca),
+	S(run_dir), S(state_dir), S(hvcore), S(user), S(group), S(power_agents), N(io_timeout_ms, 0), N(reserve_mb, 0),
+	N(picture_ms, 200), B(standalone),
 #undef S
 #undef N
 #undef B
@@ -64,6 +64,8 @@ static int conf_value(struct clu_conf *c, const struct conf_key *k, const char *
 		n = strtoul(v, &end, 10);
 		if (end == v || *end || n > UINT32_MAX)
 			return cm_err_set(err, CM_E_BAD_VALUE, "%s: '%s' is no number", k->name, v);
+		if (n < k->size)
+			return cm_err_set(err, CM_E_BAD_VALUE, "%s: %lu is too little, at least %zu", k->name, n, k->size);
 		*(uint32_t *)(void *)field = (uint32_t)n;
 		return 0;
 	case CONF_BOOL:

@@ -149,6 +149,9 @@ typedef void (*stor_gate_fn)(struct stor_dev *dev, enum stor_gate stage, uint32_
 
 #define STOR_SLOT_TOOL 0xffffu
 
+/* iscsi: before the name of the node (or host) in its initiator name. */
+#define STOR_INITIATOR "iqn.2026-01.invalid.hvcluster:"
+
 struct stor_dev_opts {
 	bool readonly;
 	bool gated;	       /* ordinary I/O only after stor_dev_admit */

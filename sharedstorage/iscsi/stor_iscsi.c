@@ -417,7 +417,7 @@ static void iscsi_identity(struct stor_iscsi *d)
 
 	if (!d->dev.initiator) {
 		gethostname(host, sizeof host - 1);
-		snprintf(name, sizeof name, "iqn.2026-01.invalid.hvcluster:%s", host);
+		snprintf(name, sizeof name, STOR_INITIATOR "%s", host);
 		d->dev.initiator = strdup(name);
 		CM_ASSERT(d->dev.initiator);
 		d->dev.opts.initiator = d->dev.initiator;

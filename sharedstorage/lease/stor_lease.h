@@ -75,7 +75,8 @@ struct stor_lease_cfg {
 struct stor_lease *stor_lease_new(const struct stor_lease_cfg *cfg, struct cm_err *err);
 /* Ends what is under way with -ECANCELED, does NOT release; then fn(arg). */
 void stor_lease_close(struct stor_lease *lease, cm_close_fn fn, void *arg);
-/* Another device of the same VM: gated by, and its keys published in, this block.
+/* Another device of the same VM: gated by, and its keys published in, this block. Before the lease is acquired: the barrier
+ * must be on it, too.
  * CM_E_VOL_LIMIT: the block has no room for the keys (STOR_OWNER_KEYS LUNs, lock LUNs included). */
 int stor_lease_guard(struct stor_lease *lease, struct stor_dev *dev) cm_must_check;
 /* Ids of this process for the block; keys are those of now. */

@@ -99,6 +99,7 @@ int stor_lease_guard(struct stor_lease *l, struct stor_dev *dev)
 	uint32_t tags[STOR_DEV_LUNS];
 	unsigned luns = stor_dev_luns(dev, tags);
 
+	CM_ASSERT(!stor__lease_is_owner(l));
 	if (l->ndevs == STOR_LEASE_DEVS || l->nluns + luns > STOR_OWNER_KEYS)
 		return CM_E_VOL_LIMIT;
 	l->nluns += luns;

@@ -64,8 +64,11 @@ class San:
         assert answer["ok"], (words, answer)
         return answer
 
+    def registrations(self, lun):
+        return self.ctl("luns")["luns"][lun]["pr"]["registrations"]
+
     def keys(self, lun):
-        return [r["key"] for r in self.ctl("luns")["luns"][lun]["pr"]["registrations"]]
+        return [r["key"] for r in self.registrations(lun)]
 
     def close(self):
         self.process.kill()

@@ -54,6 +54,20 @@ void second_store(struct fix *f, struct party *p, const char *node, uint16_t slo
 	p->data = &p->extra;
 }
 
+uint64_t dies_with_a_second_store(struct fix *f)
+{
+	uint64_t key;
+
+	party_open(f, &f->a, "node-a", 1);
+	second_store(f, &f->a, "node-a", 1, false);
+	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
+	assert_int_equal(write_data(&f->a, 1), 0);
+	key = stor_dev_pr_key(f->a.extra.dev);
+	stuck_write(f, &f->a.extra, 1, 'A');
+	party_close(&f->a);
+	return key;
+}
+
 void two_and_a_stuck_write(struct fix *f)
 {
 	party_open(f, &f->a, "node-a", 1);

@@ -26,6 +26,8 @@ int setup_sloppy(void **state);
 void stuck_write(struct fix *f, struct san_host *h, unsigned lun, int value);
 /* The VM's data on LUN 1; the block stays on LUN 0. */
 void second_store(struct fix *f, struct party *p, const char *node, uint16_t slot, bool exclusive);
+/* node-a has LUN 1, too, and dies (its lease is not renewed any more) with a write there that the array holds. Its key there. */
+uint64_t dies_with_a_second_store(struct fix *f);
 /* Two hosts, or three, that are registered; the first one owns the VM, and the array holds a write of it. */
 void two_and_a_stuck_write(struct fix *f);
 void three_and_a_stuck_write(struct fix *f, struct party *c);

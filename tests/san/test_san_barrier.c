@@ -212,13 +212,7 @@ static void test_vacated(void **state)
 	struct stor_block b;
 	uint64_t key;
 
-	party_open(f, &f->a, "node-a", 1);
-	second_store(f, &f->a, "node-a", 1, false);
-	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
-	assert_int_equal(write_data(&f->a, 1), 0);
-	key = stor_dev_pr_key(f->a.extra.dev);
-	stuck_write(f, &f->a.extra, 1, 'A');
-	party_close(&f->a); /* the process dies: the lease is not renewed any more */
+	key = dies_with_a_second_store(f);
 	party_open(f, &f->b, "node-b", 2);
 	party_enters(f, &f->b);
 	vacates(f, &f->b);

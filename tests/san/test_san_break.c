@@ -63,11 +63,7 @@ static void test_tag_vacated(void **state)
 	NOT_JOINED();
 	struct fix *f = *state;
 
-	party_open(f, &f->a, "node-a", 1);
-	second_store(f, &f->a, "node-a", 1, false);
-	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
-	stuck_write(f, &f->a.extra, 1, 'A');
-	party_close(&f->a);
+	dies_with_a_second_store(f);
 	party_open(f, &f->b, "node-b", 2);
 	party_enters(f, &f->b);
 	vacates(f, &f->b);
@@ -276,12 +272,7 @@ static void test_lun_comes_back(void **state)
 	struct fix *f = *state;
 	struct party c = {0};
 
-	party_open(f, &f->a, "node-a", 1);
-	second_store(f, &f->a, "node-a", 1, false);
-	assert_int_equal(SAN_LEASE(&f->a.own, acquire), 0);
-	assert_int_equal(write_data(&f->a, 1), 0);
-	stuck_write(f, &f->a.extra, 1, 'A');
-	party_close(&f->a);
+	dies_with_a_second_store(f);
 	party_open(f, &f->b, "node-b", 2);
 	party_enters(f, &f->b);
 	vacates(f, &f->b);

@@ -6,6 +6,11 @@ tests_unit_test_clu_pcmk_SOURCES = tests/unit/test_clu_pcmk.c
 tests_unit_test_clu_pcmk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS) -DGOLDEN_DIR='"$(abs_top_srcdir)/tests/golden/pcmk"'
 tests_unit_test_clu_pcmk_LDADD = libcluster.a libproto.a libcommon.a $(CMOCKA_LIBS) $(XML_LIBS) $(HV_SYS_LIBS)
 EXTRA_DIST += tests/golden/pcmk
+check_PROGRAMS += tests/unit/test_clu_conf
+TESTS += tests/unit/test_clu_conf
+tests_unit_test_clu_conf_SOURCES = tests/unit/test_clu_conf.c
+tests_unit_test_clu_conf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_clu_conf_LDADD = libcluster.a libcommon.a $(CMOCKA_LIBS) $(HV_SYS_LIBS)
 check_PROGRAMS += tests/unit/test_clu_deaths
 TESTS += tests/unit/test_clu_deaths
 tests_unit_test_clu_deaths_SOURCES = tests/unit/test_clu_deaths.c
