@@ -142,22 +142,30 @@ def beats_are_whole(values):
     return True
 
 
+class NotStarted(RuntimeError):
+    """hvcore answered that it does not start; reply is its answer."""
+
+    def __init__(self, reply):
+        super().__init__(f"hvcore: {reply['error']} ({reply['code']})")
+        self.reply = reply
+
+
 class Vm:
-    """One hvcore. close() or a with statement ends it."""
+    """One hvcore. close() or a with statement ends it; with die_with_us it ends with the thread that started it."""
 
     def __init__(self, kernel=BARE, cmdline="", memory_mib=64, cpus=1, engine="kvm", initrd="", disks=(), tap=None,
-                 mac="52:54:00:68:76:01", vm=None, **start):
+                 mac="52:54:00:68:76:01", vm=None, die_with_us=False, spawned=None, **start):
         self.dir = tempfile.mkdtemp(prefix="hvvm.")
         self.log_path = os.path.join(self.dir, "serial")
         self.control = os.path.join(self.dir, "control")
         self.beats = Beats(os.path.join(self.dir, "beat"))
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
-            boot_id = f.read().strip()
+            self.boot_id = f.read().strip()
         message = {
             "vm": {"name": "test", "uuid": str(uuid.uuid4()), "memory_bytes": memory_mib << 20, "cpus": cpus, "engine": engine,
                    "kernel": kernel, "initrd": initrd, "cmdline": cmdline, "machine": "hv-1",
                    "disks": [{"url": "file:" + d} for d in disks], **(vm or {})},
-            "node": "test", "boot_id": boot_id, "control_socket": self.control, "control_fd": -1,
+            "node": "test", "boot_id": self.boot_id, "control_socket": self.control, "control_fd": -1,
             "heartbeat_socket": os.path.join(self.dir, "beat"), "console_log": self.log_path, **start}
         keep = ()
         if tap:
@@ -167,14 +175,18 @@ class Vm:
         self.errors = open(os.path.join(self.dir, "stderr"), "w+b")
         self.process = None
         try:
-            self.process, self.reply = hvwire.start_hvcore(HVCORE, message, keep, stderr=self.errors, stdin=subprocess.DEVNULL)
+            self.process, self.reply = hvwire.start_hvcore(HVCORE, message, keep, die_with_us, spawned, stderr=self.errors,
+                                                            stdin=subprocess.DEVNULL)
         except BaseException:
             self.close()
             raise
         if self.reply["code"]:
-            text = self.reply["error"]
+            try:
+                self.process.wait(20)  # it takes its keys from the SAN first
+            except subprocess.TimeoutExpired:
+                pass
             self.close()
-            raise RuntimeError(f"hvcore: {text} ({self.reply['code']})")
+            raise NotStarted(self.reply)
 
     def __enter__(self):
         return self
