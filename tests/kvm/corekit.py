@@ -151,10 +151,11 @@ class NotStarted(RuntimeError):
 
 
 class Vm:
-    """One hvcore. close() or a with statement ends it; with die_with_us it ends with the thread that started it."""
+    """One hvcore. close() or a with statement ends it, and the end of the thread that started it if die_with_us (not said: if that is
+    the main one), however that comes."""
 
     def __init__(self, kernel=BARE, cmdline="", memory_mib=64, cpus=1, engine="kvm", initrd="", disks=(), tap=None,
-                 mac="52:54:00:68:76:01", vm=None, die_with_us=False, spawned=None, **start):
+                 mac="52:54:00:68:76:01", vm=None, die_with_us=None, spawned=None, **start):
         self.dir = tempfile.mkdtemp(prefix="hvvm.")
         self.log_path = os.path.join(self.dir, "serial")
         self.control = os.path.join(self.dir, "control")
@@ -173,6 +174,8 @@ class Vm:
             keep = (tap.fd,)
         self.config = message["vm"]
         self.errors = open(os.path.join(self.dir, "stderr"), "w+b")
+        if die_with_us is None:
+            die_with_us = threading.current_thread() is threading.main_thread()
         self.process = None
         try:
             self.process, self.reply = hvwire.start_hvcore(HVCORE, message, keep, die_with_us, spawned, stderr=self.errors,
