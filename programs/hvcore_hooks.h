@@ -6,6 +6,7 @@
 #ifndef HVCORE_HOOKS_H
 #define HVCORE_HOOKS_H
 
+#include "fencing/fen_wd_client.h"
 #include "hvcore/hv_core.h"
 #include "migration/core/mig_core.h"
 
@@ -16,12 +17,17 @@ struct hvcore_parts {
 	struct hv_core_hooks hooks; /* for hv_core_new; their arg is migration */
 	struct mig_core migration;
 	struct fen_shut_out *watching; /* proof (d) being made; else NULL */
-	int watchdog_fd;	       /* -1: nobody watches over us */
+	struct fen_wd_client watchdog; /* hvwatchdogd */
+	struct cm_timer watchdog_need; /* how long the start waits for it */
+	bool unwatched;		       /* said that nobody watches over this VM */
+	struct hv_core *core;	       /* set by whoever makes it of hooks */
 };
 
-/* Connects to hvwatchdogd if there is one: before privileges are dropped. engine is borrowed. */
-void hvcore_parts_init(struct hvcore_parts *p, const Hv__CoreStart *start,
+/* engine is borrowed. */
+void hvcore_parts_init(struct hvcore_parts *p, struct cm_loop *loop, const Hv__CoreStart *start,
 		       const struct hv_engine_choice *engine);
+/* Before the loop is freed. */
+void hvcore_parts_fini(struct hvcore_parts *p);
 
 /* The verbs that migration/ and fencing/ add to the control socket; their ctx is the hv_core. */
 #define HVCORE_VERBS 6
