@@ -146,20 +146,25 @@ static uint32_t timeout_ms(struct hv_core *core)
 	return t ? t : STOR_IO_TIMEOUT_MS;
 }
 
-/* For the administrator: once when nobody watches over us, once when somebody does again. */
+/*
+ * For the administrator: once when nobody watches over us, once when somebody does again. A host without a cluster
+ * (the option is not given) and without hvwatchdogd is as it should be.
+ */
 static void watchdog_tell(struct hvcore_parts *p, enum stor_watchdog level)
 {
-	if (p->unwatched == (level == STOR_WATCHDOG_NONE))
-		return;
-	p->unwatched = !p->unwatched;
-	if (p->unwatched)
+	bool gone = level == STOR_WATCHDOG_NONE, new = p->unwatched != gone;
+	const char *why = p->watchdog.why;
+
+	p->unwatched = gone;
+	if (gone && new && (p->watched || start_option(hv_core_start(p->core), "watchdog-required", NULL)))
 		hv_core_event(p->core, "watchdog-lost", "warning", "",
 			      "no hvwatchdogd watches over this VM (%s): if this process is frozen now, only a power switch "
 			      "lets the VM start elsewhere; systemctl start hvwatchdogd",
-			      p->watchdog.why);
-	else
-		hv_core_event(p->core, "watchdog-found", "notice", "", "hvwatchdogd watches over this VM again: %s",
+			      why);
+	else if (new && !gone)
+		hv_core_event(p->core, "watchdog-found", "notice", "", "hvwatchdogd watches over this VM: %s",
 			      stor_watchdog_name(level));
+	p->watched |= !gone;
 }
 
 static void alive(struct hv_core *core, uint64_t until_ns)

@@ -19,7 +19,7 @@ struct hvcore_parts {
 	struct fen_shut_out *watching; /* proof (d) being made; else NULL */
 	struct fen_wd_client watchdog; /* hvwatchdogd */
 	struct cm_timer watchdog_need; /* how long the start waits for it */
-	bool unwatched;		       /* said that nobody watches over this VM */
+	bool watched, unwatched;       /* hvwatchdogd was there once; it is not now, which was said */
 	struct hv_core *core;	       /* set by whoever makes it of hooks */
 };
 

@@ -306,8 +306,8 @@ static void start_fill(struct start *s, Hv__CoreStart *start, const struct cm_bu
 	start_option(start, options, "watchdog", options->watchdog);
 	if (s->mode == CLU_START_RELEASE)
 		start_option(start, options, "release", "1");
-	else if (a->pcmk && a->conf->watchdog_required) /* others will have to prove that it is dead */
-		start_option(start, options, "watchdog-required", "1");
+	else if (a->pcmk) /* others may have to prove that it is dead */
+		start_option(start, options, "watchdog-required", a->conf->watchdog_required ? "1" : "0");
 	/* The volume's copy follows a definition that was changed, by whomever. */
 	if (s->mode == CLU_START_RUN && definition->len)
 		start_option(start, options, "definition", (const char *)definition->data);
