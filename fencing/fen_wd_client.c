@@ -22,20 +22,18 @@ static void client_drop(struct fen_wd_client *c, const char *why)
 	close(c->fd);
 	c->fd = -1;
 	c->answered = false;
-	c->unanswered = 0;
-	c->waiting_ns = 0;
+	c->unanswered = c->looks = 0;
 	snprintf(c->why, sizeof c->why, "%s", why);
 }
 
-/* Silence that is longer than this lowers the level. */
-static uint64_t client_patience_ns(const struct fen_wd_client *c)
+static uint64_t client_look_ns(const struct fen_wd_client *c)
 {
-	return STOR_STOP(c->io_timeout_ms) * CM_NS_PER_MS;
+	return STOR_STOP(c->io_timeout_ms) / 2 * CM_NS_PER_MS;
 }
 
 static bool client_is_silent(const struct fen_wd_client *c)
 {
-	return c->waiting_ns && cm_now_ns() - c->waiting_ns > client_patience_ns(c);
+	return c->looks >= FEN_WD_LOOKS;
 }
 
 /* Connects again now and, if that fails, with pauses that grow. */
@@ -51,15 +49,14 @@ static void client_say(struct fen_wd_client *c, enum fen_wd_type type)
 	struct fen_wd_msg m = {.type = type, .until_ns = c->until_ns};
 	int rc = c->fd < 0 ? -ENOTCONN : fen_wd_send(c->fd, &m);
 
-	if (rc == -EAGAIN || rc == -ENOTCONN) /* it does not read: waiting_ns stands, and so does its last word */
+	if (rc == -EAGAIN || rc == -ENOTCONN) /* it does not read, which is silence; its last word stands */
 		return;
 	if (rc) {
 		client_lost(c, strerror(-rc));
 		return;
 	}
-	if (!c->unanswered++)
-		c->waiting_ns = cm_now_ns();
-	cm_timer_arm_ns(&c->again, client_patience_ns(c) + CM_NS_PER_MS);
+	if (!c->unanswered++) /* later words do not put its look off */
+		cm_timer_arm_ns(&c->again, client_look_ns(c));
 }
 
 static void client_hear(struct fen_wd_client *c)
@@ -74,13 +71,13 @@ static void client_hear(struct fen_wd_client *c)
 			rc = CM_E_PROTO;
 		if (c->unanswered)
 			c->unanswered--;
-		c->waiting_ns = c->unanswered ? cm_now_ns() : 0;
+		c->looks = 0;
 		c->why[0] = '\0';
 		if (rc)
 			break;
 	}
 	if (c->fd >= 0 && !c->until_ns && !c->again.armed)
-		cm_timer_arm_ns(&c->again, client_patience_ns(c));
+		cm_timer_arm_ns(&c->again, client_look_ns(c));
 	if (c->fd < 0 || rc == -EAGAIN)
 		return;
 	client_lost(c, rc == -ECONNRESET ? "it has closed the connection" : "it does not understand us: another release?");
@@ -142,10 +139,16 @@ static void client_again(struct cm_timer *t, void *arg)
 	struct fen_wd_client *c = arg;
 
 	(void)t;
-	if (c->fd < 0)
+	client_hear(c);
+	if (c->fd < 0) {
 		client_connect(c);
-	else if (!c->until_ns && !c->unanswered) /* nothing to say, so it is asked now and then */
+	} else if (c->unanswered) {
+		c->looks++;
+		if (!client_is_silent(c))
+			cm_timer_arm_ns(&c->again, client_look_ns(c));
+	} else if (!c->until_ns) { /* nothing to say, so it is asked now and then */
 		client_say(c, FEN_WD_HELLO);
+	}
 	fen_wd_client_level(c);
 }
 

@@ -3,8 +3,9 @@
  * fen_wd_client.h - a process' word to hvwatchdogd, kept through restarts of it: connects, connects anew
  * with growing pauses, says the last word again, and knows which level of stor_timing.h is true now.
  *
- * The level is NONE unless hvwatchdogd is connected, has answered once on this connection, and leaves no word
- * unanswered for longer than STOR_STOP. One that is frozen does not answer.
+ * The level is NONE unless hvwatchdogd is connected, has answered once on this connection, and answers every word before
+ * FEN_WD_LOOKS looks have been made for it, STOR_STOP / 2 apart. One that is frozen does not answer; a host that was
+ * frozen as a whole has made only one look.
  *
  * Thread: [loop]. Ownership: the caller's memory; fini before it goes.
  */
@@ -18,6 +19,7 @@
 #include "sharedstorage/dev/stor_timing.h"
 
 #define FEN_WD_PATH_MAX 108
+#define FEN_WD_LOOKS	3u /* all of them end before the next renewal */
 
 struct fen_wd_client;
 /* The level has changed. Not from inside of a call, except of fen_wd_client_level. */
@@ -26,7 +28,7 @@ typedef void (*fen_wd_changed_fn)(struct fen_wd_client *client, enum stor_watchd
 struct fen_wd_client {
 	struct cm_loop *loop;
 	struct cm_io io;
-	struct cm_timer again; /* to connect; and to notice that no answer comes */
+	struct cm_timer again; /* to connect; to look for an answer; to ask when there is nothing to say */
 	char path[FEN_WD_PATH_MAX];
 	uint32_t io_timeout_ms;
 	fen_wd_changed_fn changed; /* may be NULL */
@@ -34,8 +36,8 @@ struct fen_wd_client {
 	int fd; /* -1: not connected */
 	bool answered;	      /* on this connection */
 	uint64_t until_ns;    /* the last word; 0: BYE, or none yet */
-	uint64_t waiting_ns;  /* since when the oldest unanswered word waits; 0: none does */
-	unsigned unanswered;
+	unsigned unanswered;  /* words */
+	unsigned looks;	      /* for an answer, since the last one came */
 	uint32_t reset_ms;
 	uint64_t pause_ms;
 	enum stor_watchdog told;

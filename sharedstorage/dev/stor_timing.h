@@ -71,7 +71,7 @@
  *
  * The window. hvwatchdogd dies at x; the block says SOFT until S finds out: its socket is closed, it
  * connects anew with pauses up to STOR_RECONNECT_MAX, and its next renewal, within STOR_RENEW, says NONE if
- * it has no answer by then. What if S is frozen just then, too? systemd starts hvwatchdogd again at once, and it
+ * it has no answer by then (one that is frozen is noticed one renewal later at most). What if S is frozen just then, too? systemd starts hvwatchdogd again at once, and it
  * finds whom it watched in a table that outlives it (a file in /run, written before each answer): it
  * kills S at STOR_KILL, or when it is back if that is later. So SOFT fails only if both S freezes within
  * STOR_RENEW of the death of hvwatchdogd and hvwatchdogd is not back by STOR_KILL + STOR_IO: two

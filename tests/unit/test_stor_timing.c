@@ -59,7 +59,7 @@ static void test_watchdog(void **state)
 		assert_true(stor_dead_ms(t, STOR_WATCHDOG_SOFT) > STOR_KILL(t) + STOR_IO(t));
 		assert_true(stor_dead_ms(t, STOR_WATCHDOG_HARD) > STOR_KILL(t) + reset);
 		/* a word without an answer lowers the level before the owner could be dead for an observer */
-		assert_true(STOR_RENEW(t) + STOR_STOP(t) < STOR_KILL(t));
+		assert_true(3 * STOR_STOP(t) / 2 < STOR_RENEW(t) && 2 * STOR_RENEW(t) < STOR_KILL(t));
 	}
 	assert_true(STOR_WATCHDOG(STOR_IO_TIMEOUT_MS) == 10000); /* --timeout of hvwatchdogd.service */
 	assert_string_equal(stor_watchdog_name(STOR_WATCHDOG_HARD), "hard");
