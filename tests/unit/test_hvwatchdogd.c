@@ -412,6 +412,7 @@ static void test_newest_connection(void **state)
 			_exit(3);
 		if (say(old, FEN_WD_ALIVE, 1))
 			_exit(4);
+		usleep(50000); /* time to be killed in */
 		if (!tell(new, FEN_WD_BYE, 0))
 			_exit(5);
 		close(old);
