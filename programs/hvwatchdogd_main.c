@@ -11,9 +11,10 @@
  * What was promised outlives this process: each promise is in a table (a file in /run) before it is answered, and the next
  * hvwatchdogd keeps it. It opens the device, which feeds it, only when nobody of that table is overdue and alive.
  *
- * Deliberately small: one poll loop, fixed tables, no memory allocation once armed, memory locked, no log thread. It parses
- * 24-byte messages of local processes (fencing/fen_wd.h), its own table, and nothing else. Privilege: CAP_KILL to kill
- * other users' processes, the device, the socket. Read fen_wd.h and stor_timing.h first.
+ * Deliberately small, and one file that can be read as a whole: one poll loop, fixed tables, no memory allocation once
+ * armed, memory locked, no log thread. It parses 24-byte messages of local processes (fencing/fen_wd.h), its own table, and
+ * nothing else. Privilege: CAP_KILL to kill other users' processes, the device, the socket. Read fen_wd.h and
+ * stor_timing.h first.
  */
 #include "config.h"
 
@@ -240,25 +241,39 @@ static void client_answer(const struct daemon *d, const struct client *c, enum f
 		return; /* a client that does not read its answers hurts nobody */
 }
 
-/* It speaks: what this process said by older connections counts no more. False: it has a newer one that spoke. */
-static bool client_is_newest(struct daemon *d, struct client *c)
+static bool client_same_process(const struct client *a, const struct client *b)
+{
+	return a != b && b->state != CLIENT_FREE && a->pid == b->pid && a->born == b->born;
+}
+
+/* It speaks. False: its process has spoken by a newer connection. Whom we have killed stays so, by whatever connection. */
+static bool client_is_newest(const struct daemon *d, struct client *c)
 {
 	c->spoke = true;
 	for (int i = 0; i < MAX_CLIENTS; i++) {
-		struct client *o = &d->client[i];
+		const struct client *o = &d->client[i];
 
-		if (o == c || o->state == CLIENT_FREE || o->pid != c->pid || o->born != c->born)
+		if (!client_same_process(c, o))
 			continue;
 		if (o->order > c->order && o->spoke)
 			return false;
-		if (o->order > c->order)
-			continue;
-		if (o->state == CLIENT_KILLED) { /* whom we have killed stays so */
+		if (o->order < c->order && o->state == CLIENT_KILLED) {
 			c->state = CLIENT_KILLED;
 			c->killed_ns = o->killed_ns;
 			c->until_ns = o->until_ns;
-			row_put(d, c);
 		}
+	}
+	return true;
+}
+
+/* What its process said by older connections counts no more. After the new word is in the table: never is none there. */
+static void client_replaces_older(struct daemon *d, const struct client *c)
+{
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		struct client *o = &d->client[i];
+
+		if (!client_same_process(c, o) || o->order > c->order)
+			continue;
 		if (o->sock < 0) {
 			client_drop(d, o);
 		} else {
@@ -266,7 +281,6 @@ static bool client_is_newest(struct daemon *d, struct client *c)
 			row_put(d, o);
 		}
 	}
-	return true;
 }
 
 /* One message. False: there is none. */
@@ -293,12 +307,16 @@ static bool client_hear(struct daemon *d, struct client *c)
 		client_answer(d, c, FEN_WD_HELLO);
 		return true;
 	}
-	if (!client_is_newest(d, c) || c->state == CLIENT_KILLED)
+	if (!client_is_newest(d, c))
 		return true;
-	c->state = m.type == FEN_WD_BYE ? CLIENT_QUIET : CLIENT_WATCHED;
-	c->until_ns = m.type == FEN_WD_BYE ? 0 : m.until_ns;
+	if (c->state != CLIENT_KILLED) {
+		c->state = m.type == FEN_WD_BYE ? CLIENT_QUIET : CLIENT_WATCHED;
+		c->until_ns = m.type == FEN_WD_BYE ? 0 : m.until_ns;
+	}
 	row_put(d, c);
-	client_answer(d, c, m.type);
+	client_replaces_older(d, c);
+	if (c->state != CLIENT_KILLED)
+		client_answer(d, c, m.type);
 	return true;
 }
 
