@@ -24,6 +24,7 @@
 #include "cluster/node/clu_conf.h"
 #include "cluster/node/clu_corosync.h"
 #include "cluster/node/clu_event.h"
+#include "cluster/node/clu_host.h"
 #include "cluster/node/clu_member.h"
 #include "cluster/node/clu_peer.h"
 #include "cluster/pcmk/clu_pcmk.h"
@@ -34,6 +35,7 @@
 #include "cluster/vm/clu_saved_note.h"
 #include "cluster/vm/clu_super.h"
 #include "common/cm_log.h"
+#include "fencing/fen_wd_client.h"
 
 #define AGENT_PEERS_MS 1000u
 
@@ -117,6 +119,32 @@ static void agent_peers_try(struct cm_timer *t, void *arg)
 	if (err.code)
 		cm_warning("%s", err.text);
 	cm_timer_arm_ms(t, AGENT_PEERS_MS);
+}
+
+/* --- hvwatchdogd ---------------------------------------------------------- */
+
+static void agent_watchdog(struct fen_wd_client *client, enum stor_watchdog level, void *arg)
+{
+	struct clu_agent *a = arg;
+
+	if (level == STOR_WATCHDOG_NONE)
+		clu_event(a->events, CLU_WARNING, "watchdog-lost", NULL, NULL,
+			  "hvwatchdogd does not answer: %s", client->why);
+	else
+		clu_event(a->events, CLU_NOTICE, "watchdog-found", NULL, NULL,
+			  "hvwatchdogd answers: its VMs are ended when they do not stop (%s)",
+			  stor_watchdog_name(level));
+}
+
+static struct fen_wd_client *agent_watchdog_new(struct clu_agent *a)
+{
+	struct fen_wd_client *c = malloc(sizeof *c);
+	char path[128];
+
+	CM_ASSERT(c);
+	clu_host_watchdog_path(a->conf, path, sizeof path);
+	fen_wd_client_init(c, a->loop, path, a->conf->io_timeout_ms, agent_watchdog, a);
+	return c;
 }
 
 /* --- life ---------------------------------------------------------------- */
@@ -211,6 +239,7 @@ struct clu_agent *clu_agent_new(struct cm_loop *loop, const struct clu_conf *con
 		return NULL;
 	}
 	a->events = clu_events_new(a->node);
+	a->watchdog = agent_watchdog_new(a);
 	a->members = clu_members_new(&member_ops);
 	a->landings = clu_landings_new();
 	a->deaths = clu_deaths_new();
@@ -237,6 +266,8 @@ void clu_agent_free(struct clu_agent *a)
 	clu_pcmk_free(a->pcmk);
 	px_tls_free(a->tls);
 	clu_super_free(a->super);
+	fen_wd_client_fini(a->watchdog);
+	free(a->watchdog);
 	clu_events_free(a->events);
 	clu_probed_free(a);
 	clu_landings_free(a->landings);

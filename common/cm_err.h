@@ -85,6 +85,7 @@
 	XX(2606, TARGET_FULL, "the node has no room for this VM", "choose another node, or free memory there") \
 	XX(2607, FENCING, "fencing failed", "stonith_admin --history NODE; repair the fence device, or --confirm after you made sure") \
 	XX(2608, NO_FENCING, "no fence device is configured; HA VMs need one", "configure a fence device (stonith) and set stonith-enabled=true; fence_hvsan needs nothing but the SAN") \
+	XX(2609, NO_WATCHDOG, "hvwatchdogd does not watch over VMs on this node", "systemctl enable --now hvwatchdogd there; or watchdog_required = no in hvcluster.conf where a power switch fences every node") \
 	/* protocol */ \
 	XX(2701, PROTO, "a message is malformed", "both ends must be hvcluster of a supported version") \
 	XX(2702, PROTO_VERSION, "the peer speaks no version that we do", "update the older node") \

@@ -7,4 +7,5 @@ EXTRA_DIST += docs/ARCHITECTURE.md docs/DEVELOPING.md docs/DISK.md docs/FAULT-PO
 	docs/THREAT-MODEL.md docs/WIRE.md \
 	docs/adr/0001-extent-table-is-the-map.md docs/adr/0002-host-slot-is-the-node-id.md docs/adr/0003-batches-and-names.md \
 	docs/adr/0004-shut-out-is-not-switched-off.md docs/adr/0005-two-programs-one-hvcore.md \
+	docs/adr/0006-the-block-says-what-ends-its-owner.md \
 	scripts/bootstrap scripts/demo scripts/test

@@ -182,7 +182,7 @@ static void agent_proof(struct fen_proof *proof, const struct cm_err *err, void 
 	if (proof) /* the word "off" holds for good: from now on the block does not name the node
 		      any more */
 		fen_vacate(vm->agent->dev, vm->offset_bytes, proof, agent_vacated, vm);
-	else if (err->code == CM_E_LEASE_NO_PROOF) /* released or handed over meanwhile */
+	else if (err->code == -ENODATA) /* released meanwhile */
 		agent_settled(vm, 0, "was let go by its owner");
 	else
 		agent_settled(vm, err->code, err->text);

@@ -4,8 +4,9 @@
  *
  * off is proof (d) for each ownership block of the volume that the node owns, all at the same time;
  * with it each block is made FREE; then PREEMPT AND ABORT of every key of its host slots, read back
- * as gone; and then a look that finds no block of the node any more. It takes STOR_DEAD at least if
- * the node owns a VM, and fails if one of them is renewed meanwhile. docs/adr/0004 says why a block
+ * as gone; and then a look that finds no block of the node any more. It takes the longest
+ * stor_dead_ms() of the node's VMs, and fails if one of them is renewed meanwhile, or if nothing
+ * ends one of them (stor_timing.h: NONE). docs/adr/0004 says why a block
  * is made free, and what "off" is not: power off.
  *
  * Thread: [loop]. Ownership: the job frees itself after done.

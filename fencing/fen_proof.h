@@ -7,8 +7,8 @@
  *  (a) POWERED_OFF  pacemaker's fencer confirms that the owner's node was fenced after it left the
  * membership (b) OTHER_BOOT   the owner's node answers with a boot id other than the block's (c)
  * REAPED       the owner was a process of this node and this boot, and its exit was collected (d)
- * SHUT_OUT     the block did not change for STOR_DEAD on our own clock, and its keys are preempted
- * and read back as gone
+ * SHUT_OUT     the block did not change for stor_dead_ms() on our own clock, and its keys are preempted
+ * and read back as gone; never of an owner without a watchdog
  *
  * A proof is about one block (VM, epoch, owner process) as it was read. fen_take_over re-checks all
  * that it can, then COMPARE AND WRITE of the new epoch -> PREEMPT AND ABORT of every key of the
@@ -62,9 +62,10 @@ struct fen_reaped {
 int fen_proof_reaped(const struct stor_block *block, const struct fen_reaped *reaped,
 		     struct fen_proof **proof, struct cm_err *err) cm_must_check;
 /*
- * (d) Watches the block until it has not changed for STOR_DEAD, then shuts its keys out. Takes
- * long. progress (may be NULL) is called now and then. A block that changes ends it with
- * CM_E_LEASE_HELD. Cancel by fen_shut_out_cancel.
+ * (d) Watches the block until it has not changed for stor_dead_ms() of its owner, then shuts its keys out. Takes
+ * long. done: a proof, or NULL and an error: CM_E_LEASE_HELD: the block changes; -ENODATA: it has no owner (any
+ * more), so nothing is to be proven; CM_E_LEASE_NO_PROOF: it does not change, but nothing ends an owner without a
+ * watchdog: no key was touched. Cancel by fen_shut_out_cancel.
  */
 struct fen_shut_out;
 typedef void (*fen_shut_out_fn)(struct fen_proof *proof, const struct cm_err *err, void *arg);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fen_shut_out.c - proof (d): the block did not change for STOR_DEAD on our own clock, and every
+ * fen_shut_out.c - proof (d): the block did not change for stor_dead_ms() on our own clock, and every
  * key of its owner was preempted and read back as gone.
  *
  * The wait begins anew with every change that is seen; only successful reads count, and the instant
- * at which a read was submitted is what counts (see the story in stor_timing.h). On a file nobody
- * can be shut out: there (d) leans on hvwatchdogd, which has killed a frozen owner at STOR_KILL,
- * before STOR_DEAD. Parses the block by stor_block_decode only.
+ * at which a read was submitted is what counts (see the story in stor_timing.h). How long it is, and whether
+ * it proves anything, is said by the owner's watchdog level in the very bytes that did not change. Of an
+ * owner that nothing ends there is no such proof: that is said after STOR_DEAD, since until then it may
+ * show that it is alive, or let the VM go. On a file nobody can be shut out: there (d) leans on the
+ * watchdog alone. Parses the block by stor_block_decode only.
  */
 #include "config.h"
 
@@ -97,12 +99,35 @@ static void shut_fenced(int rc, const struct cm_err *err, void *arg)
 	stor_block_read(w->dev, w->offset_bytes, shut_confirmed, w);
 }
 
+/* Nothing ends its owner, whatever the wait. */
+static bool shut_is_hopeless(const struct stor_block *b)
+{
+	return stor_dead_ms(b->io_timeout_ms, b->owner.watchdog) == UINT64_MAX;
+}
+
+static uint64_t shut_wait_ms(const struct stor_block *b)
+{
+	return shut_is_hopeless(b) ? STOR_DEAD(b->io_timeout_ms)
+				   : stor_dead_ms(b->io_timeout_ms, b->owner.watchdog);
+}
+
+static void shut_no_watchdog(struct fen_shut_out *w)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	cm_err_set(&err, CM_E_LEASE_NO_PROOF,
+		   "its owner on node %s has stopped renewing, but had no hvwatchdogd that ends it: only power "
+		   "fencing, or a look at node %s (then: stonith_admin --confirm %s), proves that it does not run; "
+		   "with hvwatchdogd on every node this does not happen",
+		   w->seen.owner.node, w->seen.owner.node, w->seen.owner.node);
+	shut_end(w, NULL, &err);
+}
+
 static void shut_look(struct cm_timer *t, void *arg);
 
 static void shut_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct fen_shut_out *w = arg;
-	uint64_t dead_ns;
 	unsigned n = 0;
 
 	w->busy = false;
@@ -111,7 +136,7 @@ static void shut_read(int rc, const struct stor_block *b, void *arg)
 		return;
 	}
 	if (rc == -ENODATA || (rc == 0 && (b->state != STOR_BLOCK_RUNNING || !b->owner.node[0]))) {
-		shut_fail(w, CM_E_LEASE_NO_PROOF, "the block has no owner: nothing to prove");
+		shut_fail(w, -ENODATA, "the block has no owner: nothing to prove");
 		return;
 	}
 	if (rc == 0 && (!w->have || b->renewal != w->seen.renewal ||
@@ -125,14 +150,14 @@ static void shut_read(int rc, const struct stor_block *b, void *arg)
 		w->since_ns = cm_now_ns(); /* when we knew: later than it was so, which is the safe
 					      side */
 	}
-	dead_ns = STOR_DEAD(w->have && w->seen.io_timeout_ms ? w->seen.io_timeout_ms
-							     : STOR_IO_TIMEOUT_MS) *
-		  CM_NS_PER_MS;
 	/* The look that ends the wait must have been asked after the wait was over. */
-	if (rc || !w->have || w->asked_ns < w->since_ns + dead_ns) {
+	if (rc || !w->have || w->asked_ns < w->since_ns + shut_wait_ms(&w->seen) * CM_NS_PER_MS) {
 		cm_timer_arm_ms(&w->timer,
-				STOR_OBSERVE(w->seen.io_timeout_ms ? w->seen.io_timeout_ms
-								   : STOR_IO_TIMEOUT_MS));
+				STOR_OBSERVE(w->have ? w->seen.io_timeout_ms : STOR_IO_TIMEOUT_MS));
+		return;
+	}
+	if (shut_is_hopeless(&w->seen)) {
+		shut_no_watchdog(w);
 		return;
 	}
 	memset(w->keys, 0, sizeof w->keys);

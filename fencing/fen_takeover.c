@@ -41,6 +41,8 @@ static void takeover_watched(struct fen_proof *proof, const struct cm_err *err, 
 	t->watch = NULL;
 	if (proof)
 		fen_take_over(t->cfg.lease, proof, false, takeover_end, t);
+	else if (err->code == -ENODATA) /* let go before our eyes */
+		stor_lease_acquire(t->cfg.lease, takeover_end, t);
 	else
 		takeover_end(t->cfg.lease, err->code, err, t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fen_wd.c - the messages of hvwatchdogd and its clients' side. Parses the daemon's or a client's
- * 16 bytes.
+ * 24 bytes.
  */
 #include "config.h"
 
@@ -16,17 +16,19 @@
 #include "common/cm_buf.h"
 
 static const char wd_magic[4] = {'H', 'V', 'W', 'D'};
-#define WD_VERSION 1
+#define WD_VERSION 2
 
-void fen_wd_encode(enum fen_wd_type type, uint64_t until_ns, uint8_t out[FEN_WD_MESSAGE])
+void fen_wd_encode(const struct fen_wd_msg *msg, uint8_t out[FEN_WD_MESSAGE])
 {
+	memset(out, 0, FEN_WD_MESSAGE);
 	memcpy(out, wd_magic, sizeof wd_magic);
-	cm_put_le16(out + 4, (uint16_t)type);
+	cm_put_le16(out + 4, (uint16_t)msg->type);
 	cm_put_le16(out + 6, WD_VERSION);
-	cm_put_le64(out + 8, until_ns);
+	cm_put_le64(out + 8, msg->until_ns);
+	cm_put_le32(out + 16, msg->reset_ms);
 }
 
-int fen_wd_decode(const uint8_t *in, size_t n, enum fen_wd_type *type, uint64_t *until_ns)
+int fen_wd_decode(const uint8_t *in, size_t n, struct fen_wd_msg *msg)
 {
 	unsigned t;
 
@@ -34,10 +36,9 @@ int fen_wd_decode(const uint8_t *in, size_t n, enum fen_wd_type *type, uint64_t 
 	    cm_le16(in + 6) != WD_VERSION)
 		return CM_E_PROTO;
 	t = cm_le16(in + 4);
-	if (t == FEN_WD_NONE || t > FEN_WD_ERROR)
+	if (t == FEN_WD_NONE || t > FEN_WD_HELLO)
 		return CM_E_PROTO;
-	*type = t;
-	*until_ns = cm_le64(in + 8);
+	*msg = (struct fen_wd_msg){t, cm_le64(in + 8), cm_le32(in + 16)};
 	return 0;
 }
 
@@ -50,7 +51,7 @@ int fen_wd_connect(const char *path, struct cm_err *err)
 		return cm_err_set(err, CM_E_BAD_VALUE,
 				  "the path of hvwatchdogd's socket is too long");
 	memcpy(a.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return cm_err_set(err, -errno, "no socket: %s", strerror(errno));
 	if (connect(fd, (struct sockaddr *)&a, sizeof a)) {
@@ -62,25 +63,23 @@ int fen_wd_connect(const char *path, struct cm_err *err)
 	return fd;
 }
 
-static int wd_say(int fd, enum fen_wd_type type, uint64_t until_ns)
+int fen_wd_send(int fd, const struct fen_wd_msg *msg)
 {
-	uint8_t m[FEN_WD_MESSAGE], drop[FEN_WD_MESSAGE];
+	uint8_t m[FEN_WD_MESSAGE];
 
-	fen_wd_encode(type, until_ns, m);
-	if (send(fd, m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof m)
-		return -errno;
-	/* Answers are for tools and tests; here they only must not fill the queue. */
-	while (recv(fd, drop, sizeof drop, MSG_DONTWAIT) > 0)
-		;
-	return 0;
+	fen_wd_encode(msg, m);
+	return send(fd, m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof m ? 0 : -errno;
 }
 
-int fen_wd_alive(int fd, uint64_t until_ns)
+int fen_wd_recv(int fd, struct fen_wd_msg *msg)
 {
-	return wd_say(fd, FEN_WD_ALIVE, until_ns);
-}
+	uint8_t m[FEN_WD_MESSAGE + 1];
+	ssize_t n;
 
-int fen_wd_bye(int fd)
-{
-	return wd_say(fd, FEN_WD_BYE, 0);
+	do
+		n = recv(fd, m, sizeof m, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -EAGAIN : -ECONNRESET;
+	return n == 0 ? -ECONNRESET : fen_wd_decode(m, (size_t)n, msg);
 }

@@ -120,9 +120,17 @@ static void owner_renewed(void *arg, uint64_t valid_until_ns)
 		core->hooks.alive(core, valid_until_ns);
 }
 
+static enum stor_watchdog owner_watchdog(void *arg)
+{
+	struct hv_core *core = arg;
+
+	return core->hooks.watchdog ? core->hooks.watchdog(core) : STOR_WATCHDOG_NONE;
+}
+
 static const struct hv_owner_ops owner_ops = {
 	.gone = owner_gone,
 	.renewed = owner_renewed,
+	.watchdog = owner_watchdog,
 	.running = owner_running,
 };
 
@@ -179,13 +187,24 @@ static int open_stores(struct hv_core *core, struct cm_err *err)
 	return rc;
 }
 
-static void begin(void *arg)
+void hv_core_admitted(struct hv_core *core)
 {
-	struct hv_core *core = arg;
 	struct cm_err err = CM_ERR_INIT;
 
 	if (!core->ending && open_stores(core, &err) < 0)
 		hv__core_failed(core, &err);
+}
+
+static void begin(void *arg)
+{
+	struct hv_core *core = arg;
+
+	if (core->ending)
+		return;
+	if (core->hooks.admit)
+		core->hooks.admit(core);
+	else
+		hv_core_admitted(core);
 }
 
 int hv_core_new(struct hv_core **out, struct cm_loop *loop, const Hv__CoreStart *start,

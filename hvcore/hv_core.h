@@ -62,6 +62,11 @@ struct hv_core_hooks {
 	/* The VM may run until then; whoever watches over us may kill us later. 0: no vCPU runs any
 	 * more. */
 	void (*alive)(struct hv_core *core, uint64_t until_ns);
+	/* What ends this process now if it cannot stop itself; as in stor_lease_ops. */
+	enum stor_watchdog (*watchdog)(struct hv_core *core);
+	/* May this VM start on this host as it is? hv_core_admitted now or later, or
+	 * hv_core_start_failed. */
+	void (*admit)(struct hv_core *core);
 	void (*vcpu_begins)(void);	       /* as in hv_vm_config */
 	const struct hv_engine_choice *engine; /* what runs the vCPUs */
 	void *arg;			       /* theirs; hv_core_hook_arg */
@@ -101,6 +106,8 @@ void hv_core_watch(struct hv_core *core, const struct hv_core_watcher *w);
 void hv_core_started(struct hv_core *core, enum hv_core_state state, const char *doc);
 void hv_core_start_failed(struct hv_core *core, int code, const char *doc, const char *fmt, ...)
 	cm_printf(4, 5);
+/* The answer to admit. */
+void hv_core_admitted(struct hv_core *core);
 /* The answer to look_saved. */
 void hv_core_go_on(struct hv_core *core, bool restore);
 /* The restore hook has filled the VM (it is PAUSED), or failed. */

@@ -76,11 +76,11 @@ static void free_all(struct hv_core *core)
 	struct hv_owner *owner = core->owner;
 
 	core->closing = true;
-	if (core->hooks.alive)
-		core->hooks.alive(core, 0);
 	core->owner = NULL;
 	if (core->vm)
 		hv_vm_halt(core->vm);
+	if (core->hooks.alive) /* not before the last vCPU is out: who hangs here is ended */
+		core->hooks.alive(core, 0);
 	if (owner)
 		hv_owner_close(owner, owner_closed, core);
 	else

@@ -58,7 +58,14 @@ static void on_renewed(struct stor_lease *lease, uint64_t valid_until_ns, void *
 	o->ops->running(o->arg, true);
 }
 
-static const struct stor_lease_ops lease_ops = {.lost = on_lost, .renewed = on_renewed};
+static enum stor_watchdog on_watchdog(void *arg)
+{
+	struct hv_owner *o = arg;
+
+	return o->ops->watchdog ? o->ops->watchdog(o->arg) : STOR_WATCHDOG_NONE;
+}
+
+static const struct stor_lease_ops lease_ops = {.lost = on_lost, .renewed = on_renewed, .watchdog = on_watchdog};
 
 int hv_owner_new(struct hv_owner **out, struct hv_disks *disks, const struct stor_uuid *vm,
 		 const char *node, const char *label, uint32_t io_timeout_ms,

@@ -23,6 +23,8 @@ struct hv_owner_ops {
 	void (*gone)(void *arg, enum stor_lost reason);
 	/* A renewal was won: the VM may run until then (cm_now_ns). May be NULL. */
 	void (*renewed)(void *arg, uint64_t valid_until_ns);
+	/* As in stor_lease_ops. */
+	enum stor_watchdog (*watchdog)(void *arg);
 	/* Renewals failed, the vCPUs are stopped (false); or they run again (true). */
 	void (*running)(void *arg, bool runs);
 };

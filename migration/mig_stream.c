@@ -161,6 +161,7 @@ static const struct hv_field owner_fields[] = {
 	HV_F_STRUCT(struct stor_owner, instance, uuid_fields),
 	HV_F_U32(struct stor_owner, pid),
 	HV_F_U16(struct stor_owner, host_slot),
+	HV_F_U8(struct stor_owner, watchdog),
 	HV_F_STRUCTS(struct stor_owner, keys, key_fields),
 	HV_F_END,
 };

@@ -10,12 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "fencing/fen_takeover.h"
-#include "fencing/fen_wd.h"
 #include "hvcore/hv_disks.h"
 #include "migration/core/mig_core_dst.h"
 #include "migration/core/mig_core_end.h"
@@ -23,7 +21,6 @@
 #include "migration/core/mig_core_save.h"
 #include "migration/core/mig_core_src.h"
 #include "programs/hvcore_heir.h"
-#include "programs/hvcore_hooks.h"
 #include "programs/hvcore_seccomp.h"
 #include "sharedstorage/dev/stor_timing.h"
 
@@ -81,40 +78,117 @@ static void vcpu_begins(void)
 
 /* --- hvwatchdogd: whoever cannot stop its own vCPUs is killed ------------------------------ */
 
-static int watchdog_connect(const Hv__CoreStart *start)
+static const char *start_option(const Hv__CoreStart *start, const char *key, const char *otherwise)
 {
-	struct cm_err err = CM_ERR_INIT;
-	const char *path = HV_WATCHDOG_SOCKET;
-	bool asked = false;
-	int fd;
-
 	for (size_t i = 0; i < start->n_options; i++)
-		if (strcmp(start->options[i]->key, "watchdog") == 0) {
-			path = start->options[i]->value;
-			asked = true;
-		}
-	if (!asked && access(path, F_OK) < 0)
-		return -1;
-	fd = fen_wd_connect(path, &err);
-	if (fd < 0)
-		cm_warning("%s", err.text);
-	return fd;
+		if (strcmp(start->options[i]->key, key) == 0)
+			return start->options[i]->value;
+	return otherwise;
+}
+
+static uint32_t timeout_ms(struct hv_core *core)
+{
+	uint32_t t = hv_core_start(core)->vm->io_timeout_ms;
+
+	return t ? t : STOR_IO_TIMEOUT_MS;
+}
+
+/*
+ * For the administrator: once when nobody watches over us, once when somebody does again. A host without a cluster
+ * (the option is not given) and without hvwatchdogd is as it should be.
+ */
+static void watchdog_tell(struct hvcore_parts *p, enum stor_watchdog level)
+{
+	bool gone = level == STOR_WATCHDOG_NONE, new = p->unwatched != gone;
+	const char *why = p->watchdog.why;
+
+	p->unwatched = gone;
+	if (gone && new && (p->watched || start_option(hv_core_start(p->core), "watchdog-required", NULL)))
+		hv_core_event(p->core, "watchdog-lost", "warning", "",
+			      "no hvwatchdogd watches over this VM (%s): if this process is frozen now, only a power switch "
+			      "lets the VM start elsewhere; systemctl start hvwatchdogd",
+			      why);
+	else if (new && !gone)
+		hv_core_event(p->core, "watchdog-found", "notice", "", "hvwatchdogd watches over this VM: %s",
+			      stor_watchdog_name(level));
+	p->watched |= !gone;
 }
 
 static void alive(struct hv_core *core, uint64_t until_ns)
 {
-	uint32_t t = hv_core_start(core)->vm->io_timeout_ms;
-	int fd = parts_of(core)->watchdog_fd, rc;
+	struct hvcore_parts *p = parts_of(core);
+	uint32_t t = timeout_ms(core);
 
-	if (fd < 0)
-		return;
-	if (!t)
-		t = STOR_IO_TIMEOUT_MS;
 	/* The vCPUs are out by STOR_STOPPED; who is not gone by STOR_KILL, hangs. */
-	rc = until_ns ? fen_wd_alive(fd, until_ns + (STOR_KILL(t) - STOR_FAIL(t)) * CM_NS_PER_MS)
-		      : fen_wd_bye(fd);
-	if (rc < 0)
-		cm_warning("hvwatchdogd: %s", cm_err_text(rc));
+	fen_wd_client_until(&p->watchdog,
+			    until_ns ? until_ns + (STOR_KILL(t) - STOR_FAIL(t)) * CM_NS_PER_MS : 0);
+	if (until_ns)
+		watchdog_tell(p, fen_wd_client_level(&p->watchdog));
+}
+
+static enum stor_watchdog watchdog(struct hv_core *core)
+{
+	return fen_wd_client_level(&parts_of(core)->watchdog);
+}
+
+/* True: there is nothing to wait for (any more). */
+static bool watchdog_admits(struct hvcore_parts *p)
+{
+	const Hv__CoreStart *start = hv_core_start(p->core);
+
+	return strcmp(start_option(start, "watchdog-required", "0"), "1") != 0 || !start->vm->lease[0] ||
+	       fen_wd_client_level(&p->watchdog) != STOR_WATCHDOG_NONE;
+}
+
+static void watchdog_changed(struct fen_wd_client *client, enum stor_watchdog level, void *arg)
+{
+	struct hvcore_parts *p = arg;
+
+	(void)client;
+	if (!p->core || hv_core_is_ending(p->core) || !hv_core_start(p->core)->vm->lease[0])
+		return;
+	if (p->watchdog_need.armed && level != STOR_WATCHDOG_NONE) {
+		cm_timer_disarm(&p->watchdog_need);
+		hv_core_admitted(p->core);
+	} else if (p->watchdog.until_ns) {
+		watchdog_tell(p, level);
+	}
+}
+
+static void watchdog_missing(struct cm_timer *t, void *arg)
+{
+	struct hvcore_parts *p = arg;
+
+	(void)t;
+	hv_core_start_failed(p->core, CM_E_NO_WATCHDOG, NULL,
+			     "hvwatchdogd does not watch over this VM (%s): start it on node %s (systemctl enable --now "
+			     "hvwatchdogd), or set watchdog_required = no in hvcluster.conf if a power switch fences every "
+			     "node",
+			     p->watchdog.why, hv_core_start(p->core)->node);
+}
+
+/* The start goes on when hvwatchdogd has answered, if it must; one that is being restarted gets its time. */
+static void admit(struct hv_core *core)
+{
+	struct hvcore_parts *p = parts_of(core);
+
+	if (watchdog_admits(p))
+		hv_core_admitted(core);
+	else
+		cm_timer_arm_ms(&p->watchdog_need, STOR_FAIL(timeout_ms(core)));
+}
+
+static void status(struct hv_core *core, struct hv_json *j)
+{
+	struct hvcore_parts *p = parts_of(core);
+
+	if (hv_core_start(core)->vm->lease[0]) {
+		hv_json_open(j, "watchdog", '{');
+		hv_json_str(j, "level", stor_watchdog_name(fen_wd_client_level(&p->watchdog)));
+		hv_json_str(j, "why", p->watchdog.why);
+		hv_json_close(j, '}');
+	}
+	mig_core_status(core, j);
 }
 
 /* --- what hv_core and the control socket get --- */
@@ -128,20 +202,30 @@ const struct px_verb hvcore_verbs[HVCORE_VERBS] = {
 	{"take-over", "", hvcore_heir_take_over, true},
 };
 
-void hvcore_parts_init(struct hvcore_parts *p, const Hv__CoreStart *start,
+void hvcore_parts_init(struct hvcore_parts *p, struct cm_loop *loop, const Hv__CoreStart *start,
 		       const struct hv_engine_choice *engine)
 {
 	*p = (struct hvcore_parts){
 		.hooks = {.alive = alive,
+			  .watchdog = watchdog,
+			  .admit = admit,
 			  .vcpu_begins = vcpu_begins,
 			  .take_over = take_over,
 			  .incoming = mig_core_incoming,
 			  .look_saved = mig_core_look_saved,
 			  .restore = mig_core_restore,
-			  .status = mig_core_status,
+			  .status = status,
 			  .end = end,
 			  .engine = engine,
 			  .arg = &p->migration},
-		.watchdog_fd = watchdog_connect(start),
 	};
+	cm_timer_init(&p->watchdog_need, loop, watchdog_missing, p);
+	fen_wd_client_init(&p->watchdog, loop, start_option(start, "watchdog", HV_WATCHDOG_SOCKET),
+			   start->vm ? start->vm->io_timeout_ms : 0, watchdog_changed, p);
+}
+
+void hvcore_parts_fini(struct hvcore_parts *p)
+{
+	fen_wd_client_fini(&p->watchdog);
+	cm_timer_fini(&p->watchdog_need);
 }

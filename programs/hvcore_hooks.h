@@ -6,6 +6,7 @@
 #ifndef HVCORE_HOOKS_H
 #define HVCORE_HOOKS_H
 
+#include "fencing/fen_wd_client.h"
 #include "hvcore/hv_core.h"
 #include "migration/core/mig_core.h"
 
@@ -18,12 +19,17 @@ struct hvcore_parts {
 	struct fen_takeover *taking; /* under way; else NULL */
 	stor_lease_done_fn took;
 	void *took_arg;
-	int watchdog_fd;	       /* -1: nobody watches over us */
+	struct fen_wd_client watchdog; /* hvwatchdogd */
+	struct cm_timer watchdog_need; /* how long the start waits for it */
+	bool watched, unwatched;       /* hvwatchdogd was there once; it is not now, which was said */
+	struct hv_core *core;	       /* set by whoever makes it of hooks */
 };
 
-/* Connects to hvwatchdogd if there is one: before privileges are dropped. engine is borrowed. */
-void hvcore_parts_init(struct hvcore_parts *p, const Hv__CoreStart *start,
+/* engine is borrowed. */
+void hvcore_parts_init(struct hvcore_parts *p, struct cm_loop *loop, const Hv__CoreStart *start,
 		       const struct hv_engine_choice *engine);
+/* Before the loop is freed. */
+void hvcore_parts_fini(struct hvcore_parts *p);
 
 /* The verbs that migration/ and fencing/ add to the control socket; their ctx is the hv_core. */
 #define HVCORE_VERBS 6

@@ -170,9 +170,10 @@ static int run(const Hv__CoreStart *start, const struct hv_engine_choice *engine
 
 	if (!loop)
 		return 1;
-	hvcore_parts_init(&parts, start, engine);
+	hvcore_parts_init(&parts, loop, start, engine);
 	if (hv_core_new(&core, loop, start, START_FD, &parts.hooks, err) < 0)
 		return 1;
+	parts.core = core;
 	listen_for_verbs(core);
 	if (drop_privileges(start, err) < 0)
 		return 1;
@@ -184,6 +185,7 @@ static int run(const Hv__CoreStart *start, const struct hv_engine_choice *engine
 	code = cm_loop_run(loop);
 	cm_signal_fini(&term);
 	cm_signal_fini(&intr);
+	hvcore_parts_fini(&parts);
 	cm_loop_free(loop);
 	hv_core_free(core);
 	return code;

@@ -6,11 +6,15 @@
  * Purpose and failure case first: a frozen or hanging hvcore cannot stop its own vCPUs when its lease runs out.
  * It told us the time until which it may live; at that time we send SIGKILL through its pidfd, which ends a stopped
  * process, too. If it is not gone within --grace after that (the kernel hangs), we stop feeding the watchdog device and
- * the node is reset. The same happens if this process itself hangs.
+ * the node is reset. The same happens if this process itself hangs or does not come back.
  *
- * Deliberately small: one poll loop, fixed tables, no memory allocation once armed, memory locked, no log thread. It parses
- * 16-byte messages of local processes (fencing/fen_wd.h) and nothing else. Privilege: CAP_KILL to kill other
- * users' processes, the device, the socket. Read fen_wd.h and stor_timing.h first.
+ * What was promised outlives this process: each promise is in a table (a file in /run) before it is answered, and the next
+ * hvwatchdogd keeps it. It opens the device, which feeds it, only when nobody of that table is overdue and alive.
+ *
+ * Deliberately small, and one file that can be read as a whole: one poll loop, fixed tables, no memory allocation once
+ * armed, memory locked, no log thread. It parses 24-byte messages of local processes (fencing/fen_wd.h), its own table, and
+ * nothing else. Privilege: CAP_KILL to kill other users' processes, the device, the socket. Read fen_wd.h and
+ * stor_timing.h first.
  */
 #include "config.h"
 
@@ -41,16 +45,35 @@
 
 enum client_state { CLIENT_FREE, CLIENT_QUIET, CLIENT_WATCHED, CLIENT_KILLED };
 
+/* One connection; or, sock closed, the watch that it left behind. */
 struct client {
 	enum client_state state;
 	int sock;  /* -1: closed */
 	int pidfd; /* -1: gone */
-	int pid;   /* for words only */
+	int pid;
+	uint64_t born;	/* its start, in ticks of the kernel: pid and born are a process */
+	uint64_t order; /* of connections: a later one has a greater number */
+	bool spoke;
 	uint64_t until_ns, killed_ns;
+};
+
+/* The file: whom the next hvwatchdogd has to kill, and when. until_ns 0: an empty row. */
+struct row {
+	_Atomic uint64_t until_ns;
+	uint64_t pid, born;
+};
+struct table {
+	char magic[8], boot[40];
+	struct row row[MAX_CLIENTS]; /* of the client with the same index */
 };
 
 struct daemon {
 	struct client client[MAX_CLIENTS];
+	struct table *table;
+	uint64_t orders;
+	const char *path; /* of the device; NULL: none */
+	bool test_device, failed;
+	int timeout_s, timeout_ms; /* as wanted; as the device has it */
 	struct pollfd poll[2 * MAX_CLIENTS + 2];
 	int owner[2 * MAX_CLIENTS + 2]; /* client of each poll entry */
 	int listener, signals, device;
@@ -78,18 +101,112 @@ static void say(const char *fmt, ...)
 		return; /* nobody reads: no reason to stop */
 }
 
+/* --- the table ------------------------------------------------------------------------- */
+
+/* The start of a process; 0: there is none. */
+static uint64_t process_born(int pid)
+{
+	char path[32], text[1024], *p;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	p = strrchr(text, ')'); /* the name may have anything in it */
+	for (int i = 0; p && i < 20; i++) /* field 22 */
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+static void row_put(struct daemon *d, const struct client *c)
+{
+	struct row *r = &d->table->row[c - d->client];
+
+	if (c->state < CLIENT_WATCHED) {
+		r->until_ns = 0;
+		return;
+	}
+	if (r->pid != (uint64_t)c->pid || r->born != c->born) {
+		r->until_ns = 0; /* we may be killed at any instruction */
+		r->pid = (uint64_t)c->pid;
+		r->born = c->born;
+	}
+	r->until_ns = c->until_ns;
+}
+
+/* Whom our predecessor watched, we watch. */
+static void rows_take(struct daemon *d)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		struct row *r = &d->table->row[i];
+		struct client *c = &d->client[i];
+
+		if (!r->until_ns)
+			continue;
+		c->pidfd = (int)syscall(SYS_pidfd_open, (int)r->pid, 0);
+		if (c->pidfd >= 0 && process_born((int)r->pid) == r->born) {
+			c->state = CLIENT_WATCHED;
+			c->pid = (int)r->pid;
+			c->born = r->born;
+			c->until_ns = r->until_ns;
+			n++;
+			continue;
+		}
+		if (c->pidfd >= 0)
+			close(c->pidfd);
+		c->pidfd = -1;
+		r->until_ns = 0; /* it has ended */
+	}
+	if (n)
+		say("watching %u processes that an earlier hvwatchdogd watched", n);
+}
+
+static int table_open(struct daemon *d, const char *path)
+{
+	char boot[40] = "";
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, boot, sizeof boot - 1) < 36) {
+		say("the boot id of this host cannot be read");
+		return -1;
+	}
+	close(fd);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && posix_fallocate(fd, 0, sizeof *d->table) == 0)
+		d->table = mmap(NULL, sizeof *d->table, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!d->table || d->table == MAP_FAILED) {
+		say("cannot open the table %s: %s", path, strerror(errno));
+		return -1;
+	}
+	close(fd);
+	if (memcmp(d->table->magic, "HVWDTAB1", 8) || memcmp(d->table->boot, boot, sizeof boot)) {
+		memset(d->table, 0, sizeof *d->table);
+		memcpy(d->table->boot, boot, sizeof boot);
+		memcpy(d->table->magic, "HVWDTAB1", 8);
+	}
+	rows_take(d);
+	return 0;
+}
+
 /* --- clients ------------------------------------------------------------------------ */
 
-static void client_drop(struct client *c)
+static void client_drop(struct daemon *d, struct client *c)
 {
 	if (c->sock >= 0)
 		close(c->sock);
 	if (c->pidfd >= 0)
 		close(c->pidfd);
 	*c = (struct client){.state = CLIENT_FREE, .sock = -1, .pidfd = -1};
+	row_put(d, c);
 }
 
-static void client_accept(struct daemon *d)
+static bool client_accept(struct daemon *d)
 {
 	int sock = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), i;
 	struct ucred cred;
@@ -97,61 +214,128 @@ static void client_accept(struct daemon *d)
 	struct client *c = NULL;
 
 	if (sock < 0)
-		return;
+		return false;
 	for (i = 0; i < MAX_CLIENTS && !c; i++)
 		if (d->client[i].state == CLIENT_FREE)
 			c = &d->client[i];
 	if (!c || getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &n) || cred.pid <= 0) {
 		say("a client was refused: %s", c ? "no credentials" : "the table is full");
 		close(sock);
-		return;
+		return true;
 	}
-	*c = (struct client){.state = CLIENT_QUIET, .sock = sock, .pid = cred.pid};
+	*c = (struct client){.state = CLIENT_QUIET, .sock = sock, .pid = cred.pid, .order = ++d->orders};
 	c->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
-	if (c->pidfd < 0)
-		client_drop(c);
+	c->born = process_born(cred.pid);
+	if (c->pidfd < 0 || !c->born)
+		client_drop(d, c);
+	return true;
 }
 
-static void client_answer(const struct client *c, enum fen_wd_type type)
+static void client_answer(const struct daemon *d, const struct client *c, enum fen_wd_type type)
 {
-	uint8_t m[FEN_WD_MESSAGE];
+	struct fen_wd_msg m = {.type = type, .until_ns = c->until_ns};
 
-	fen_wd_encode(type, c->until_ns, m);
-	if (send(c->sock, m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (d->device >= 0 && !d->starving)
+		m.reset_ms = (uint32_t)d->timeout_ms + (uint32_t)(d->grace_ns / CM_NS_PER_MS);
+	if (fen_wd_send(c->sock, &m))
 		return; /* a client that does not read its answers hurts nobody */
 }
 
-static void client_hear(struct client *c)
+static bool client_same_process(const struct client *a, const struct client *b)
 {
-	uint8_t m[FEN_WD_MESSAGE + 1];
-	ssize_t n = recv(c->sock, m, sizeof m, MSG_DONTWAIT);
-	enum fen_wd_type type;
-	uint64_t until, now = cm_now_ns();
+	return a != b && b->state != CLIENT_FREE && a->pid == b->pid && a->born == b->born;
+}
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) { /* closed: whoever is watched stays watched, by its pidfd */
+/* It speaks. False: its process has spoken by a newer connection. Whom we have killed stays so, by whatever connection. */
+static bool client_is_newest(const struct daemon *d, struct client *c)
+{
+	c->spoke = true;
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		const struct client *o = &d->client[i];
+
+		if (!client_same_process(c, o))
+			continue;
+		if (o->order > c->order && o->spoke)
+			return false;
+		if (o->order < c->order && o->state == CLIENT_KILLED) {
+			c->state = CLIENT_KILLED;
+			c->killed_ns = o->killed_ns;
+			c->until_ns = o->until_ns;
+		}
+	}
+	return true;
+}
+
+/* What its process said by older connections counts no more. After the new word is in the table: never is none there. */
+static void client_replaces_older(struct daemon *d, const struct client *c)
+{
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		struct client *o = &d->client[i];
+
+		if (!client_same_process(c, o) || o->order > c->order)
+			continue;
+		if (o->sock < 0) {
+			client_drop(d, o);
+		} else {
+			o->state = CLIENT_QUIET;
+			row_put(d, o);
+		}
+	}
+}
+
+/* One message. False: there is none. */
+static bool client_hear(struct daemon *d, struct client *c)
+{
+	struct fen_wd_msg m;
+	int rc = fen_wd_recv(c->sock, &m);
+
+	if (rc == -EAGAIN)
+		return false;
+	if (rc == -ECONNRESET) { /* closed: whoever is watched stays watched, by its pidfd */
 		close(c->sock);
 		c->sock = -1;
 		if (c->state == CLIENT_QUIET)
-			client_drop(c);
-		return;
+			client_drop(d, c);
+		return false;
 	}
-	if (fen_wd_decode(m, (size_t)n, &type, &until) || type == FEN_WD_ERROR ||
-	    (type == FEN_WD_ALIVE && until > now + FEN_WD_MAX_NS)) {
-		client_answer(c, FEN_WD_ERROR);
-		return;
+	if (rc || m.type == FEN_WD_ERROR ||
+	    (m.type == FEN_WD_ALIVE && (!m.until_ns || m.until_ns > cm_now_ns() + FEN_WD_MAX_NS))) {
+		client_answer(d, c, FEN_WD_ERROR);
+		return true;
 	}
-	if (c->state == CLIENT_KILLED)
-		return;
-	if (type == FEN_WD_BYE) {
-		c->state = CLIENT_QUIET;
-		c->until_ns = 0;
-	} else {
-		c->state = CLIENT_WATCHED;
-		c->until_ns = until;
+	if (m.type == FEN_WD_HELLO) {
+		client_answer(d, c, FEN_WD_HELLO);
+		return true;
 	}
-	client_answer(c, type);
+	if (!client_is_newest(d, c))
+		return true;
+	if (c->state != CLIENT_KILLED) {
+		c->state = m.type == FEN_WD_BYE ? CLIENT_QUIET : CLIENT_WATCHED;
+		c->until_ns = m.type == FEN_WD_BYE ? 0 : m.until_ns;
+	}
+	row_put(d, c);
+	client_replaces_older(d, c);
+	if (c->state != CLIENT_KILLED)
+		client_answer(d, c, m.type);
+	return true;
+}
+
+/* Everything that clients had said when this is called. */
+static void clients_hear(struct daemon *d)
+{
+	while (client_accept(d))
+		;
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		while (d->client[i].sock >= 0 && client_hear(d, &d->client[i]))
+			;
+}
+
+static bool somebody_is_overdue(const struct daemon *d, uint64_t now)
+{
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		if (d->client[i].state == CLIENT_WATCHED && now >= d->client[i].until_ns)
+			return true;
+	return false;
 }
 
 /* Whose time is over dies; who does not die starves the watchdog. */
@@ -176,17 +360,39 @@ static void clients_judge(struct daemon *d, uint64_t now)
 
 /* --- the device ------------------------------------------------------------------------ */
 
-static int device_open(struct daemon *d, const char *path, int timeout_s)
+/* It is armed, and fed, by being opened. */
+static int device_open(struct daemon *d)
 {
-	d->device = open(path, O_WRONLY | O_CLOEXEC);
+	int s = d->timeout_s;
+
+	d->device = open(d->path, O_WRONLY | O_CLOEXEC);
 	if (d->device < 0) {
-		say("cannot open %s: %s", path, strerror(errno));
+		say("cannot open %s: %s", d->path, strerror(errno));
 		return -1;
 	}
-	/* A fake device (a file, a pipe) has no such call. */
-	if (ioctl(d->device, WDIOC_SETTIMEOUT, &timeout_s) && errno != ENOTTY && errno != EINVAL)
-		say("%s does not take a time-out of %d s: %s", path, timeout_s, strerror(errno));
+	if (!d->test_device) {
+		if (ioctl(d->device, WDIOC_SETTIMEOUT, &s))
+			say("%s does not take a time-out of %d s: %s", d->path, s, strerror(errno));
+		if (ioctl(d->device, WDIOC_GETTIMEOUT, &s) || s < 1 || s > 3600) {
+			say("%s does not say its time-out: it is no watchdog that can be relied on", d->path);
+			return -1;
+		}
+	}
+	d->timeout_ms = s * 1000;
+	d->feed_every_ns = (uint64_t)s * CM_NS_PER_S / 4;
+	say("%s resets this host %d s after it was fed for the last time", d->path, s);
 	return 0;
+}
+
+/* Not while somebody that an earlier hvwatchdogd watched is overdue and not dead: its device runs out, and shall. */
+static void device_open_when_safe(struct daemon *d)
+{
+	if (!d->path || d->device >= 0 || d->starving)
+		return;
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		if (d->client[i].state == CLIENT_KILLED)
+			return;
+	d->failed = device_open(d) != 0;
 }
 
 static void device_feed(struct daemon *d, uint64_t now)
@@ -197,20 +403,22 @@ static void device_feed(struct daemon *d, uint64_t now)
 		d->fed_ns = now;
 }
 
-/* The magic character: only if nobody is watched, else the node must be reset when we are gone. */
-static void device_close(struct daemon *d)
+/* The magic character: only if nobody is watched, else the node must be reset unless a successor comes. True: somebody is. */
+static bool device_close(struct daemon *d)
 {
 	bool watched = d->starving;
 
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		watched |= d->client[i].state >= CLIENT_WATCHED;
-	if (d->device < 0)
-		return;
 	if (watched)
-		say("ending with watched processes alive: the hardware watchdog stays armed");
-	else if (write(d->device, "V", 1) != 1)
+		say("ending with watched processes alive%s",
+		    d->device < 0 ? "" : ": the hardware watchdog stays armed");
+	if (d->device < 0)
+		return watched;
+	if (!watched && write(d->device, "V", 1) != 1)
 		say("the hardware watchdog could not be disarmed");
 	close(d->device);
+	return watched;
 }
 
 /* --- the loop ----------------------------------------------------------------------------- */
@@ -256,25 +464,27 @@ static int fill_poll(struct daemon *d)
 static void turn(struct daemon *d)
 {
 	int n = fill_poll(d), got = poll(d->poll, (nfds_t)n, wait_ms(d, cm_now_ns()));
-	uint64_t now;
+	uint64_t now = cm_now_ns();
 
-	/* Messages first: one that came in time must count, however late we were called. */
+	/* What was said by now counts, however late we were called. */
 	for (int i = 2; got > 0 && i < n; i++) {
 		struct client *c = &d->client[d->owner[i]];
 
 		if (!d->poll[i].revents || c->state == CLIENT_FREE)
 			continue;
 		if (d->poll[i].fd == c->pidfd)
-			client_drop(c); /* dead: that is all we want to know */
+			client_drop(d, c); /* dead: that is all we want to know */
 		else if (d->poll[i].fd == c->sock)
-			client_hear(c);
+			client_hear(d, c);
 	}
 	if (got > 0 && d->poll[0].revents)
 		client_accept(d);
 	if (got > 0 && d->poll[1].revents)
 		d->stop = true;
-	now = cm_now_ns();
+	if (somebody_is_overdue(d, now))
+		clients_hear(d);
 	clients_judge(d, now);
+	device_open_when_safe(d);
 	device_feed(d, now);
 }
 
@@ -288,7 +498,7 @@ static int listen_on(const char *path)
 		return -1;
 	}
 	memcpy(a.sun_path, path, strlen(path));
-	unlink(path);
+	unlink(path); /* of an earlier one */
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || chmod(path, 0666) || listen(fd, 64)) {
 		say("cannot listen on %s: %s", path, strerror(errno));
@@ -299,50 +509,61 @@ static int listen_on(const char *path)
 
 static int usage(void)
 {
-	fputs("usage: hvwatchdogd --socket PATH [--device PATH] [--timeout S] [--grace MS]\n"
+	fputs("usage: hvwatchdogd --socket PATH [--device PATH] [--timeout S] [--grace MS] [--table PATH]\n"
 	      "Kills processes whose stated lifetime is over; feeds the watchdog device while none outlives it.\n"
 	      "  --socket PATH   where clients connect\n"
 	      "  --device PATH   hardware watchdog to feed (default: none)\n"
 	      "  --timeout S     its time-out (default 10)\n"
-	      "  --grace MS      from SIGKILL until the watchdog is not fed any more (default 2000)\n",
+	      "  --grace MS      from SIGKILL until the watchdog is not fed any more (default 2000)\n"
+	      "  --table PATH    who is watched, for the next hvwatchdogd (default: the socket's path and .table)\n"
+	      "  --test-device PATH  a file or pipe that is believed to be a watchdog: for tests only\n",
 	      stderr);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"socket", 1, NULL, 's'},  {"device", 1, NULL, 'd'},
-						{"timeout", 1, NULL, 't'}, {"grace", 1, NULL, 'g'},
-						{"help", 0, NULL, 'h'},	   {NULL, 0, NULL, 0}};
+	static const struct option options[] = {
+		{"socket", 1, NULL, 's'}, {"device", 1, NULL, 'd'}, {"test-device", 1, NULL, 'D'}, {"timeout", 1, NULL, 't'},
+		{"grace", 1, NULL, 'g'},  {"table", 1, NULL, 'T'},  {"help", 0, NULL, 'h'},	    {NULL, 0, NULL, 0}};
 	static struct daemon d;
-	const char *path = NULL, *device = NULL;
-	int timeout_s = 10, grace_ms = 2000, o;
+	static char table_path[256];
+	const char *path = NULL, *table = NULL;
+	int grace_ms = 2000, o;
 	sigset_t set;
 
+	d.timeout_s = 10;
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (o) {
 		case 's':
 			path = optarg;
 			break;
 		case 'd':
-			device = optarg;
+		case 'D':
+			d.path = optarg;
+			d.test_device = o == 'D';
 			break;
 		case 't':
-			timeout_s = atoi(optarg);
+			d.timeout_s = atoi(optarg);
 			break;
 		case 'g':
 			grace_ms = atoi(optarg);
+			break;
+		case 'T':
+			table = optarg;
 			break;
 		default:
 			return usage();
 		}
 	}
-	if (!path || optind != argc || timeout_s < 1 || timeout_s > 3600 || grace_ms < 0)
+	if (!path || optind != argc || d.timeout_s < 1 || d.timeout_s > 3600 || grace_ms < 0)
+		return usage();
+	if (snprintf(table_path, sizeof table_path, "%s%s", table ? table : path, table ? "" : ".table") >=
+	    (int)sizeof table_path)
 		return usage();
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		d.client[i].sock = d.client[i].pidfd = -1;
 	d.grace_ns = (uint64_t)grace_ms * CM_NS_PER_MS;
-	d.feed_every_ns = (uint64_t)timeout_s * CM_NS_PER_S / 4;
 	d.device = -1;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -350,15 +571,21 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	d.signals = signalfd(-1, &set, SFD_CLOEXEC);
-	d.listener = listen_on(path);
-	if (d.signals < 0 || d.listener < 0 || (device && device_open(&d, device, timeout_s)))
+	if (d.signals < 0 || table_open(&d, table_path))
+		return 1;
+	/* Whom we have to kill already, before anybody can wait for us. */
+	clients_judge(&d, cm_now_ns());
+	device_open_when_safe(&d);
+	d.listener = d.failed ? -1 : listen_on(path);
+	if (d.listener < 0)
 		return 1;
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		say("memory cannot be locked: %s", strerror(errno));
 	say("ready");
-	while (!d.stop)
+	while (!d.stop && !d.failed)
 		turn(&d);
-	device_close(&d);
+	if (!device_close(&d) && !d.failed)
+		unlink(table_path);
 	unlink(path);
-	return 0;
+	return d.failed;
 }

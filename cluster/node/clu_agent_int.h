@@ -12,6 +12,8 @@
 #include "common/cm_loop.h"
 #include "proto/px_chan.h"
 
+struct fen_wd_client;
+
 struct clu_agent {
 	struct cm_loop *loop;
 	const struct clu_conf *conf;
@@ -28,6 +30,7 @@ struct clu_agent {
 	struct clu_conns *conns;       /* clu_conn.h */
 	struct px_server *server;      /* for operators and the OCF agent */
 	uint64_t last_move;	       /* number of the latest try of a move */
+	struct fen_wd_client *watchdog; /* hvwatchdogd, asked only; VMs have a word of their own with it */
 	/* In a cluster only; NULL when standalone. */
 	struct clu_corosync *corosync; /* node/clu_corosync.h */
 	struct clu_pcmk *pcmk;	       /* pcmk/clu_pcmk.h */

@@ -25,7 +25,7 @@ static const struct conf_key {
 #define B(f) {#f, CONF_BOOL, offsetof(struct clu_conf, f), 0}
 	S(node), S(peer_address), N(peer_port, 0), S(migration_address), S(tls_cert), S(tls_key), S(tls_ca),
 	S(run_dir), S(state_dir), S(hvcore), S(user), S(group), S(power_agents), N(io_timeout_ms, 0), N(reserve_mb, 0),
-	N(picture_ms, 200), B(standalone),
+	N(picture_ms, 200), B(standalone), B(watchdog_required),
 #undef S
 #undef N
 #undef B
@@ -45,6 +45,7 @@ void clu_conf_default(struct clu_conf *c)
 	snprintf(c->group, sizeof c->group, "hvcluster");
 	c->reserve_mb = 256;
 	c->picture_ms = 2000;
+	c->watchdog_required = true;
 }
 
 static int conf_value(struct clu_conf *c, const struct conf_key *k, const char *v,

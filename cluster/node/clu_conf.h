@@ -32,6 +32,7 @@ struct clu_conf {
 	uint32_t reserve_mb;	/* host memory kept free by admission */
 	uint32_t picture_ms;	/* a picture of pacemaker without any reason, so often */
 	bool standalone;
+	bool watchdog_required; /* under pacemaker no VM starts on a node without hvwatchdogd */
 };
 
 void clu_conf_default(struct clu_conf *c);

@@ -29,3 +29,8 @@ uint64_t clu_host_free_bytes(const struct clu_conf *conf)
 		fclose(f);
 	return kb > reserve ? (uint64_t)(kb - reserve) << 10 : 0;
 }
+
+void clu_host_watchdog_path(const struct clu_conf *conf, char *out, size_t cap)
+{
+	snprintf(out, cap, "%s/watchdog.sock", conf->run_dir);
+}

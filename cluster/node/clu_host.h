@@ -13,5 +13,7 @@ uint64_t clu_host_total_bytes(void);
 /* Memory that a new VM may take here: what is available without the reserve of the
  * configuration. */
 uint64_t clu_host_free_bytes(const struct clu_conf *conf);
+/* Where hvwatchdogd listens. */
+void clu_host_watchdog_path(const struct clu_conf *conf, char *out, size_t cap);
 
 #endif

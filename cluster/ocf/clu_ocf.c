@@ -81,6 +81,7 @@ int clu_ocf_exit_of(int code)
 	case CM_E_NO_FILE:
 	case CM_E_BAD_KERNEL:
 	case CM_E_NO_ENGINE:
+	case CM_E_NO_WATCHDOG:
 	case CM_E_INCOMPATIBLE:
 		return CLU_OCF_INSTALLED; /* wrong on this node */
 	case CM_E_DENIED:

@@ -21,6 +21,7 @@
 #include "cluster/pcmk/clu_pcmk.h"
 #include "cluster/verb/clu_verb_node.h"
 #include "cluster/vm/clu_probe.h"
+#include "fencing/fen_wd_client.h"
 
 /* --- the whole ----------------------------------------------------------- */
 
@@ -145,6 +146,24 @@ static void check_cluster(struct clu_agent *a, struct json_object *list)
 		  a->peers ? "other agents can reach this one" : "no listener for other agents");
 }
 
+static void check_watchdog(struct clu_agent *a, struct json_object *list)
+{
+	enum stor_watchdog level = fen_wd_client_level(a->watchdog);
+
+	if (level == STOR_WATCHDOG_NONE)
+		check_row(list, "watchdog", false,
+			  "%s: a frozen VM is ended by nobody, and only a power switch lets it start elsewhere; systemctl "
+			  "enable --now hvwatchdogd%s",
+			  a->watchdog->why,
+			  a->pcmk && a->conf->watchdog_required ? " (no VM starts here until then: watchdog_required)" : "");
+	else
+		check_row(list, "watchdog", true, "hvwatchdogd %s",
+			  level == STOR_WATCHDOG_HARD ? "and a hardware watchdog end what does not stop"
+			  : a->watchdog->reset_ms ? "ends what does not stop; its hardware watchdog is too slow for io_timeout_ms"
+						  : "ends what does not stop; a kernel that hangs needs a power switch or "
+						    "hvwatchdogd --device");
+}
+
 struct host_check {
 	struct px_req *q;
 	struct json_object *doc, *list;
@@ -192,6 +211,7 @@ void clu_verb_host_check(struct px_req *q, void *agent)
 	check_row(list, "hvcore", access(a->conf->hvcore, X_OK) == 0, "%s", a->conf->hvcore);
 	check_row(list, "memory", clu_host_free_bytes(a->conf) > 0, "%llu MiB free for VMs",
 		  (unsigned long long)(clu_host_free_bytes(a->conf) >> 20));
+	check_watchdog(a, list);
 	if (a->pcmk)
 		check_cluster(a, list);
 	clu_probe_volumes(a, check_volume, check_answer, c);

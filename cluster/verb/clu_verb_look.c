@@ -268,7 +268,12 @@ static void why_core(const Hv__Reply *r, const struct cm_err *err, void *arg)
 	if (core && json_object_object_get_ex(core, "lease", &v))
 		why_add(w->list, "ownership", "its hvcore says of the ownership block: %s",
 			json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN));
-	else
+	if (core && json_object_object_get_ex(core, "watchdog", &v) &&
+	    json_object_object_get_ex(v, "level", &v) && strcmp(json_object_get_string(v), "none") == 0)
+		why_add(w->list, "watchdog",
+			"no hvwatchdogd ends it if it does not stop: should it freeze, only a power switch lets it start "
+			"elsewhere (systemctl enable --now hvwatchdogd)");
+	if (!core)
 		why_add(w->list, "process", "its hvcore does not answer: %s", err->text);
 	json_object_put(core);
 	clu_answer(w->q, w->doc);

@@ -265,8 +265,26 @@ static int start_check(struct start *s, struct cm_err *err)
 	return 0;
 }
 
+#define START_OPTIONS 3u
+struct start_options {
+	Hv__Arg arg[START_OPTIONS], *list[START_OPTIONS];
+	char watchdog[128];
+};
+
+static void start_option(Hv__CoreStart *start, struct start_options *o, const char *key, const char *value)
+{
+	Hv__Arg *a = &o->arg[start->n_options];
+
+	CM_ASSERT(start->n_options < START_OPTIONS);
+	hv__arg__init(a);
+	a->key = (char *)(uintptr_t)key;
+	a->value = (char *)(uintptr_t)value;
+	o->list[start->n_options++] = a;
+	start->options = o->list;
+}
+
 static void start_fill(struct start *s, Hv__CoreStart *start, const struct cm_buf *definition,
-		       Hv__Arg *option, Hv__Arg **options)
+		       struct start_options *options)
 {
 	struct clu_agent *a = s->agent;
 	struct passwd *pw = a->conf->user[0] ? getpwnam(a->conf->user) : NULL;
@@ -290,19 +308,15 @@ static void start_fill(struct start *s, Hv__CoreStart *start, const struct cm_bu
 		start->uid = pw->pw_uid;
 		start->gid = pw->pw_gid;
 	}
-	hv__arg__init(option);
-	options[0] = option;
-	start->options = options;
-	if (s->mode == CLU_START_RELEASE) {
-		option->key = (char *)(uintptr_t) "release";
-		option->value = (char *)(uintptr_t) "1";
-		start->n_options = 1;
-	} else if (s->mode == CLU_START_RUN && definition->len) {
-		/* The volume's copy follows a definition that was changed, by whomever. */
-		option->key = (char *)(uintptr_t) "definition";
-		option->value = (char *)definition->data;
-		start->n_options = 1;
-	}
+	clu_host_watchdog_path(a->conf, options->watchdog, sizeof options->watchdog);
+	start_option(start, options, "watchdog", options->watchdog);
+	if (s->mode == CLU_START_RELEASE)
+		start_option(start, options, "release", "1");
+	else if (a->pcmk) /* others may have to prove that it is dead */
+		start_option(start, options, "watchdog-required", a->conf->watchdog_required ? "1" : "0");
+	/* The volume's copy follows a definition that was changed, by whomever. */
+	if (s->mode == CLU_START_RUN && definition->len)
+		start_option(start, options, "definition", (const char *)definition->data);
 }
 
 static void start_probed(const struct cm_err *err, void *arg)
@@ -322,7 +336,7 @@ static void start_try(struct start *s)
 	struct cm_err err = CM_ERR_INIT;
 	struct clu_vm *old = clu_super_find(a->super, s->config->name);
 	Hv__CoreStart start;
-	Hv__Arg option, *options[1];
+	struct start_options options;
 	char console[256], heartbeat[256];
 	struct cm_buf definition;
 
@@ -349,7 +363,7 @@ static void start_try(struct start *s)
 	cm_buf_init(&definition, 64u << 10);
 	if (clu_store_text(s->config, &definition, NULL) == 0)
 		cm_buf_put(&definition, "", 1);
-	start_fill(s, &start, &definition, &option, options);
+	start_fill(s, &start, &definition, &options);
 	start.vm = clu_vmconf_dup(s->config);
 	snprintf(console, sizeof console, "%s/log/%s.console", a->conf->state_dir, s->config->name);
 	snprintf(heartbeat, sizeof heartbeat, "%s/heartbeat.sock", a->conf->run_dir);

@@ -36,18 +36,48 @@
  *          or PREEMPT and LUN RESET) ends that, whatever it takes. The extra STOR_IO covers what
  *          was on the wire.
  *
- *  o + 13  STOR_DEAD on O's clock since O first saw n, with no change seen: O may conclude that S
+ *  o + 13  stor_dead_ms(), here STOR_DEAD, on O's clock since O first saw n, with no change seen: O may conclude that S
  *          has stopped. It needs STOR_DEAD >= STOR_DEAD_OWNER + the drift of both clocks; since
  *          o >= 0 it holds however late O began to look. (Proof (d) of fencing asks in addition that
  *          the keys are gone.) O then does COMPARE AND WRITE of epoch + 1, expecting the bytes that
  *          it saw for 13 s. Had a late renewal of S been applied in between, the bytes would
  *          differ, nothing would be written, and O would wait anew.
  *
- * The hardware watchdog. hvwatchdogd feeds it only while no client is overdue by more than
- * STOR_IO; the device is set to STOR_WATCHDOG, so a host whose kernel is gone is reset at
- * STOR_KILL + STOR_IO + STOR_WATCHDOG at the latest. A host without one gives no promise "S stopped"
- * if its kernel hangs with vCPUs running: it needs proof (a), a power fence. STOR_DEAD_WATCHDOG is
- * the wait where such a watchdog is relied upon.
+ * What ends an owner that cannot stop itself. All up to t = 9 is done by S itself; S frozen, hanging or
+ * on a dead kernel does none of it. So the block says, in every write of its owner, what else there is
+ * (enum stor_watchdog); stor_dead_ms() makes the wait of proof (d) of it, and of nothing else:
+ *
+ *   NONE  No hvwatchdogd answers S. Nobody ends S, so no wait is long enough: a vCPU that was between its
+ *         look at the clock and the guest when S was frozen enters the guest when S is thawed, and if the
+ *         thread of the timers hangs while a vCPU is in a guest that does not leave, that vCPU never
+ *         stops. The keys of S can be shut out, so the data would be safe, but S could answer on the
+ *         network beside the new owner. Proof (d) is refused; (a), (b) and (c) are as good as ever.
+ *   SOFT  hvwatchdogd has answered S and keeps "kill me at STOR_KILL". Assumed: the kernel of the host
+ *         runs, and hvwatchdogd runs at that time. O waits STOR_DEAD.
+ *   HARD  hvwatchdogd also feeds a hardware watchdog. Assumed: that device. O waits STOR_DEAD_WATCHDOG:
+ *         1. hvwatchdogd is frozen, or the kernel hangs, at x < STOR_KILL (after it, S is dead): the
+ *            device was fed at x for the last time, and resets the host by x + its time-out.
+ *         2. hvwatchdogd runs, but S does not die of SIGKILL: the device is fed until STOR_KILL + the
+ *            grace time of hvwatchdogd at most, and resets the host by then + its time-out.
+ *         hvwatchdogd tells S the sum of both ("reset"); S says HARD only if that is no more than
+ *         STOR_RESET = STOR_IO + STOR_WATCHDOG, else SOFT. The host is gone by STOR_KILL + STOR_RESET.
+ *
+ * The level is true when it is written: S asks hvwatchdogd before its first write of the block, and before each
+ * write looks whether hvwatchdogd has answered its last word. It never opens the gate of its vCPUs before it
+ * has told hvwatchdogd (a first write that was taken, with no renewal behind it, has run no vCPU). What
+ * hvwatchdogd has is the end of the renewal before, so it kills rather early than late. An owner that
+ * is handed the VM by a move says its own level before the commit, and writes its own at its first renewal.
+ * O uses the level in the very bytes that did not change: whatever S wrote later would have changed them.
+ *
+ * The window. hvwatchdogd dies at x; the block says SOFT until S finds out: its socket is closed, it
+ * connects anew with pauses up to STOR_RECONNECT_MAX, and its next renewal, within STOR_RENEW, says NONE if
+ * it has no answer by then (one that is frozen is noticed one renewal later at most). What if S is frozen just then, too? systemd starts hvwatchdogd again at once, and it
+ * finds whom it watched in a table that outlives it (a file in /run, written before each answer): it
+ * kills S at STOR_KILL, or when it is back if that is later. So SOFT fails only if both S freezes within
+ * STOR_RENEW of the death of hvwatchdogd and hvwatchdogd is not back by STOR_KILL + STOR_IO: two
+ * failures at once. HARD holds even then: the device stays armed and nobody feeds it, and an hvwatchdogd
+ * that comes back in time looks at its table before it feeds. Without HARD, such a host and one
+ * whose kernel hangs with vCPUs running need proof (a), a power fence.
  *
  * Suspended host: CLOCK_BOOTTIME counts the sleep, so S is late when it wakes up, and stops.
  *
@@ -68,6 +98,7 @@
 #ifndef STOR_TIMING_H
 #define STOR_TIMING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define STOR_IO_TIMEOUT_MS     2000u /* default T */
@@ -87,14 +118,52 @@
 #define STOR_DEAD(t)       (STOR_DEAD_OWNER(t) + STOR_SLACK(t))
 /* An observer reads the block this often; a gap in reading never shortens a wait. */
 #define STOR_OBSERVE(t) ((uint64_t)(t) / 8)
-/* Hardware watchdog: its own time-out, and the wait for a host that relies on it. */
+/* Hardware watchdog: its own time-out at most, from STOR_KILL to the reset at most, and the wait where it
+ * is relied upon. */
 #define STOR_WATCHDOG(t) (STOR_KILL(t))
+#define STOR_RESET(t)	 (STOR_IO(t) + STOR_WATCHDOG(t))
 #define STOR_DEAD_WATCHDOG(t) \
-	(STOR_KILL(t) + STOR_IO(t) + STOR_WATCHDOG(t) + 2 * STOR_SLACK(t))
+	(STOR_KILL(t) + STOR_RESET(t) + 2 * STOR_SLACK(t))
 /* Reconnect pauses: first and longest. */
 #define STOR_RECONNECT_MIN(t) ((uint64_t)(t) / 40)
 #define STOR_RECONNECT_MAX(t) ((uint64_t)(t) / 2)
 /* Path check (NOP-Out) when nothing else was heard. */
 #define STOR_PING(t) ((uint64_t)(t) / 2)
+
+/* What ends an owner that cannot stop itself; part of format (docs/DISK.md). */
+enum stor_watchdog { STOR_WATCHDOG_NONE = 0, STOR_WATCHDOG_SOFT = 1, STOR_WATCHDOG_HARD = 2 };
+
+/*
+ * The level that an owner may claim. answers: hvwatchdogd has answered its last word; reset_ms: from
+ * a client's end to the reset of the host at most, as hvwatchdogd says it, 0: it feeds no device.
+ */
+static inline enum stor_watchdog stor_watchdog_level(bool answers, uint64_t reset_ms, uint32_t t)
+{
+	if (!answers)
+		return STOR_WATCHDOG_NONE;
+	return reset_ms && reset_ms <= STOR_RESET(t) ? STOR_WATCHDOG_HARD : STOR_WATCHDOG_SOFT;
+}
+
+/* How long a block must not change until its owner has stopped for sure, ms; UINT64_MAX: never. */
+static inline uint64_t stor_dead_ms(uint32_t t, enum stor_watchdog level)
+{
+	switch (level) {
+	case STOR_WATCHDOG_SOFT:
+		return STOR_DEAD(t);
+	case STOR_WATCHDOG_HARD:
+		return STOR_DEAD_WATCHDOG(t);
+	case STOR_WATCHDOG_NONE:
+		break;
+	}
+	return UINT64_MAX;
+}
+
+/* "none", "soft", "hard" */
+static inline const char *stor_watchdog_name(enum stor_watchdog level)
+{
+	static const char *const names[] = {"none", "soft", "hard"};
+
+	return (unsigned)level < sizeof names / sizeof *names ? names[level] : "?";
+}
 
 #endif

@@ -57,6 +57,9 @@ struct stor_lease_ops {
 	void (*lost)(struct stor_lease *lease, enum stor_lost reason, void *arg);
 	/* A renewal was won: vCPUs may run until then (cm_now_ns time). */
 	void (*renewed)(struct stor_lease *lease, uint64_t valid_until_ns, void *arg);
+	/* Asked before each write: what ends this process now if it cannot stop itself? The truth, as
+	 * others wait by it (stor_timing.h). NULL: nothing does. */
+	enum stor_watchdog (*watchdog)(void *arg);
 };
 
 struct stor_lease_cfg {

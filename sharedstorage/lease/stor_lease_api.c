@@ -267,7 +267,7 @@ void stor_lease_cancel(struct stor_lease *l)
 
 void stor_lease_self(struct stor_lease *l, struct stor_owner *self)
 {
-	stor__lease_fill_keys(l);
+	stor__lease_fill_self(l);
 	*self = l->self;
 }
 

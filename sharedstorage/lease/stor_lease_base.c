@@ -87,11 +87,12 @@ void stor__lease_caw(struct stor_lease *l, const uint8_t *from)
 	stor_dev_submit(l->devs[0].dev, &l->req);
 }
 
-void stor__lease_fill_keys(struct stor_lease *l)
+void stor__lease_fill_self(struct stor_lease *l)
 {
 	struct stor_key keys[STOR_DEV_LUNS];
 	unsigned n = 0;
 
+	l->self.watchdog = l->ops && l->ops->watchdog ? l->ops->watchdog(l->arg) : STOR_WATCHDOG_NONE;
 	memset(l->self.keys, 0, sizeof l->self.keys);
 	for (unsigned i = 0; i < l->ndevs; i++) {
 		unsigned k = stor_dev_keys(l->devs[i].dev, keys);

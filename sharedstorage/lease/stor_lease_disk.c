@@ -14,7 +14,6 @@
 
 #include "common/cm_buf.h"
 #include "sharedstorage/dev/stor_dev.h"
-#include "sharedstorage/dev/stor_timing.h"
 
 /* Offsets; all part of format. */
 enum {
@@ -38,11 +37,12 @@ enum {
 	AT_O_INSTANCE = 80,
 	AT_O_PID = 96,
 	AT_O_SLOT = 100,
+	AT_O_WATCHDOG = 102,
 	/* a key: its lower 6 bytes (the upper 2 are the same in all), then the LUN */
 	AT_K_LUN = 6,
 	KEY_BYTES = 10,
 };
-#define BLOCK_MAJOR 2
+#define BLOCK_MAJOR 3
 #define BLOCK_MINOR 0
 static const char block_magic[8] = {'H', 'V', 'O', 'W', 'N', 'B', 'L', 'K'};
 
@@ -64,7 +64,7 @@ static bool name_ok(const char *name, size_t cap)
 
 bool stor_owner_valid(const struct stor_owner *o)
 {
-	if (!o->node[0] || !name_ok(o->node, sizeof o->node))
+	if (!o->node[0] || !name_ok(o->node, sizeof o->node) || o->watchdog > STOR_WATCHDOG_HARD)
 		return false;
 	for (unsigned i = 0; i < STOR_OWNER_KEYS; i++)
 		if (o->keys[i].key && (!stor_pr_key_ours(o->keys[i].key) ||
@@ -80,6 +80,7 @@ static void owner_encode(const struct stor_owner *o, uint8_t *p)
 	memcpy(p + AT_O_INSTANCE, o->instance.b, 16);
 	cm_put_le32(p + AT_O_PID, o->pid);
 	cm_put_le16(p + AT_O_SLOT, o->host_slot);
+	p[AT_O_WATCHDOG] = o->watchdog;
 }
 
 /* Appends the keys of one list; returns how many they are. */
@@ -124,7 +125,8 @@ static bool owner_decode(const uint8_t *p, struct stor_owner *o)
 	memcpy(o->instance.b, p + AT_O_INSTANCE, 16);
 	o->pid = cm_le32(p + AT_O_PID);
 	o->host_slot = cm_le16(p + AT_O_SLOT);
-	return true;
+	o->watchdog = p[AT_O_WATCHDOG];
+	return o->watchdog <= STOR_WATCHDOG_HARD;
 }
 
 void stor_block_encode(const struct stor_block *b, uint8_t *out, uint32_t sector_bytes)
@@ -199,8 +201,8 @@ void stor_block_print(const struct stor_block *b, char *out, size_t cap)
 		snprintf(out, cap, "vm %s free, epoch %llu", vm, (unsigned long long)b->epoch);
 		return;
 	}
-	snprintf(out, cap, "vm %s runs on %s pid %u slot %u, epoch %llu renewal %llu%s%s", vm,
+	snprintf(out, cap, "vm %s runs on %s pid %u slot %u, epoch %llu renewal %llu, watchdog %s%s%s", vm,
 		 b->owner.node, b->owner.pid, b->owner.host_slot, (unsigned long long)b->epoch,
-		 (unsigned long long)b->renewal, b->peer.node[0] ? ", moves to " : "",
+		 (unsigned long long)b->renewal, stor_watchdog_name(b->owner.watchdog), b->peer.node[0] ? ", moves to " : "",
 		 b->peer.node);
 }

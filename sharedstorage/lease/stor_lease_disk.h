@@ -13,6 +13,7 @@
 
 #include "common/cm_err.h"
 #include "sharedstorage/dev/stor_key.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/dev/stor_uuid.h"
 
 #define STOR_NODE_NAME	64 /* with its NUL */
@@ -26,12 +27,14 @@ struct stor_owner {
 	struct stor_uuid instance; /* random, one per hvcore process */
 	uint32_t pid;
 	uint16_t host_slot;
+	/* enum stor_watchdog: what ends it if it cannot stop itself; no observer concludes more than that */
+	uint8_t watchdog;
 	/* Of every session that may have a write under way: there before the first one, and until a
 	 * successor's barrier was answered; 0 unused */
 	struct stor_key keys[STOR_OWNER_KEYS];
 };
 bool stor_owner_same(const struct stor_owner *a, const struct stor_owner *b); /* same process */
-/* What another process says of itself: a name that a block can hold, and keys of its own host only. */
+/* What another process says of itself: a name and a level that a block can hold, and keys of its own host only. */
 bool stor_owner_valid(const struct stor_owner *o);
 
 enum stor_block_state {

@@ -163,8 +163,8 @@ void stor__lease_feed(struct stor_lease *l, enum stor_lease_event event, const c
 bool stor__lease_is_owner(const struct stor_lease *l);
 /* Writes l->next by COMPARE AND WRITE from those bytes; E_CAW_* follows. */
 void stor__lease_caw(struct stor_lease *l, const uint8_t *from);
-/* Keys of self, as they are to be published now. */
-void stor__lease_fill_keys(struct stor_lease *l);
+/* Keys and watchdog level of self, as they are to be published now. */
+void stor__lease_fill_self(struct stor_lease *l);
 /* May that key be of a LUN that this VM uses? */
 bool stor__lease_reaches(const struct stor_lease *l, const struct stor_key *key);
 /* E_TICK, soon. */

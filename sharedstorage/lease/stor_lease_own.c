@@ -64,7 +64,7 @@ unsigned stor__act_write(void *ctx, void *arg)
 	if (l->op >= STOR_LEASE_INTENT)
 		l->writing = l->op;
 	stor_uuid_random(&nonce);
-	stor__lease_fill_keys(l);
+	stor__lease_fill_self(l);
 	if (l->writing == STOR_LEASE_COMMIT || l->writing == STOR_LEASE_RELEASE)
 		lease_drained(l);
 	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++) /* we own: the barrier was on all that we have */

@@ -72,7 +72,7 @@ unsigned stor__act_seen(void *ctx, void *arg)
 	int rc = stor_block_decode(l->seen_raw, l->sector_bytes, &l->seen);
 
 	(void)arg;
-	stor__lease_fill_keys(l);
+	stor__lease_fill_self(l);
 	p.self = l->self;
 	stor_uuid_random(&p.nonce);
 	switch (stor__lease_seek(&p, rc, &l->seen, &l->next, &err)) {

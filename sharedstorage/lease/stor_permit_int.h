@@ -17,7 +17,7 @@ struct stor_permit {
 	uint64_t epoch;
 	struct stor_owner victim;
 	struct stor_key shut[STOR_SHUT_KEYS]; /* as in the block, with what the proof knows the end of */
-	/* proof (d): the very bytes that did not change for STOR_DEAD; others: a renewal in between
+	/* proof (d): the very bytes that did not change for stor_dead_ms(); others: a renewal in between
 	 * is no objection */
 	bool exact;
 	uint64_t renewal;

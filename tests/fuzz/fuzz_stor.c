@@ -24,7 +24,7 @@ static void block(const uint8_t *data, size_t n)
 	char words[256];
 
 	memcpy(raw, data, CM_MIN(n, sizeof raw));
-	memcpy(raw, "HVOWNBLK\1\0\0\0", 12);
+	memcpy(raw, "HVOWNBLK\3\0\0\0", 12);
 	cm_put_le32(raw + 508, cm_crc32c(0, raw, 508));
 	if (stor_block_decode(raw, sizeof raw, &b))
 		return;

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 
@@ -115,20 +116,90 @@ def test_a_lost_block_stops_the_vm(make_host):
     assert process.wait(20) == 2
 
 
+class Watchdogd:
+    """hvwatchdogd of a host, which may die and come back."""
+
+    def __init__(self, host):
+        if not os.path.isfile(WATCHDOGD):
+            pytest.skip("hvwatchdogd is not built")
+        self.path = os.path.join(host.dir, "watchdog")
+        self.options = [{"key": "watchdog", "value": self.path}]
+        self.host = host
+
+    def start(self):
+        self.daemon = subprocess.Popen([WATCHDOGD, "--socket", self.path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.host.processes.append(self.daemon)
+        return self.daemon
+
+    def kill(self):
+        self.daemon.kill()
+        self.daemon.wait()
+
+
+def until(value, look):
+    end = time.monotonic() + 60
+    while look() != value:
+        assert time.monotonic() < end, look()
+        time.sleep(0.02)
+
+
 def test_a_frozen_owner_is_killed_by_hvwatchdogd(make_host):
-    if not os.path.isfile(WATCHDOGD):
-        pytest.skip("hvwatchdogd is not built")
     host = make_host(io_timeout_ms=300)
-    path = os.path.join(host.dir, "watchdog")
-    with subprocess.Popen([WATCHDOGD, "--socket", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
-        host.processes.append(daemon)
-        while not os.path.exists(path):
-            assert daemon.poll() is None
-            time.sleep(0.01)
-        process, _ = host.start("a", options=[{"key": "watchdog", "value": path}])
-        process.send_signal(signal.SIGSTOP)
-        assert process.wait(30) == -signal.SIGKILL
-        daemon.terminate()
+    watchdog = Watchdogd(host)
+    watchdog.start()
+    process, _ = host.start("a", options=watchdog.options)
+    until("soft", lambda: host.ask("a", "status")["watchdog"]["level"])
+    # It dies and is not back when the VM is frozen: the next one keeps its word.
+    watchdog.kill()
+    process.send_signal(signal.SIGSTOP)
+    watchdog.start()
+    assert process.wait(60) == -signal.SIGKILL
+
+
+def level_in_block(host):
+    with open(host.lease, "rb") as f:
+        return f.read(512)[80 + 102]
+
+
+def test_the_block_says_what_ends_its_owner(make_host):
+    host = make_host(io_timeout_ms=1000)
+    watchdog = Watchdogd(host)
+    process, reply = host.start("a", options=watchdog.options)
+    assert reply["code"] == 0
+    status = host.ask("a", "status")["watchdog"]
+    assert status["level"] == "none" and "hvwatchdogd" in status["why"]
+    until(0, lambda: level_in_block(host))
+    for _ in range(2):
+        watchdog.start()
+        until(1, lambda: level_in_block(host))
+        watchdog.daemon.send_signal(signal.SIGSTOP)  # it listens, and answers nobody
+        until(0, lambda: level_in_block(host))
+        watchdog.daemon.send_signal(signal.SIGCONT)
+        until(1, lambda: level_in_block(host))
+        watchdog.kill()
+        until(0, lambda: level_in_block(host))
+    watchdog.start()
+    until("soft", lambda: host.ask("a", "status")["watchdog"]["level"])
+    # An orderly end says so, and nobody is killed or watched any more.
+    assert host.ask("a", "stop", {"timeout_ms": "20000"})["state"] == "stopped"
+    assert process.wait(20) == 0
+    assert level_in_block(host) == 0
+    watchdog.daemon.terminate()
+    watchdog.daemon.wait()
+    assert not os.path.exists(watchdog.path + ".table")
+
+
+def test_required_and_not_there(make_host):
+    host = make_host(io_timeout_ms=1000)
+    watchdog = Watchdogd(host)
+    required = watchdog.options + [{"key": "watchdog-required", "value": "1"}]
+    process, reply = host.start("a", options=required)
+    assert reply["code"] == -2609 and process.wait(20) == 1
+    assert "hvwatchdogd" in reply["error"] and not os.path.exists(host.lease)
+    # One that is being restarted gets its time.
+    threading.Timer(1, watchdog.start).start()
+    assert host.start("a", options=required)[1]["code"] == 0
+    until(1, lambda: level_in_block(host))
 
 
 @pytest.mark.parametrize("mode", ["live", "quick"])

@@ -2,6 +2,7 @@
 """VMs on a SAN: two paths, whole LUNs as disks, stalls that are said, targets that are refused."""
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -198,3 +199,32 @@ def test_volume_create_keeps_off_a_lun_in_use(san, agent, volume):
         agent.hvctl("volume", "create", "v1", san.url(0))
     agent.hvctl("volume", "create", "v1", san.url(0), "--force")
     assert agent.hvctl("volume", "check", "v1")["self_test"]["ok"]
+
+
+def test_what_ends_a_vm_is_shown(san, agent, volume):  # pylint: disable=unused-argument
+    """hvwatchdogd away, there, away: host check and the VM itself say it, and the VM runs on."""
+    program = os.path.join(corekit.BUILD, "hvwatchdogd")
+    if not os.path.isfile(program):
+        pytest.skip("hvwatchdogd is not built")
+    agent.hvctl("create", "w", "--memory", "64M", "--kernel", corekit.BARE, "--cmdline", "mode=beat", "--disk", "v0/web", "--lease", "v0")
+    agent.hvctl("start", "w")
+
+    def level():
+        return agent.hvctl("show", "w")["core"]["watchdog"]["level"]
+
+    def check():
+        return [c for c in agent.hvctl("host", "check")["checks"] if c["check"] == "watchdog"][0]
+
+    for _ in range(2):
+        assert level() == "none" and not check()["ok"] and "hvwatchdogd" in check()["text"]
+        assert any(r["reason"] == "watchdog" for r in agent.hvctl("why", "w")["reasons"])
+        with subprocess.Popen([program, "--socket", os.path.join(agent.dir, "run/watchdog.sock")], stderr=subprocess.DEVNULL) as daemon:
+            try:
+                wait_for("the VM is watched", lambda: level() == "soft")
+                wait_for("the host is fine", lambda: check()["ok"])
+                assert not any(r["reason"] == "watchdog" for r in agent.hvctl("why", "w")["reasons"])
+            finally:
+                daemon.kill()
+        wait_for("the VM is not watched", lambda: level() == "none")
+        wait_for("the host is not fine", lambda: not check()["ok"])
+    agent.hvctl("stop", "w", "--force")

@@ -59,7 +59,7 @@ int san_open(struct san_host *h, struct cm_loop *loop, const char *url, const st
 	struct stor_dev_opts o = opts ? *opts : (struct stor_dev_opts){0};
 	struct cm_err err = CM_ERR_INIT;
 
-	*h = (struct san_host){.loop = loop};
+	*h = (struct san_host){.loop = loop, .watchdog = STOR_WATCHDOG_SOFT};
 	o.event = on_event;
 	o.event_arg = h;
 	h->dev = stor_dev_open(loop, url, &o, &err);
@@ -199,7 +199,12 @@ static void on_renewed(struct stor_lease *lease, uint64_t until, void *arg)
 		h->lost = STOR_LOST_NONE;
 }
 
-static const struct stor_lease_ops lease_ops = {.lost = on_lost, .renewed = on_renewed};
+static enum stor_watchdog on_watchdog(void *arg)
+{
+	return ((struct san_host *)arg)->watchdog;
+}
+
+static const struct stor_lease_ops lease_ops = {.lost = on_lost, .renewed = on_renewed, .watchdog = on_watchdog};
 
 void san_lease(struct san_host *h, const char *node, uint16_t slot, uint64_t offset,
 	       const struct stor_uuid *vm, uint32_t io_timeout_ms)

@@ -58,6 +58,7 @@ struct san_host {
 	bool ready, failed, gone, lease_gone, answered, stalled;
 	bool alone;
 	unsigned busy, stalls, resumes, conflicts, renewals;
+	enum stor_watchdog watchdog; /* that its lease claims; SOFT unless a test sets it after san_open */
 	enum stor_lost lost;
 	int rc;
 	char words[CM_ERR_TEXT];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_fence_hvsan.c - the fence agent against labsan: a frozen node's VMs are proven dead, a living node's are not,
- * and its exit codes are those of a fence agent. (Stock tgt has no COMPARE AND WRITE on the volume's LUN.)
+ * one that nothing ends is not either, and its exit codes are those of a fence agent. (Stock tgt has no COMPARE AND WRITE on the volume's LUN.)
  */
 #include "config.h"
 
@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "fencing/fen_mark.h"
 #include "sharedstorage/volume/stor_volume.h"
@@ -103,8 +104,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A node that owns both VMs until it is killed. */
-static void start_owner(struct fix *f)
+/* A node that owns both VMs until it is killed. level: what its second VM claims to be ended by. */
+static void start_owner_with(struct fix *f, enum stor_watchdog level)
 {
 	int ready[2];
 	char c;
@@ -122,6 +123,7 @@ static void start_owner(struct fix *f)
 			o.isid = 100 + i;
 			if (san_open(&h[i], loop, f->url, &o))
 				_exit(1);
+			h[i].watchdog = i ? level : STOR_WATCHDOG_SOFT;
 			san_lease(&h[i], "node-x", 7, f->at[i], &f->vm[i], T_MS);
 			if (SAN_LEASE(&h[i], acquire))
 				_exit(2);
@@ -134,6 +136,11 @@ static void start_owner(struct fix *f)
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	close(ready[0]);
 	close(ready[1]);
+}
+
+static void start_owner(struct fix *f)
+{
+	start_owner_with(f, STOR_WATCHDOG_SOFT);
 }
 
 static int agent(struct fix *f, const char *action, const char *node, char *out, size_t cap)
@@ -223,6 +230,43 @@ static void test_frozen_node(void **state)
 	cm_loop_free(loop);
 }
 
+/* Nobody ends a frozen VM of a node without hvwatchdogd: "off" is refused, and nothing of that VM is touched. */
+static void test_no_watchdog(void **state)
+{
+	struct fix *f = *state;
+	struct cm_loop *loop = cm_loop_new(NULL);
+	struct stor_dev_opts o = {.host_slot = STOR_SLOT_TOOL};
+	struct san_host h;
+	uint64_t keys[16];
+	char out[256];
+
+	start_owner_with(f, STOR_WATCHDOG_NONE);
+	kill(f->owner, SIGSTOP);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 1);
+	assert_int_equal(san_open(&h, loop, f->url, &o), 0);
+	SAN_UNTIL(loop, stor_dev_pr_key(h.dev));
+	assert_true(is_free(&h, f->at[0])); /* proven, whatever is said of the other */
+	assert_false(is_free(&h, f->at[1]));
+	assert_int_equal(san_keys(&h, keys, 16), 2); /* ours, and that VM's */
+	san_close(&h);
+	cm_loop_free(loop);
+	assert_int_equal(agent(f, "status", "node-x", out, sizeof out), 0);
+}
+
+/* A hardware watchdog is given its time. */
+static void test_hard_watchdog(void **state)
+{
+	struct fix *f = *state;
+	uint64_t begin = cm_now_ns();
+	char out[256];
+
+	start_owner_with(f, STOR_WATCHDOG_HARD);
+	kill(f->owner, SIGSTOP);
+	assert_int_equal(agent(f, "off", "node-x", out, sizeof out), 0);
+	assert_true(cm_now_ns() - begin >= STOR_DEAD_WATCHDOG(T_MS) * CM_NS_PER_MS);
+}
+
 static void test_living_node(void **state)
 {
 	struct fix *f = *state;
@@ -256,7 +300,8 @@ static void test_words(void **state)
 int main(int argc, char **argv)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-	const struct CMUnitTest tests[] = {T(test_frozen_node), T(test_living_node), T(test_words)};
+	const struct CMUnitTest tests[] = {T(test_frozen_node), T(test_no_watchdog), T(test_hard_watchdog),
+					   T(test_living_node), T(test_words)};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	cm_log_set_level(CM_LOG_NONE);

@@ -33,7 +33,10 @@ static void test_good(void **state)
 	(void)state;
 	assert_int_equal(parse("", NULL), 0);
 	assert_int_equal(conf.picture_ms, 2000);
-	assert_int_equal(parse("# words\n node = n1 \npicture_ms = 200\nreserve_mb=0\nstandalone = yes\n", NULL), 0);
+	assert_true(conf.watchdog_required);
+	assert_int_equal(parse("# words\n node = n1 \npicture_ms = 200\nreserve_mb=0\nstandalone = yes\nwatchdog_required = no\n", NULL),
+			 0);
+	assert_false(conf.watchdog_required);
 	assert_string_equal(conf.node, "n1");
 	assert_int_equal(conf.picture_ms, 200);
 	assert_int_equal(conf.reserve_mb, 0);

@@ -534,6 +534,7 @@ static void test_exit_codes(void **state)
 	assert_int_equal(clu_ocf_exit_of(CM_E_NO_MEMORY), CLU_OCF_GENERIC);
 	assert_int_equal(clu_ocf_exit_of(CM_E_BAD_VALUE), CLU_OCF_CONFIGURED);
 	assert_int_equal(clu_ocf_exit_of(CM_E_NO_ENGINE), CLU_OCF_INSTALLED);
+	assert_int_equal(clu_ocf_exit_of(CM_E_NO_WATCHDOG), CLU_OCF_INSTALLED);
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,33 +26,49 @@
 #include "fencing/fen_wd.h"
 
 struct fix {
-	char dir[64], sock[96], dev[96];
+	char dir[64], sock[96], dev[96], table[112];
 	int pid, fifo;
 };
 
-static int setup(void **state)
+static void start(struct fix *f)
 {
-	struct fix *f = calloc(1, sizeof *f);
 	const char *bin = getenv("HVWATCHDOGD");
 	struct stat st;
 
-	strcpy(f->dir, "/tmp/hv-test-wd-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->sock, sizeof f->sock, "%s/sock", f->dir);
-	snprintf(f->dev, sizeof f->dev, "%s/watchdog", f->dir);
-	assert_int_equal(mkfifo(f->dev, 0600), 0);
-	f->fifo = open(f->dev, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	unlink(f->sock);
 	f->pid = fork();
 	if (!f->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(126);
-		execl(bin ? bin : "./hvwatchdogd", "hvwatchdogd", "--socket", f->sock, "--device", f->dev,
+		execl(bin ? bin : "./hvwatchdogd", "hvwatchdogd", "--socket", f->sock, "--test-device", f->dev,
 		      "--timeout", "1", "--grace", "300", NULL);
 		_exit(127);
 	}
 	while (stat(f->sock, &st))
 		usleep(1000);
+}
+
+/* How it ends. */
+static void end(struct fix *f, int sig)
+{
+	kill(f->pid, sig);
+	waitpid(f->pid, NULL, 0);
+	f->pid = 0;
+}
+
+static int setup(void **state)
+{
+	struct fix *f = calloc(1, sizeof *f);
+
+	strcpy(f->dir, "/tmp/hv-test-wd-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->sock, sizeof f->sock, "%s/sock", f->dir);
+	snprintf(f->table, sizeof f->table, "%s.table", f->sock);
+	snprintf(f->dev, sizeof f->dev, "%s/watchdog", f->dir);
+	assert_int_equal(mkfifo(f->dev, 0600), 0);
+	f->fifo = open(f->dev, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	start(f);
 	*state = f;
 	return 0;
 }
@@ -60,14 +77,13 @@ static int teardown(void **state)
 {
 	struct fix *f = *state;
 
-	if (f->pid) {
-		kill(f->pid, SIGTERM);
-		waitpid(f->pid, NULL, 0);
-	}
+	if (f->pid)
+		end(f, SIGTERM);
 	close(f->fifo);
 	unlink(f->sock);
+	unlink(f->table);
 	unlink(f->dev);
-	rmdir(f->dir);
+	assert_int_equal(rmdir(f->dir), 0);
 	free(f);
 	return 0;
 }
@@ -81,18 +97,41 @@ static int connect_wd(struct fix *f)
 	return fd;
 }
 
+static int say(int fd, enum fen_wd_type type, uint64_t ms)
+{
+	struct fen_wd_msg m = {.type = type, .until_ns = type == FEN_WD_ALIVE ? cm_now_ns() + ms * CM_NS_PER_MS : 0};
+
+	return fen_wd_send(fd, &m);
+}
+
+/* Waits for an answer. */
+static struct fen_wd_msg answer(int fd)
+{
+	struct fen_wd_msg m = {.type = FEN_WD_NONE};
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	while (poll(&p, 1, -1) < 0)
+		;
+	if (fen_wd_recv(fd, &m))
+		m.type = FEN_WD_NONE;
+	return m;
+}
+
+static bool tell(int fd, enum fen_wd_type type, uint64_t ms)
+{
+	return say(fd, type, ms) == 0 && answer(fd).type == type;
+}
+
 /* A client that lives until ms from now; action: what it does afterwards. */
 static int client(struct fix *f, unsigned ms, char action)
 {
 	int pid = fork(), fd;
-	uint8_t m[FEN_WD_MESSAGE];
 
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	fd = connect_wd(f);
-	fen_wd_encode(FEN_WD_ALIVE, cm_now_ns() + ms * CM_NS_PER_MS, m);
-	if (send(fd, m, sizeof m, 0) != (ssize_t)sizeof m || recv(fd, m, sizeof m, 0) != (ssize_t)sizeof m)
+	if (!tell(fd, FEN_WD_ALIVE, ms))
 		_exit(3);
 	switch (action) {
 	case 'S':
@@ -102,17 +141,17 @@ static int client(struct fix *f, unsigned ms, char action)
 		close(fd);
 		break;
 	case 'B':
-		if (fen_wd_bye(fd))
+		if (!tell(fd, FEN_WD_BYE, 0))
 			_exit(5);
 		usleep(ms * 2000);
 		_exit(0);
 	case 'R': /* renews in time */
 		for (int i = 0; i < 7; i++) { /* two lives */
 			usleep(ms * 300);
-			if (fen_wd_alive(fd, cm_now_ns() + ms * CM_NS_PER_MS))
+			if (!tell(fd, FEN_WD_ALIVE, ms))
 				_exit(6);
 		}
-		if (fen_wd_bye(fd))
+		if (!tell(fd, FEN_WD_BYE, 0))
 			_exit(7);
 		_exit(0);
 	default:
@@ -187,27 +226,26 @@ static void test_feeds(void **state)
 		usleep(10000);
 	}
 	assert_int_equal(last, 0);
-	kill(f->pid, SIGTERM);
-	waitpid(f->pid, NULL, 0);
-	f->pid = 0;
+	end(f, SIGTERM);
 	fed(f, &last);
 	assert_int_equal(last, 'V'); /* disarmed: nobody was watched */
+	assert_int_not_equal(access(f->table, F_OK), 0);
 }
 
-/* With a watched process alive it does not disarm. */
+/* With a watched process alive it does not disarm, and says what it can do. */
 static void test_stays_armed(void **state)
 {
 	struct fix *f = *state;
 	int fd = connect_wd(f);
-	uint8_t m[FEN_WD_MESSAGE];
+	struct fen_wd_msg m;
 	char last = 'x';
 
-	fen_wd_encode(FEN_WD_ALIVE, cm_now_ns() + 60 * CM_NS_PER_S, m);
-	assert_int_equal(send(fd, m, sizeof m, 0), sizeof m);
-	assert_int_equal(recv(fd, m, sizeof m, 0), sizeof m);
-	kill(f->pid, SIGTERM);
-	waitpid(f->pid, NULL, 0);
-	f->pid = 0;
+	assert_int_equal(say(fd, FEN_WD_HELLO, 0), 0);
+	m = answer(fd);
+	assert_int_equal(m.type, FEN_WD_HELLO);
+	assert_int_equal(m.reset_ms, 1000 + 300); /* its time-out and the grace */
+	assert_true(tell(fd, FEN_WD_ALIVE, 60000));
+	end(f, SIGTERM);
 	fed(f, &last);
 	assert_int_not_equal(last, 'V');
 	close(fd);
@@ -218,26 +256,179 @@ static void test_bad_messages(void **state)
 	struct fix *f = *state;
 	int fd = connect_wd(f);
 	uint8_t m[64] = {0};
-	enum fen_wd_type type;
-	uint64_t until;
 
 	assert_int_equal(send(fd, m, 1, 0), 1);
-	assert_int_equal(recv(fd, m, sizeof m, 0), FEN_WD_MESSAGE);
-	assert_int_equal(fen_wd_decode(m, FEN_WD_MESSAGE, &type, &until), 0);
-	assert_int_equal(type, FEN_WD_ERROR);
-	fen_wd_encode(FEN_WD_ALIVE, cm_now_ns() + 2 * FEN_WD_MAX_NS, m);
-	assert_int_equal(send(fd, m, FEN_WD_MESSAGE, 0), FEN_WD_MESSAGE);
-	assert_int_equal(recv(fd, m, sizeof m, 0), FEN_WD_MESSAGE);
-	assert_int_equal(fen_wd_decode(m, FEN_WD_MESSAGE, &type, &until), 0);
-	assert_int_equal(type, FEN_WD_ERROR);
+	assert_int_equal(answer(fd).type, FEN_WD_ERROR);
+	assert_int_equal(say(fd, FEN_WD_ALIVE, 2 * FEN_WD_MAX_NS / CM_NS_PER_MS), 0);
+	assert_int_equal(answer(fd).type, FEN_WD_ERROR);
 	close(fd);
+}
+
+static void wait_stopped(int pid)
+{
+	int status;
+
+	do
+		assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	while (!WIFSTOPPED(status));
+}
+
+/* The table: rows of until, pid and start behind 48 bytes. Waits until pid has one; its place. */
+static long row_of(struct fix *f, int pid)
+{
+	uint64_t row[3];
+	int fd = open(f->table, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	for (unsigned i = 0;; i = (i + 1) % 1024) {
+		long at = 48 + (long)(i * sizeof row);
+
+		if (pread(fd, row, sizeof row, at) == sizeof row && row[0] && row[1] == (uint64_t)pid) {
+			close(fd);
+			return at;
+		}
+		if (!i)
+			usleep(1000);
+	}
+}
+
+/* It is killed without a word, and comes back: what it had promised holds, also for who cannot connect again. */
+static void test_comes_back(void **state)
+{
+	struct fix *f = *state;
+	int frozen = client(f, 60000, 'S'), other = client(f, 60000, 'C'), gone = client(f, 60000, 'C'), status, fd;
+	uint64_t soon = cm_now_ns();
+	long at;
+
+	at = row_of(f, frozen);
+	wait_stopped(frozen);
+	row_of(f, other);
+	row_of(f, gone);
+	end(f, SIGKILL);
+	kill(gone, SIGKILL);
+	end_of(gone);
+	assert_int_equal(waitpid(frozen, &status, WNOHANG), 0);
+	fd = open(f->table, O_RDWR | O_CLOEXEC); /* its time is over while nobody looks */
+	assert_int_equal(pwrite(fd, &soon, sizeof soon, at), sizeof soon);
+	close(fd);
+	start(f);
+	status = end_of(frozen);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	/* The other one is watched still: the successor knows that, and leaves it to its own. */
+	end(f, SIGTERM);
+	assert_int_equal(access(f->table, F_OK), 0);
+	assert_int_equal(waitpid(other, &status, WNOHANG), 0);
+	kill(other, SIGKILL);
+	end_of(other);
+	start(f);
+}
+
+/* Who only has the number of a process that was watched is not killed, nor anybody by a table of another boot. */
+static void test_table_of_others(void **state)
+{
+	struct fix *f = *state;
+
+	for (unsigned round = 0; round < 2; round++) {
+		int victim = client(f, 60000, 'C'), status, fd;
+		uint64_t row[3];
+		long at = row_of(f, victim);
+
+		end(f, SIGKILL);
+		fd = open(f->table, O_RDWR | O_CLOEXEC);
+		assert_int_equal(pread(fd, row, sizeof row, at), sizeof row);
+		row[0] = 1;
+		row[2] += round == 0;
+		assert_int_equal(pwrite(fd, row, sizeof row, at), sizeof row);
+		if (round == 1)
+			assert_int_equal(pwrite(fd, "x", 1, 8), 1); /* of the boot id */
+		close(fd);
+		start(f); /* it judges before it listens */
+		usleep(20000);
+		assert_int_equal(waitpid(victim, &status, WNOHANG), 0);
+		kill(victim, SIGKILL);
+		end_of(victim);
+	}
+}
+
+/* It was late itself: what lies unread in its sockets is heard before anybody is killed. */
+static void test_late_daemon(void **state)
+{
+	struct fix *f = *state;
+	int pid, status, go[2], told[2];
+	char c;
+
+	for (char how = 'a'; how <= 'b'; how++) {
+		assert_int_equal(pipe(go), 0);
+		assert_int_equal(pipe(told), 0);
+		pid = fork();
+		if (!pid) {
+			int fd;
+
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			fd = connect_wd(f);
+			if (write(told[1], "c", 1) != 1 || read(go[0], &c, 1) != 1)
+				_exit(3);
+			/* hvwatchdogd is stopped now */
+			if (say(fd, FEN_WD_ALIVE, 50))
+				_exit(4);
+			if (how == 'b')
+				fd = connect_wd(f); /* by a newer connection, which waits in line */
+			if (say(fd, FEN_WD_ALIVE, 60000) || write(told[1], "s", 1) != 1 || read(go[0], &c, 1) != 1)
+				_exit(5);
+			if ((how == 'a' && answer(fd).type != FEN_WD_ALIVE) || answer(fd).type != FEN_WD_ALIVE)
+				_exit(6);
+			_exit(tell(fd, FEN_WD_BYE, 0) ? 0 : 7);
+		}
+		assert_int_equal(read(told[0], &c, 1), 1);
+		kill(f->pid, SIGSTOP);
+		wait_stopped(f->pid);
+		assert_int_equal(write(go[1], "g", 1), 1);
+		assert_int_equal(read(told[0], &c, 1), 1);
+		usleep(60000); /* the first word's time is over for sure */
+		kill(f->pid, SIGCONT);
+		usleep(20000);
+		assert_int_equal(write(go[1], "g", 1), 1);
+		status = end_of(pid);
+		assert_int_equal(status, 0);
+		close(go[0]);
+		close(go[1]);
+		close(told[0]);
+		close(told[1]);
+	}
+}
+
+/* A process that has connected again is judged by what it says there. */
+static void test_newest_connection(void **state)
+{
+	struct fix *f = *state;
+	int pid = fork(), status;
+
+	if (!pid) {
+		int old = connect_wd(f), new = connect_wd(f);
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Whatever was said by the old one, also by one that is closed. */
+		if (!tell(old, FEN_WD_ALIVE, 300) || !tell(new, FEN_WD_ALIVE, 60000))
+			_exit(3);
+		if (say(old, FEN_WD_ALIVE, 1))
+			_exit(4);
+		usleep(50000); /* time to be killed in */
+		if (!tell(new, FEN_WD_BYE, 0))
+			_exit(5);
+		close(old);
+		usleep(400000);
+		_exit(tell(new, FEN_WD_HELLO, 0) ? 0 : 6);
+	}
+	status = end_of(pid);
+	assert_int_equal(status, 0);
 }
 
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_kills), T(test_spares), T(test_feeds), T(test_stays_armed),
-					   T(test_bad_messages)};
+					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others),
+					   T(test_late_daemon), T(test_newest_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,8 +22,8 @@ static struct stor_block sample(void)
 			       .epoch = 0x1122334455667788,
 			       .renewal = 42,
 			       .io_timeout_ms = 2000,
-			       .owner = {.node = "node-a", .pid = 4711, .host_slot = 3},
-			       .peer = {.node = "node-b", .pid = 815, .host_slot = 9}};
+			       .owner = {.node = "node-a", .pid = 4711, .host_slot = 3, .watchdog = STOR_WATCHDOG_HARD},
+			       .peer = {.node = "node-b", .pid = 815, .host_slot = 9, .watchdog = STOR_WATCHDOG_SOFT}};
 
 	for (unsigned i = 0; i < 16; i++) {
 		b.vm.b[i] = (uint8_t)(i + 1);
@@ -49,15 +49,17 @@ static void test_block_golden(void **state)
 
 	(void)state;
 	stor_block_encode(&b, raw, 512);
-	assert_memory_equal(raw, "HVOWNBLK\2\0\0\0\2\0\0\0\1\2\3\4", 20);
+	assert_memory_equal(raw, "HVOWNBLK\3\0\0\0\2\0\0\0\1\2\3\4", 20);
 	assert_int_equal(cm_le64(raw + 32), b.epoch);
 	assert_int_equal(raw[80], 'n');
 	assert_int_equal(raw[184], 'n');
+	assert_int_equal(raw[80 + 102], 2);
+	assert_int_equal(raw[184 + 102], 1);
 	assert_memory_equal(raw + 68, "\14\6\4", 3);
 	assert_memory_equal(raw + 288 + 110, "\14\0\0\0\3\0\13\253\357\315", 10); /* the owner's last */
 	assert_memory_equal(raw + 288 + 210, "\6\0\0\0\7\0\12\0\0\0", 10);	   /* the last one of all */
 	assert_int_equal(cm_le32(raw + 508), cm_crc32c(0, raw, 508));
-	assert_int_equal(cm_le32(raw + 508), 0xc95f14e2u);
+	assert_int_equal(cm_le32(raw + 508), 0x20ce663eu);
 	assert_int_equal(stor_block_decode(raw, 512, &c), 0);
 	assert_memory_equal(&b, &c, sizeof b);
 	stor_block_encode(&b, raw, 4096);
@@ -80,7 +82,7 @@ static void test_block_damage(void **state)
 	assert_int_equal(stor_block_decode(raw, 512, &c), -ENODATA);
 	assert_int_equal(stor_block_decode(raw, 100, &c), CM_E_LEASE_CORRUPT);
 	stor_block_encode(&b, raw, 512); /* whole, but of another release */
-	cm_put_le16(raw + 8, 1);
+	cm_put_le16(raw + 8, 2); /* no level: an older one would be taken for NONE */
 	cm_put_le32(raw + 508, cm_crc32c(0, raw, 508));
 	assert_int_equal(stor_block_decode(raw, 512, &c), CM_E_LEASE_FORMAT);
 	b.state = 7; /* well sealed, but impossible */
@@ -88,6 +90,15 @@ static void test_block_damage(void **state)
 	assert_int_equal(stor_block_decode(raw, 512, &c), CM_E_LEASE_CORRUPT);
 	b = sample();
 	b.owner.node[0] = 0;
+	stor_block_encode(&b, raw, 512);
+	assert_int_equal(stor_block_decode(raw, 512, &c), CM_E_LEASE_CORRUPT);
+	b = sample();
+	b.peer.watchdog = STOR_WATCHDOG_HARD + 1;
+	assert_false(stor_owner_valid(&b.peer));
+	stor_block_encode(&b, raw, 512);
+	assert_int_equal(stor_block_decode(raw, 512, &c), CM_E_LEASE_CORRUPT);
+	b = sample();
+	b.owner.watchdog = 255;
 	stor_block_encode(&b, raw, 512);
 	assert_int_equal(stor_block_decode(raw, 512, &c), CM_E_LEASE_CORRUPT);
 	b = sample();

@@ -183,7 +183,7 @@ static void make_block(struct stor_volume *vol, const struct stor_uuid *vm, cons
 
 	if (node) {
 		b.owner = (struct stor_owner){
-			.pid = 42, .host_slot = 1, .keys = {{.key = 0x4856000100000001, .lun = 7}}};
+			.pid = 42, .host_slot = 1, .watchdog = STOR_WATCHDOG_SOFT, .keys = {{.key = 0x4856000100000001, .lun = 7}}};
 		snprintf(b.owner.node, sizeof b.owner.node, "%s", node);
 	}
 	MUST(stor_volume_vm_block(vol, vm, true, &at, NULL) == 0);
