@@ -126,8 +126,8 @@ class Watchdogd:
         self.options = [{"key": "watchdog", "value": self.path}]
         self.host = host
 
-    def start(self):
-        self.daemon = subprocess.Popen([WATCHDOGD, "--socket", self.path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(self, *words):
+        self.daemon = subprocess.Popen([WATCHDOGD, "--socket", self.path, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.host.processes.append(self.daemon)
         return self.daemon
 
@@ -178,6 +178,16 @@ def test_the_block_says_what_ends_its_owner(make_host):
         until(1, lambda: level_in_block(host))
         watchdog.kill()
         until(0, lambda: level_in_block(host))
+    # A hardware watchdog counts if it is fast enough: 6 io_timeouts with the grace time of 2 s.
+    fake = os.path.join(host.dir, "fake")
+    for seconds, level in ((4, 2), (5, 1)):
+        with open(fake, "wb"):
+            pass
+        watchdog.start("--test-device", fake, "--timeout", str(seconds))
+        until(level, lambda: level_in_block(host))
+        watchdog.kill()
+        until(0, lambda: level_in_block(host))
+        assert os.path.getsize(fake) and b"V" not in open(fake, "rb").read()  # fed, and not disarmed
     watchdog.start()
     until("soft", lambda: host.ask("a", "status")["watchdog"]["level"])
     # An orderly end says so, and nobody is killed or watched any more.
