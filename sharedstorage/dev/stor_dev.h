@@ -230,6 +230,11 @@ void stor_dev_shut(struct stor_dev *dev, const char *why);
 typedef void (*stor_fence_fn)(int rc, const struct cm_err *err, void *arg);
 void stor_dev_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys, stor_fence_fn done,
 		    void *arg);
+/*
+ * The caller does not wait any longer: done(-ECANCELED) comes soon, although what was sent may be under way still. keys
+ * is the caller's again then. arg: of stor_dev_fence. Nothing if none is under way.
+ */
+void stor_dev_fence_cancel(struct stor_dev *dev, void *arg);
 /* Keys that are registered now. */
 typedef void (*stor_keys_fn)(int rc, const uint64_t *keys, unsigned nkeys, void *arg);
 void stor_dev_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sharedstorage/dev/stor_timing.h"
+
 bool stor_name_valid(const char *name)
 {
 	size_t n = strlen(name);
@@ -99,6 +101,12 @@ static bool option_iscsi(struct stor_url *u, const char *key, const char *v)
 		if (!yes_no(v, &yes))
 			return false;
 		u->no_unmap = !yes;
+		return true;
+	}
+	if (!strcmp(key, "data-timeout")) {
+		if (!number(v, STOR_DATA_MAX_S, &n) || !n)
+			return false;
+		u->data_timeout_ms = (unsigned)n * 1000;
 		return true;
 	}
 	if (!strcmp(key, "header-digest"))
@@ -219,7 +227,8 @@ int stor_url_parse(const char *text, struct stor_url *url, struct cm_err *err)
 	int rc;
 
 	*url = (struct stor_url){
-		.lock_lun = -1, .header_digest = true, .sector_bytes = 512, .direct = -1};
+		.lock_lun = -1, .header_digest = true, .data_timeout_ms = STOR_DATA_TIMEOUT_MS,
+		.sector_bytes = 512, .direct = -1};
 	if (!take(buf, sizeof buf, text, strlen(text)))
 		return cm_err_set(err, CM_E_BAD_URL, "the URL is empty or too long");
 	if (!strncmp(buf, "file:", 5)) {

@@ -12,6 +12,8 @@
  *                         where the target has no COMPARE AND WRITE of its own
  *   unmap=yes|no          iscsi: may UNMAP and WRITE SAME be used (default yes); no where the self-test
  *                         (stor_probe.h) finds that a shut-out host could still use them
+ *   data-timeout=SECONDS  iscsi: how long a read or write of the guest may take before its session counts as dead
+ *                         (1..600, default 30); leases have the VM's io_timeout, whatever this says
  *   header-digest=yes|no  iscsi: CRC32C over headers (default yes)
  *   secret-file=PATH      iscsi: CHAP secret of user (mode 0400 or 0600)
  *   target-user=NAME, target-secret-file=PATH
@@ -45,6 +47,7 @@ struct stor_url {
 	unsigned lun;
 	int lock_lun; /* -1: none */
 	bool header_digest, no_unmap;
+	unsigned data_timeout_ms;	  /* iscsi */
 	char user[64], target_user[64];
 	char secret_file[256], target_secret_file[256];
 	unsigned sector_bytes;	     /* file */

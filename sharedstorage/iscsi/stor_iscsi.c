@@ -85,6 +85,8 @@ static unsigned act_login(void *ctx, void *arg)
 				    .target_secret = d->target_secret,
 				    .header_digest = d->url.header_digest,
 				    .io_timeout_ms = d->dev.opts.io_timeout_ms,
+				    .barrier_ms = STOR_BARRIER(d->dev.opts.io_timeout_ms,
+							       d->url.data_timeout_ms),
 				    .up = iscsi_sess_up,
 				    .dying = iscsi_sess_dying,
 				    .down = iscsi_sess_down,
@@ -97,6 +99,7 @@ static unsigned act_login(void *ctx, void *arg)
 	}
 	cfg.isid = (d->dev.opts.isid << 1 | d->isid_toggle) & 0xffffffffffull;
 	cm_err_clear(&d->why);
+	stor__window_reset(d);
 	d->sess = stor__sess_new(&cfg, &err);
 	if (d->sess)
 		return 0;
@@ -132,7 +135,7 @@ static unsigned act_up(void *ctx, void *arg)
 	struct stor_iscsi *d = ctx;
 
 	(void)arg;
-	d->backoff_ms = 0;
+	d->up_ns = cm_now_ns();
 	d->key_entered = true;
 	stor_dev_entered(&d->dev, d->key);
 	return 0;
@@ -147,24 +150,42 @@ static unsigned act_drop(void *ctx, void *arg)
 	return 0;
 }
 
+/* A quarter more or less, so that the VMs of a LUN do not come back in step. */
+static uint64_t iscsi_jitter(uint64_t ms)
+{
+	uint64_t spread = ms * STOR_RECONNECT_JITTER_PERCENT / 100;
+	uint32_t r = 0;
+
+	if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
+		return CM_MAX(ms, 1u);
+	return CM_MAX(ms - spread + r % (2 * spread + 1), 1u);
+}
+
 static unsigned act_pause(void *ctx, void *arg)
 {
 	struct stor_iscsi *d = ctx;
 	uint64_t t = d->dev.opts.io_timeout_ms;
 
+	uint64_t pause_ms = 1;
+
 	(void)arg;
+	/* A session that did not last is no better than none. */
+	if (d->up_ns && cm_now_ns() - d->up_ns > STOR_IO(t) * CM_NS_PER_MS)
+		d->failed = 0, d->backoff_ms = 0;
+	d->up_ns = 0;
 	/* The other portal is tried at once; a pause only after all of them. */
 	d->portal = (d->portal + 1) % d->url.portals;
-	if (d->portal == 0 || !d->backoff_ms)
+	if (++d->failed % d->url.portals == 0) {
 		d->backoff_ms = CM_MIN(CM_MAX(2 * d->backoff_ms, STOR_RECONNECT_MIN(t)),
 				       STOR_RECONNECT_MAX(t));
+		pause_ms = iscsi_jitter(d->backoff_ms);
+	}
 	if (!d->dev.opened && cm_now_ns() - d->opened_ns > 3 * STOR_IO(t) * CM_NS_PER_MS)
 		stor_dev_open_failed(&d->dev, &d->why);
 	if (d->dev.state == STOR_DEV_FAILED)
 		return 0;
-	cm_info("%s: %s; again in %llu ms", d->label, d->why.text,
-		(unsigned long long)(d->portal ? 1 : d->backoff_ms));
-	cm_timer_arm_ms(&d->timer, d->portal ? 1 : d->backoff_ms);
+	cm_info("%s: %s; again in %llu ms", d->label, d->why.text, (unsigned long long)pause_ms);
+	cm_timer_arm_ms(&d->timer, pause_ms);
 	return 0;
 }
 
@@ -195,6 +216,7 @@ static unsigned act_closed(void *ctx, void *arg)
 	(void)arg;
 	cm_timer_fini(&d->timer);
 	cm_timer_fini(&d->delay);
+	cm_timer_fini(&d->adm_delay);
 	stor_dev_closed(&d->dev);
 	return 0;
 }
@@ -352,6 +374,7 @@ static const struct stor_dev_ops iscsi_ops = {
 	.close = iscsi_close,
 	.free = iscsi_free,
 	.fence = stor__iscsi_fence,
+	.fence_cancel = stor__iscsi_fence_cancel,
 	.keys = stor__iscsi_keys,
 	.luns = iscsi_luns,
 	.read_keys = stor__iscsi_read_keys,
@@ -441,7 +464,9 @@ struct stor_dev *stor_iscsi_open(struct cm_loop *loop, const struct stor_url *ur
 	d->url = *url;
 	d->guarded = opts->guarded;
 	d->opened_ns = cm_now_ns();
+	TAILQ_INIT(&d->first);
 	TAILQ_INIT(&d->sendq);
+	TAILQ_INIT(&d->adm_waiting);
 	TAILQ_INIT(&d->held);
 	TAILQ_INIT(&d->delayed);
 	TAILQ_INIT(&d->spare);
@@ -455,6 +480,7 @@ struct stor_dev *stor_iscsi_open(struct cm_loop *loop, const struct stor_url *ur
 	iscsi_identity(d);
 	cm_timer_init(&d->timer, loop, iscsi_timer, d);
 	cm_timer_init(&d->delay, loop, stor__iscsi_delay_tick, d);
+	cm_timer_init(&d->adm_delay, loop, stor__adm_delay_tick, d);
 	cm_fsm_init(&d->fsm, &iscsi_def, IS_PAUSE, d, d->label);
 	cm_loop_defer(loop, iscsi_begin, d);
 	return &d->dev;

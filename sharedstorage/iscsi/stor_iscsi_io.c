@@ -34,11 +34,6 @@ static void io_end(struct stor_io *io, int rc)
 	stor_dev_end(&d->dev, req, rc);
 }
 
-static bool io_is_admin(const struct stor_io *io)
-{
-	return io->req->flags & STOR_REQ_ADMIN || io->req->op == STOR_OP_CAW;
-}
-
 /* Its session died (or will). sent: it may have been executed. */
 static void io_lost(struct stor_io *io, bool sent)
 {
@@ -47,7 +42,7 @@ static void io_lost(struct stor_io *io, bool sent)
 
 	if (req->op == STOR_OP_CAW)
 		return io_end(io, sent ? CM_E_LEASE_UNKNOWN : CM_E_SAN_LOST);
-	if (io_is_admin(io))
+	if (stor__io_is_admin(io))
 		return io_end(io, CM_E_SAN_LOST);
 	req->priv = NULL;
 	stor__io_free(io);
@@ -55,11 +50,6 @@ static void io_lost(struct stor_io *io, bool sent)
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
-
-static void io_again(struct stor_io *io)
-{
-	TAILQ_INSERT_HEAD(&io->dev->sendq, io, link);
-}
 
 /* It was refused, for now: asked again soon, and less often when that lasts. */
 static void io_delay(struct stor_io *io)
@@ -102,10 +92,10 @@ void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
 	TAILQ_CONCAT(&old, &d->delayed, link);
 	while ((io = TAILQ_FIRST(&old))) {
 		TAILQ_REMOVE(&old, io, link);
-		if (limit && !io_is_admin(io) && now - io->req->submitted_ns > limit)
+		if (limit && !stor__io_is_admin(io) && now - io->req->submitted_ns > limit)
 			io_end(io, CM_E_SAN_TIMEOUT);
 		else
-			TAILQ_INSERT_TAIL(&d->sendq, io, link);
+			stor__io_queue(io);
 	}
 	stor__iscsi_pump(d);
 }
@@ -114,6 +104,7 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t keys[ISCSI_KEYS];
 	int n = stor__adm_keys(a, keys);
+	struct stor_io *io;
 	bool mine = false;
 
 	(void)arg;
@@ -127,7 +118,10 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 				d->label);
 		return;
 	}
-	TAILQ_CONCAT(&d->sendq, &d->held, link);
+	while ((io = TAILQ_FIRST(&d->held))) {
+		TAILQ_REMOVE(&d->held, io, link);
+		stor__io_queue(io);
+	}
 	stor__iscsi_pump(d);
 }
 
@@ -137,7 +131,7 @@ static void io_revalidate(struct stor_io *io)
 	struct stor_iscsi *d = io->dev;
 
 	if (!d->key)
-		return io_again(io);
+		return stor__io_queue_first(io);
 	TAILQ_INSERT_TAIL(&d->held, io, link);
 	if (d->revalidating)
 		return;
@@ -157,13 +151,13 @@ static void io_conflict(struct stor_io *io)
 			return io_revalidate(io);
 		return io_delay(io);
 	}
-	if (d->key && !io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
+	if (d->key && !stor__io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
 		/* registered, and still: that is not for the guest to know */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
 		return io_delay(io);
 	}
-	if (!d->key || io_is_admin(io)) {
+	if (!d->key || stor__io_is_admin(io)) {
 		if (d->key)
 			stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: reservation conflict", d->label);
 		return io_end(io, CM_E_SAN_CONFLICT);
@@ -180,12 +174,12 @@ static void io_check(struct stor_io *io)
 
 	if (c->key == STOR_KEY_RECOVERED || c->key == STOR_KEY_NONE)
 		return io_end(io, io->req->op == STOR_OP_CAW ? CM_E_LEASE_UNKNOWN : 0);
-	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !io_is_admin(io))) {
+	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !stor__io_is_admin(io))) {
 		if (io->tries % IO_TRIES == 0)
 			return io_delay(io);
 		if (c->asc == 0x29 || (c->asc == 0x2a && c->ascq >= 3 && c->ascq <= 5))
 			return io_revalidate(io);
-		return io_again(io);
+		return stor__io_queue_first(io);
 	}
 	if (c->key == STOR_KEY_MISCOMPARE)
 		return io_end(io, CM_E_LEASE_MISCOMPARE);
@@ -196,7 +190,7 @@ static void io_check(struct stor_io *io)
 		return io_end(io, CM_E_LEASE_UNKNOWN);
 	}
 	if ((c->key == STOR_KEY_ABORTED || c->key == STOR_KEY_NOT_READY) &&
-	    (++io->tries < 64 || !io_is_admin(io)))
+	    (++io->tries < 64 || !stor__io_is_admin(io)))
 		return io_delay(io);
 	if (c->key == STOR_KEY_ILLEGAL && c->asc == 0x20 && io->req->op == STOR_OP_CAW) {
 		d->no_caw = true;
@@ -225,7 +219,7 @@ static void io_good(struct stor_io *io)
 	else
 		io->done_bytes = r->length_bytes;
 	if (io->done_bytes < r->length_bytes)
-		return io_again(io);
+		return stor__io_queue_first(io);
 	if (r->op == STOR_OP_FLUSH) {
 		/* a reset is being looked into: what was flushed is known only afterwards */
 		if (d->revalidating)
@@ -242,6 +236,7 @@ static void io_cmd_done(struct stor_cmd *cmd)
 	struct stor_iscsi *d = io->dev;
 
 	stor__iscsi_cmd_ended(d);
+	stor__window_ended(io);
 	switch (cmd->status) {
 	case STOR_CMD_LOST:
 		io_lost(io, true);
@@ -255,8 +250,11 @@ static void io_cmd_done(struct stor_cmd *cmd)
 	case STOR_SCSI_CONFLICT:
 		io_conflict(io);
 		break;
-	case STOR_SCSI_BUSY:
 	case STOR_SCSI_FULL:
+		stor__window_full(d);
+		io_delay(io);
+		break;
+	case STOR_SCSI_BUSY:
 		io_delay(io);
 		break;
 	default: /* TASK ABORTED and what else there is: nobody knows what happened to it */
@@ -288,7 +286,7 @@ void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
 	io->req = req;
 	io->cmd.done = io_cmd_done;
 	req->priv = io;
-	TAILQ_INSERT_TAIL(&d->sendq, io, link);
+	stor__io_queue(io);
 	stor__iscsi_pump(d);
 }
 
@@ -315,8 +313,8 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 	}
 	/* What was sent stays: its memory is in use until the target answers or the session dies.
 	 */
-	if (!io || (!io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
-		    !io_unqueue(&d->delayed, io)))
+	if (!io || (!io_unqueue(&d->first, io) && !io_unqueue(&d->sendq, io) &&
+		    !io_unqueue(&d->held, io) && !io_unqueue(&d->delayed, io)))
 		return;
 	req->priv = NULL;
 	stor__io_free(io);
@@ -327,6 +325,7 @@ void stor__iscsi_io_down(struct stor_iscsi *d)
 {
 	struct stor_io *io;
 
+	TAILQ_CONCAT(&d->held, &d->first, link);
 	TAILQ_CONCAT(&d->held, &d->delayed, link);
 	TAILQ_CONCAT(&d->held, &d->sendq, link);
 	cm_timer_disarm(&d->delay);
@@ -336,5 +335,6 @@ void stor__iscsi_io_down(struct stor_iscsi *d)
 		TAILQ_REMOVE(&d->held, io, link);
 		io_lost(io, false);
 	}
+	stor__adm_down(d);
 	stor__iscsi_guard_down(d);
 }

@@ -125,6 +125,8 @@ void stor_lease_close(struct stor_lease *l, cm_close_fn fn, void *arg)
 		stor_dev_cancel(l->devs[0].dev, &l->req);
 	if (l->look_busy)
 		stor_dev_cancel(l->devs[0].dev, &l->look);
+	if (l->fence_busy) /* a barrier may take as long as the write that it waits for */
+		stor_dev_fence_cancel(l->devs[l->fence_dev].dev, l);
 	if (l->op)
 		stor__lease_answer(l, -ECANCELED, NULL);
 	stor__lease_closed_check(l);

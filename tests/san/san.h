@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/queue.h>
 
 #define SAN_MAX_LUNS	64
@@ -170,6 +171,7 @@ struct san_lun {
 	uint64_t reads, writes, read_bytes, write_bytes;
 	char path[256];
 	char serial[32]; /* "none": it has no such page; "": made up */
+	char ids[32];	 /* of VPD page 0x83: "naa", "eui", "t10", "none", "" as an array has it */
 	struct san_cache cache;
 	struct san_pr pr;
 	struct san_nexus *reserved; /* RESERVE(6) */
@@ -207,6 +209,7 @@ struct san_conn {
 	TAILQ_ENTRY(san_conn) link, dirty;
 	struct san *san;
 	struct san_nexus *nexus; /* set when a normal session is in full feature phase */
+	struct san_portal *portal;
 	bool full, discovery, closing, dead, hung, unwatched, is_dirty, close_after, want_out,
 		login_wait;
 	uint16_t tpgt;
@@ -282,6 +285,10 @@ struct san_log {
 
 struct san_portal {
 	struct san_io io;
+	char moved_to[96]; /* logins are redirected there; "" no */
+	bool moved_for_good;
+	uint8_t key; /* of the sense data that commands get there; 0 none */
+	uint16_t sense;
 	char addr[64];
 	uint16_t port;
 	uint16_t tpgt;
@@ -318,6 +325,7 @@ struct san {
 	struct san_log log;
 	struct san_io control;
 	uint64_t cmd_seq;
+	uint32_t window; /* CmdSN window of a session: at most SAN_QUEUE */
 	uint64_t lacks; /* bit per row of san_ops: a lesser array, that has not got it */
 	uint64_t leaks; /* ... that lets it pass all reservations */
 	char control_path[108];
@@ -493,7 +501,14 @@ void san_log_event(struct san *san, const char *event, const char *text);
 void san_log_flush(struct san *san);
 void san_log_close(struct san *san);
 
+/* san_array.c: control verbs, and what they switch */
+void san_array_window(struct san *san, FILE *out, char **w, int n);
+void san_array_redirect(struct san *san, FILE *out, char **w, int n);
+void san_array_path(struct san *san, FILE *out, char **w, int n);
+bool san_array_serves(struct san_cmd *cmd);
+
 /* san_ctl.c, san_power.c */
+void san_ctl_fail(FILE *out, const char *why, const char *what);
 int san_ctl_open(struct san *san, const char *path);
 void san_ctl_close(struct san *san);
 void san_power_cut(struct san *san, unsigned int keep_percent, uint64_t seed);

@@ -336,7 +336,9 @@ static void store_goes_down(struct fix *f)
 {
 	stuck_write(f, &f->a.extra, 1, 'A');
 	san_ctl(&f->t, "error lun=1 what=lose class=all nexus=" NODE("node-a"));
-	san_turn_ms(f->loop, 1000);
+	san_ctl(&f->t, "drop " NODE("node-a"));
+	SAN_UNTIL(f->loop, f->a.own.stalled && f->a.extra.stalled);
+	SAN_UNTIL(f->loop, !f->a.own.stalled);
 	f->a.own.answered = false;
 }
 
