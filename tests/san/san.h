@@ -207,15 +207,16 @@ struct san_chap {
 
 enum san_rx { SAN_RX_HEADER, SAN_RX_DATA, SAN_RX_TAIL };
 
+struct san_portal;
 struct san_conn {
 	struct san_io io;
 	TAILQ_ENTRY(san_conn) link, dirty;
 	struct san *san;
 	struct san_nexus *nexus; /* set when a normal session is in full feature phase */
-	struct san_portal *portal;
 	bool full, discovery, closing, dead, hung, unwatched, is_dirty, close_after, want_out,
 		login_wait;
 	uint16_t tpgt;
+	const struct san_portal *portal; /* it came by */
 	char peer[64];
 	/* login */
 	struct san_params par;
@@ -265,6 +266,7 @@ struct san_rule {
 	int lun;		 /* -1 = any */
 	unsigned int nexus;	 /* 0 = any */
 	char name[SAN_NAME_MAX]; /* initiator name, "" = any */
+	char portal[64];	 /* address, "" = any */
 	uint32_t classes;	 /* bit per san_class */
 	long count;		 /* commands it still hits, -1 = for ever */
 	long skip;		 /* commands it lets pass first */
@@ -291,8 +293,6 @@ struct san_portal {
 	struct san_io io;
 	char moved_to[96]; /* logins are redirected there; "" no */
 	bool moved_for_good;
-	uint8_t key; /* of the sense data that commands get there; 0 none */
-	uint16_t sense;
 	char addr[64];
 	uint16_t port;
 	uint16_t tpgt;
@@ -509,8 +509,6 @@ void san_log_close(struct san *san);
 /* san_array.c: control verbs, and what they switch */
 void san_array_window(struct san *san, FILE *out, char **w, int n);
 void san_array_redirect(struct san *san, FILE *out, char **w, int n);
-void san_array_path(struct san *san, FILE *out, char **w, int n);
-bool san_array_serves(struct san_cmd *cmd);
 
 /* san_ctl.c, san_power.c */
 void san_ctl_fail(FILE *out, const char *why, const char *what);

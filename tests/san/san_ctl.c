@@ -462,7 +462,6 @@ static const struct verb verbs[] = {
 	{"leaks", do_leaks, "NAME,...|none"},
 	{"grow", do_grow, "LUN SIZE"},
 	{"window", san_array_window, "1..128"},
-	{"path", san_array_path, "PORTAL K/ASC/ASCQ|ok"},
 	{"redirect", san_array_redirect, "PORTAL ADDRESS[:PORT][,TPGT]|none [permanent]"},
 	{"mark", do_mark, "TEXT"},
 	{"die", do_die, ""},

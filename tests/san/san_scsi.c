@@ -250,7 +250,7 @@ int san_scsi_prepare(struct san_cmd *cmd)
 	(void)find_op(cmd);
 	if ((!cmd->op || !(cmd->op->flags & SAN_OP_NO_UA)) && cmd->nexus->ua[cmd->lun->no].count)
 		return check_attention(cmd);
-	if (!cmd->op || !san_array_serves(cmd))
+	if (!cmd->op)
 		return -1;
 	if (check_reservations(cmd) < 0)
 		return -1;
