@@ -48,7 +48,7 @@ static bool number(const char *s, unsigned long max, unsigned long *out)
 }
 
 /* "1.2.3.4", "1.2.3.4:3260", "[::1]", "[::1]:3260" -> with port, numeric only. */
-static bool portal(const char *s, size_t n, char *out, size_t cap)
+bool stor_url_portal(const char *s, size_t n, char *out, size_t cap)
 {
 	char host[64], text[64];
 	struct in6_addr addr;
@@ -197,7 +197,7 @@ static int parse_iscsi(struct stor_url *u, char *s, struct cm_err *err)
 		if (u->portals == STOR_URL_PORTALS)
 			return cm_err_set(err, CM_E_BAD_URL, "more than %d portals",
 					  STOR_URL_PORTALS);
-		if (!portal(s, len, u->portal[u->portals], sizeof u->portal[0]))
+		if (!stor_url_portal(s, len, u->portal[u->portals], sizeof u->portal[0]))
 			return cm_err_set(err, CM_E_BAD_URL,
 					  "'%.*s' is not a numeric address[:port]",
 					  (int)CM_MIN(len, 64u), s);

@@ -27,6 +27,7 @@
 #define STOR_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/cm_err.h"
@@ -57,6 +58,8 @@ struct stor_url {
 };
 
 int stor_url_parse(const char *text, struct stor_url *url, struct cm_err *err) cm_must_check;
+/* A numeric address[:port] of n bytes as "address:port"; false: it is none, or does not fit. */
+bool stor_url_portal(const char *text, size_t n, char *out, size_t cap);
 /* Names of volumes and disks: 1..63 of [A-Za-z0-9._-], not beginning with '.' or '-'. */
 bool stor_name_valid(const char *name);
 

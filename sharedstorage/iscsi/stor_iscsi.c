@@ -36,7 +36,7 @@ static void iscsi_sess_up(struct stor_sess *sess, void *arg)
 	struct stor_iscsi *d = arg;
 
 	CM_ASSERT(sess == d->sess);
-	stor__iscsi_feed(d, IE_SESS_UP, d->url.portal[d->portal]);
+	stor__iscsi_feed(d, IE_SESS_UP, d->at);
 }
 
 static void iscsi_sess_dying(struct stor_sess *sess, const struct cm_err *err, void *arg)
@@ -50,6 +50,22 @@ static void iscsi_sess_dying(struct stor_sess *sess, const struct cm_err *err, v
 		d->entered_once = true;
 	stor_dev_down(&d->dev, STOR_DEV_STALLED, &d->why);
 	stor__iscsi_io_down(d);
+}
+
+/* The target wants the login elsewhere (RFC 7143, 6.3 and 11.13.5): address[:port][,tpgt]. */
+static void iscsi_redirected(struct stor_iscsi *d, const char *to)
+{
+	cm_err_clear(&d->why);
+	if (++d->hops > ISCSI_HOPS)
+		cm_err_set(&d->why, CM_E_SAN_LOGIN, "%s: the login is redirected again and again, at last to %.80s", d->at,
+			   to);
+	else if (!stor_url_portal(to, strcspn(to, ","), d->redirect, sizeof d->redirect))
+		cm_err_set(&d->why, CM_E_SAN_LOGIN,
+			   "%s: the login is redirected to '%.80s', which is no numeric address: let the array redirect to "
+			   "addresses, or name another portal in the URL",
+			   d->at, to);
+	else
+		cm_err_set(&d->why, CM_E_SAN_LOGIN, "%s: the login is redirected to %s", d->at, d->redirect);
 }
 
 static void iscsi_sess_down(struct stor_sess *sess, bool final, const struct cm_err *err, void *arg)
@@ -66,6 +82,8 @@ static void iscsi_sess_down(struct stor_sess *sess, bool final, const struct cm_
 	}
 	d->holding = d->resetting = d->revalidating = false;
 	stor__iscsi_key_is_old(d);
+	if (*stor__sess_redirect(sess))
+		iscsi_redirected(d, stor__sess_redirect(sess));
 	if (final && !d->dev.opened)
 		stor_dev_open_failed(&d->dev, err);
 	stor__iscsi_feed(d, IE_SESS_DOWN, d->why.text);
@@ -76,7 +94,7 @@ static unsigned act_login(void *ctx, void *arg)
 	struct stor_iscsi *d = ctx;
 	struct cm_err err = CM_ERR_INIT;
 	struct stor_sess_cfg cfg = {.loop = d->dev.loop,
-				    .portal = d->url.portal[d->portal],
+				    .portal = d->at,
 				    .target = d->url.target,
 				    .initiator = d->dev.opts.initiator,
 				    .user = d->url.user,
@@ -99,6 +117,8 @@ static unsigned act_login(void *ctx, void *arg)
 	}
 	cfg.isid = (d->dev.opts.isid << 1 | d->isid_toggle) & 0xffffffffffull;
 	cm_err_clear(&d->why);
+	snprintf(d->at, sizeof d->at, "%s", d->redirect[0] ? d->redirect : d->url.portal[d->portal]);
+	d->redirect[0] = 0; /* for this login: the next one asks again */
 	stor__window_reset(d);
 	d->sess = stor__sess_new(&cfg, &err);
 	if (d->sess)
@@ -136,6 +156,7 @@ static unsigned act_up(void *ctx, void *arg)
 
 	(void)arg;
 	d->up_ns = cm_now_ns();
+	d->hops = 0;
 	d->key_entered = true;
 	stor_dev_entered(&d->dev, d->key);
 	return 0;
@@ -169,6 +190,12 @@ static unsigned act_pause(void *ctx, void *arg)
 	uint64_t pause_ms = 1;
 
 	(void)arg;
+	if (d->redirect[0]) {
+		cm_info("%s: %s", d->label, d->why.text);
+		cm_timer_arm_ms(&d->timer, pause_ms);
+		return 0;
+	}
+	d->hops = 0;
 	/* A session that did not last is no better than none. */
 	if (d->up_ns && cm_now_ns() - d->up_ns > STOR_IO(t) * CM_NS_PER_MS)
 		d->failed = 0, d->backoff_ms = 0;
@@ -358,7 +385,7 @@ static void iscsi_status(struct stor_dev *dev, struct stor_dev_status *st)
 {
 	struct stor_iscsi *d = stor__iscsi_of(dev);
 
-	snprintf(st->path, sizeof st->path, "%.63s", d->url.portal[d->portal]);
+	snprintf(st->path, sizeof st->path, "%.63s", d->at);
 }
 
 static unsigned iscsi_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS])

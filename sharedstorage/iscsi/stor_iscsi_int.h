@@ -33,6 +33,7 @@
 /* Of the guest's data under way, each way: what a renewal or its answer may have in front of it (stor_timing.h). */
 #define ISCSI_DATA_BYTES (8u << 20)
 #define ISCSI_IOVS  512 /* per command */
+#define ISCSI_HOPS  4	/* redirections of one login that are followed */
 /* What an administrative command may ask for: each VM of a volume has a key or two on its LUN. Two
  * sectors fit too: a COMPARE AND WRITE of the self-test. */
 #define ISCSI_ADM_BYTES	 32768
@@ -62,6 +63,7 @@ struct stor_io {
 	uint64_t done_bytes; /* of req, before this command */
 	uint64_t covers;     /* FLUSH: writes that were done when it was sent */
 	unsigned tries;
+	bool full; /* waits for space at the array */
 	struct iovec own[2]; /* CAW halves, or a buffer */
 	struct iovec *slice; /* a long request's part, or NULL */
 	uint8_t *buf;	     /* zero block or unmap list, or NULL */
@@ -132,6 +134,9 @@ struct stor_iscsi {
 	char secret[64], target_secret[64], label[96];
 	struct stor_sess *sess;
 	unsigned portal; /* in use */
+	char at[64];	 /* ... or where it sent us */
+	char redirect[64]; /* of the next login; "" no */
+	unsigned hops;	   /* redirections in a row */
 	struct cm_timer timer, delay, adm_delay;
 	uint64_t backoff_ms, opened_ns, up_ns;
 	unsigned failed; /* logins and sessions in a row that were of no use */
@@ -139,6 +144,7 @@ struct stor_iscsi {
 	/* of the target */
 	struct stor_limits limits;
 	bool unmap, ws_unmap, thin, no_pa, no_aptpl, no_caw;
+	bool no_unmap, no_ws_unmap, no_write_same; /* it was refused */
 	/* of this process */
 	bool guarded;
 	uint64_t key; /* of the session of now, 0 none */
@@ -156,6 +162,9 @@ struct stor_iscsi {
 	struct stor_adms adm_waiting;
 	bool holding, resetting, revalidating; /* resetting: the LUN RESET that is held for has been sent */
 	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
+	uint64_t delay_ns;   /* when those that it has refused are sent again */
+	unsigned nfull;	     /* requests that wait for space at the array */
+	unsigned nleft;	     /* paths in a row that were left because they refused */
 	stor_reset_fn reset_done;
 	void *reset_arg;
 	struct stor_fence_job *fence;

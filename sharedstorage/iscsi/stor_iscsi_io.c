@@ -14,6 +14,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
@@ -25,6 +26,14 @@
 #define IO_CONFLICTS	  3 /* in a row, for one request: then it is no stale session but a refusal */
 #define IO_DELAY_MS	  5
 #define IO_DELAY_STUCK_MS 50
+#define IO_DELAY_SPACE_MS 1000
+
+static void io_has_space(struct stor_io *io)
+{
+	if (io->full)
+		io->dev->nfull--;
+	io->full = false;
+}
 
 static void io_end(struct stor_io *io, int rc)
 {
@@ -32,6 +41,7 @@ static void io_end(struct stor_io *io, int rc)
 	struct stor_req *req = io->req;
 
 	req->priv = NULL;
+	io_has_space(io);
 	stor__io_free(io);
 	stor_dev_end(&d->dev, req, rc);
 }
@@ -47,37 +57,111 @@ static void io_lost(struct stor_io *io, bool sent)
 	if (stor__io_is_admin(io))
 		return io_end(io, CM_E_SAN_LOST);
 	req->priv = NULL;
+	io_has_space(io);
 	stor__io_free(io);
 	stor_dev_requeue(&d->dev, req);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* It was refused, for now: asked again soon, and less often when that lasts. */
-static void io_delay(struct stor_io *io)
+static enum stor_sense io_sense(const struct stor_io *io)
+{
+	return stor__sense_class(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq);
+}
+
+/*
+ * Is this path to be left for the other one? At once where it says that it does not serve; otherwise when it has refused
+ * for a while, and for longer if that was no use the last time.
+ */
+static bool io_path_is_bad(const struct stor_io *io, enum stor_sense sense, uint64_t since_ns)
+{
+	const struct stor_iscsi *d = io->dev;
+	uint64_t t = STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS;
+	bool standby = sense == STOR_SENSE_PATH && io->cmd.asc == 0x04 &&
+		       (io->cmd.ascq == 0x0b || io->cmd.ascq == 0x0c);
+
+	if (d->url.portals < 2 || d->fsm.state != IS_UP)
+		return false;
+	if (standby && !d->nleft)
+		return true;
+	if (sense == STOR_SENSE_PATH)
+		return since_ns >= (t / 4) << CM_MIN(d->nleft, 5u);
+	if (sense == STOR_SENSE_ABORTED || (sense == STOR_SENSE_BUSY && io->cmd.status != STOR_SCSI_FULL))
+		return since_ns >= t << CM_MIN(d->nleft, 3u);
+	return false;
+}
+
+static void io_leave_path(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
-	uint64_t now = cm_now_ns();
+	char words[64];
+
+	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words, sizeof words);
+	d->nleft++;
+	stor__iscsi_bad(d, CM_E_SAN_SENSE, "%s: %s refuses: %s; the other portal is tried", d->label, d->at, words);
+	TAILQ_INSERT_TAIL(&d->held, io, link);
+}
+
+/* When to ask again: soon, and less often the longer it lasts. */
+static uint64_t io_delay_ms(const struct stor_iscsi *d, enum stor_sense sense, uint64_t since_ns)
+{
+	uint64_t most = sense == STOR_SENSE_SPACE ? IO_DELAY_SPACE_MS : IO_DELAY_STUCK_MS;
+	uint64_t limit = d->dev.opts.fail_after_ms;
+
+	if (limit)
+		most = CM_MIN(most, limit / 8);
+	return CM_MAX(CM_MIN(since_ns / CM_NS_PER_MS / 4, most), (uint64_t)IO_DELAY_MS);
+}
+
+static void io_say(struct stor_io *io, enum stor_sense sense)
+{
+	struct stor_iscsi *d = io->dev;
 	struct cm_err err = CM_ERR_INIT;
 	char words[64];
-	bool stuck;
 
-	if (!d->refused_ns)
-		d->refused_ns = now;
-	stuck = now - d->refused_ns > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS;
-	TAILQ_INSERT_TAIL(&d->delayed, io, link);
-	if (!d->delay.armed)
-		cm_timer_arm_ms(&d->delay, stuck ? IO_DELAY_STUCK_MS : IO_DELAY_MS);
-	if (!stuck)
-		return;
-	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words,
-			  sizeof words);
-	cm_err_set(&err, CM_E_SAN_SENSE, "%s: refused again and again: %s", d->label, words);
+	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words, sizeof words);
+	if (sense == STOR_SENSE_SPACE)
+		cm_err_set(&err, CM_E_VOL_FULL,
+			   "%s: the SAN has no space left for this LUN (%s): writes wait, and go on when its pool is larger",
+			   d->label, words);
+	else
+		cm_err_set(&err, CM_E_SAN_SENSE, "%s: refused again and again: %s: %s", d->label, words,
+			   stor__sense_words(sense));
 	stor_dev_stuck(&d->dev, &err);
 }
 
+/* It was refused, for now: by the other path, or asked again later. */
+static void io_delay(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	enum stor_sense sense = io_sense(io);
+	uint64_t now = cm_now_ns(), since, due;
+
+	if (!d->refused_ns)
+		d->refused_ns = now;
+	since = now - d->refused_ns;
+	if (io_path_is_bad(io, sense, since))
+		return io_leave_path(io);
+	if (sense == STOR_SENSE_SPACE && !io->full) {
+		io->full = true;
+		d->nfull++;
+	}
+	TAILQ_INSERT_TAIL(&d->delayed, io, link);
+	due = now + io_delay_ms(d, sense, since) * CM_NS_PER_MS;
+	if (!d->delay.armed || due < d->delay_ns) {
+		d->delay_ns = due;
+		cm_timer_arm_ns(&d->delay, due - now);
+	}
+	if (sense == STOR_SENSE_SPACE || since > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS)
+		io_say(io, sense);
+}
+
+/* Others may be done while some wait for space: those are what the words are about then. */
 static void io_not_refused(struct stor_iscsi *d)
 {
+	d->nleft = 0;
+	if (d->nfull)
+		return;
 	if (d->refused_ns)
 		stor_dev_unstuck(&d->dev);
 	d->refused_ns = 0;
@@ -170,13 +254,43 @@ static void io_conflict(struct stor_io *io)
 
 static void io_good(struct stor_io *io);
 
+/* WRITE SAME and UNMAP are optional, whatever the target's pages say: zeroes are written then, a hint is dropped. */
+static bool io_otherwise(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	uint8_t asc = io->cmd.asc;
+
+	if (asc != 0x20 && asc != 0x24 && asc != 0x26)
+		return false;
+	if (io->req->op == STOR_OP_DISCARD) {
+		d->no_unmap = true;
+		d->dev.info.can_discard = false;
+		io_end(io, 0);
+		return true;
+	}
+	if (io->req->op != STOR_OP_WRITE_ZEROES || !stor__cdb_is_write_same(&io->cmd.cdb))
+		return false;
+	if (stor__cdb_unmaps(&io->cmd.cdb)) {
+		d->no_ws_unmap = true;
+		d->dev.info.can_write_zeroes = false;
+	} else {
+		cm_info("%s: no WRITE SAME here: zeroes are written", d->label);
+		d->no_write_same = true;
+	}
+	free(io->buf); /* of another size */
+	io->buf = NULL;
+	stor__io_queue_first(io);
+	return true;
+}
+
 static void io_check(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 	const struct stor_cmd *c = &io->cmd;
+	enum stor_sense sense = io_sense(io);
 	char words[64];
 
-	if (stor__sense_done(stor__sense_class(c->status, c->key, c->asc, c->ascq)))
+	if (stor__sense_done(sense))
 		return io_good(io);
 	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !stor__io_is_admin(io))) {
 		if (io->tries % IO_TRIES == 0)
@@ -187,14 +301,17 @@ static void io_check(struct stor_io *io)
 	}
 	stor__sense_print(c->status, c->key, c->asc, c->ascq, words, sizeof words);
 	cm_debug("%s: %s", d->label, words);
-	if ((c->key == STOR_KEY_ABORTED || c->key == STOR_KEY_NOT_READY) &&
+	if ((sense == STOR_SENSE_ABORTED || sense == STOR_SENSE_BUSY || sense == STOR_SENSE_PATH ||
+	     sense == STOR_SENSE_SPACE) &&
 	    (++io->tries < 64 || !stor__io_is_admin(io)))
 		return io_delay(io);
-	if (c->key == STOR_KEY_PROTECT)
-		return io_end(io, c->asc == 0x27 && c->ascq == 7 ? CM_E_VOL_FULL : -EROFS);
+	if (sense == STOR_SENSE_REFUSED && io_otherwise(io))
+		return;
+	if (sense == STOR_SENSE_PROTECT || sense == STOR_SENSE_SPACE)
+		return io_end(io, sense == STOR_SENSE_SPACE ? CM_E_VOL_FULL : -EROFS);
 	cm_warning("%s: %s at byte %llu", d->label, words,
 		   (unsigned long long)io->req->offset_bytes);
-	io_end(io, c->key == STOR_KEY_ILLEGAL ? CM_E_SAN_SENSE : CM_E_IO);
+	io_end(io, sense == STOR_SENSE_REFUSED ? CM_E_SAN_SENSE : CM_E_IO);
 }
 
 static void caw_is_there(struct stor_iscsi *d, bool there)
@@ -210,6 +327,7 @@ static void io_good(struct stor_io *io)
 
 	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
+	io_has_space(io);
 	io_not_refused(d);
 	if (r->op == STOR_OP_CAW)
 		caw_is_there(d, true);

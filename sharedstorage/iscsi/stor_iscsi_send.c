@@ -143,7 +143,7 @@ static void io_build_caw(struct stor_io *io)
 	io->cmd.cdb = stor__cdb_caw(r->offset_bytes / s, 1);
 }
 
-/* Zeroes as plain writes, for targets where WRITE SAME leaks past a reservation. */
+/* Zeroes as plain writes, for targets where WRITE SAME leaks past a reservation, or is not there. */
 #define IO_ZEROES 65536u
 static int io_build_plain_zeroes(struct stor_io *io)
 {
@@ -247,7 +247,7 @@ static int io_build(struct stor_io *io)
 		io_build_caw(io);
 		return 0;
 	case STOR_OP_WRITE_ZEROES:
-		return io->dev->url.no_unmap ? io_build_plain_zeroes(io) : io_build_zeroes(io);
+		return io->dev->url.no_unmap || io->dev->no_write_same ? io_build_plain_zeroes(io) : io_build_zeroes(io);
 	case STOR_OP_DISCARD:
 		return io_build_discard(io);
 	case STOR_OP_NONE:

@@ -48,7 +48,7 @@ struct stor_sess {
 	void *reset_arg;
 	uint64_t reset_ns;
 	struct cm_err why;
-	char portal[80];
+	char portal[80], redirect[128];
 };
 
 static void sess_bury(void *arg);
@@ -318,6 +318,10 @@ static void sess_logged_in(struct iscsi_context *ctx, int status, void *data, vo
 		const char *words = iscsi_get_error(ctx);
 		unsigned code = sess_login_status(words);
 
+		if (status == SCSI_STATUS_REDIRECT || code >> 8 == 1) {
+			snprintf(s->redirect, sizeof s->redirect, "%s", iscsi_get_target_address(ctx));
+			return sess_fail(s, CM_E_SAN_LOGIN, "the login is redirected to ", s->redirect);
+		}
 		/* class 2: the initiator is at fault; trying again changes nothing */
 		s->final = code >> 8 == 2;
 		sess_fail(s, CM_E_SAN_LOGIN, "", words);
@@ -463,6 +467,11 @@ void stor__sess_send(struct stor_sess *s, struct stor_cmd *c)
 		return sess_fail(s, CM_E_SAN_LOST, "cannot send: ", iscsi_get_error(s->ctx));
 	s->unsent += c->dir == STOR_DIR_OUT ? 2 : 1;
 	sess_push_soon(s);
+}
+
+const char *stor__sess_redirect(const struct stor_sess *s)
+{
+	return s->redirect;
 }
 
 unsigned stor__sess_window(struct stor_sess *s)

@@ -7,7 +7,7 @@ libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_barrier tests/san/test_san_exclusive \
 	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan \
 	tests/san/test_san_break tests/san/test_san_matrix tests/san/test_san_pause tests/san/test_san_schedule \
-	tests/san/test_san_slow
+	tests/san/test_san_paths tests/san/test_san_slow
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
 # Volumes: a crash at every write together with a power cut of the SAN (labsan), four processes at once.
@@ -42,6 +42,9 @@ tests_san_test_san_pause_LDADD = libsantest.a libhvcore.a $(SAN_LDADD)
 tests_san_test_san_schedule_SOURCES = tests/san/test_san_schedule.c
 tests_san_test_san_schedule_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_schedule_LDADD = $(SAN_LDADD)
+tests_san_test_san_paths_SOURCES = tests/san/test_san_paths.c
+tests_san_test_san_paths_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_paths_LDADD = $(SAN_LDADD)
 tests_san_test_san_slow_SOURCES = tests/san/test_san_slow.c
 tests_san_test_san_slow_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_slow_LDADD = $(SAN_LDADD)
