@@ -76,6 +76,10 @@ static void adm_done(struct stor_cmd *cmd)
 	struct stor_iscsi *d = a->dev;
 
 	stor__iscsi_cmd_ended(d);
+	/* RECOVERED ERROR and the like */
+	if (cmd->status == STOR_SCSI_CHECK &&
+	    stor__sense_done(stor__sense_class(cmd->status, cmd->key, cmd->asc, cmd->ascq)))
+		cmd->status = STOR_SCSI_GOOD;
 	/*
 	 * A pending unit attention answers any command instead of executing it: 29/00 after each
 	 * login. Whether we were shut out meanwhile is never guessed from it: steps read keys, and

@@ -7,6 +7,7 @@
  *   stor_iscsi_older.c      sessions that are no more
  *   stor_iscsi_exclusive.c  whether others have the LUN
  *   stor_iscsi_io.c         requests, and answers to them
+ *   stor_iscsi_refused.c    ... that say "not now"
  *   stor_iscsi_guard.c      COMPARE AND WRITE without the command
  *   stor_iscsi_fence.c      shutting others out
  *   stor_iscsi_adm.c        administrative commands
@@ -23,6 +24,7 @@
 #include "sharedstorage/dev/stor_dev_back.h"
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/iscsi/stor_sense.h"
 #include "sharedstorage/iscsi/stor_sess.h"
 
 #define ISCSI_DEPTH 96	/* commands of the guest under way; the usual CmdSN window is 128 */
@@ -63,7 +65,7 @@ struct stor_io {
 	uint64_t done_bytes; /* of req, before this command */
 	uint64_t covers;     /* FLUSH: writes that were done when it was sent */
 	unsigned tries;
-	bool full; /* waits for space at the array */
+	bool refused; /* by the target, for now: its time will come */
 	struct iovec own[2]; /* CAW halves, or a buffer */
 	struct iovec *slice; /* a long request's part, or NULL */
 	uint8_t *buf;	     /* zero block or unmap list, or NULL */
@@ -163,7 +165,7 @@ struct stor_iscsi {
 	bool holding, resetting, revalidating; /* resetting: the LUN RESET that is held for has been sent */
 	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
 	uint64_t delay_ns;   /* when those that it has refused are sent again */
-	unsigned nfull;	     /* requests that wait for space at the array */
+	unsigned nrefused;   /* requests that it has, and that are not done yet */
 	unsigned nleft;	     /* paths in a row that were left because they refused */
 	stor_reset_fn reset_done;
 	void *reset_arg;
@@ -263,6 +265,12 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req);
 /* The session is dead: whatever was not sent goes back. */
 void stor__iscsi_io_down(struct stor_iscsi *d);
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg);
+
+/* --- stor_iscsi_refused.c ---- */
+enum stor_sense stor__io_sense(const struct stor_io *io);
+void stor__io_refused(struct stor_io *io);
+/* It is so no longer. done: because it was executed. */
+void stor__io_not_refused(struct stor_io *io, bool done);
 
 /* --- stor_iscsi_flush.c ---- */
 void stor__flush_write_done(struct stor_iscsi *d, const struct stor_req *req);

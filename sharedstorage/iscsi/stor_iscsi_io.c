@@ -24,16 +24,6 @@
 
 #define IO_TRIES	  8
 #define IO_CONFLICTS	  3 /* in a row, for one request: then it is no stale session but a refusal */
-#define IO_DELAY_MS	  5
-#define IO_DELAY_STUCK_MS 50
-#define IO_DELAY_SPACE_MS 1000
-
-static void io_has_space(struct stor_io *io)
-{
-	if (io->full)
-		io->dev->nfull--;
-	io->full = false;
-}
 
 static void io_end(struct stor_io *io, int rc)
 {
@@ -41,7 +31,7 @@ static void io_end(struct stor_io *io, int rc)
 	struct stor_req *req = io->req;
 
 	req->priv = NULL;
-	io_has_space(io);
+	stor__io_not_refused(io, false);
 	stor__io_free(io);
 	stor_dev_end(&d->dev, req, rc);
 }
@@ -57,115 +47,12 @@ static void io_lost(struct stor_io *io, bool sent)
 	if (stor__io_is_admin(io))
 		return io_end(io, CM_E_SAN_LOST);
 	req->priv = NULL;
-	io_has_space(io);
+	stor__io_not_refused(io, false);
 	stor__io_free(io);
 	stor_dev_requeue(&d->dev, req);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
-
-static enum stor_sense io_sense(const struct stor_io *io)
-{
-	return stor__sense_class(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq);
-}
-
-/*
- * Is this path to be left for the other one? At once where it says that it does not serve; otherwise when it has refused
- * for a while, and for longer if that was no use the last time.
- */
-static bool io_path_is_bad(const struct stor_io *io, enum stor_sense sense, uint64_t since_ns)
-{
-	const struct stor_iscsi *d = io->dev;
-	uint64_t t = STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS;
-	bool standby = sense == STOR_SENSE_PATH && io->cmd.asc == 0x04 &&
-		       (io->cmd.ascq == 0x0b || io->cmd.ascq == 0x0c);
-
-	if (d->url.portals < 2 || d->fsm.state != IS_UP)
-		return false;
-	if (standby && !d->nleft)
-		return true;
-	if (sense == STOR_SENSE_PATH)
-		return since_ns >= (t / 4) << CM_MIN(d->nleft, 5u);
-	if (sense == STOR_SENSE_ABORTED || (sense == STOR_SENSE_BUSY && io->cmd.status != STOR_SCSI_FULL))
-		return since_ns >= t << CM_MIN(d->nleft, 3u);
-	return false;
-}
-
-static void io_leave_path(struct stor_io *io)
-{
-	struct stor_iscsi *d = io->dev;
-	char words[64];
-
-	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words, sizeof words);
-	d->nleft++;
-	stor__iscsi_bad(d, CM_E_SAN_SENSE, "%s: %s refuses: %s; the other portal is tried", d->label, d->at, words);
-	TAILQ_INSERT_TAIL(&d->held, io, link);
-}
-
-/* When to ask again: soon, and less often the longer it lasts. */
-static uint64_t io_delay_ms(const struct stor_iscsi *d, enum stor_sense sense, uint64_t since_ns)
-{
-	uint64_t most = sense == STOR_SENSE_SPACE ? IO_DELAY_SPACE_MS : IO_DELAY_STUCK_MS;
-	uint64_t limit = d->dev.opts.fail_after_ms;
-
-	if (limit)
-		most = CM_MIN(most, limit / 8);
-	return CM_MAX(CM_MIN(since_ns / CM_NS_PER_MS / 4, most), (uint64_t)IO_DELAY_MS);
-}
-
-static void io_say(struct stor_io *io, enum stor_sense sense)
-{
-	struct stor_iscsi *d = io->dev;
-	struct cm_err err = CM_ERR_INIT;
-	char words[64];
-
-	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words, sizeof words);
-	if (sense == STOR_SENSE_SPACE)
-		cm_err_set(&err, CM_E_VOL_FULL,
-			   "%s: the SAN has no space left for this LUN (%s): writes wait, and go on when its pool is larger",
-			   d->label, words);
-	else
-		cm_err_set(&err, CM_E_SAN_SENSE, "%s: refused again and again: %s: %s", d->label, words,
-			   stor__sense_words(sense));
-	stor_dev_stuck(&d->dev, &err);
-}
-
-/* It was refused, for now: by the other path, or asked again later. */
-static void io_delay(struct stor_io *io)
-{
-	struct stor_iscsi *d = io->dev;
-	enum stor_sense sense = io_sense(io);
-	uint64_t now = cm_now_ns(), since, due;
-
-	if (!d->refused_ns)
-		d->refused_ns = now;
-	since = now - d->refused_ns;
-	if (io_path_is_bad(io, sense, since))
-		return io_leave_path(io);
-	if (sense == STOR_SENSE_SPACE && !io->full) {
-		io->full = true;
-		d->nfull++;
-	}
-	TAILQ_INSERT_TAIL(&d->delayed, io, link);
-	due = now + io_delay_ms(d, sense, since) * CM_NS_PER_MS;
-	if (!d->delay.armed || due < d->delay_ns) {
-		d->delay_ns = due;
-		cm_timer_arm_ns(&d->delay, due - now);
-	}
-	if (sense == STOR_SENSE_SPACE || since > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS)
-		io_say(io, sense);
-}
-
-/* Others may be done while some wait for space: those are what the words are about then. */
-static void io_not_refused(struct stor_iscsi *d)
-{
-	d->nleft = 0;
-	if (d->nfull)
-		return;
-	if (d->refused_ns)
-		stor_dev_unstuck(&d->dev);
-	d->refused_ns = 0;
-}
 
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
 {
@@ -235,13 +122,13 @@ static void io_conflict(struct stor_io *io)
 		 * tells */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
-		return io_delay(io);
+		return stor__io_refused(io);
 	}
 	if (d->key && !stor__io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
 		/* registered, and still: that is not for the guest to know */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
-		return io_delay(io);
+		return stor__io_refused(io);
 	}
 	if (!d->key || stor__io_is_admin(io)) {
 		if (d->key)
@@ -287,14 +174,14 @@ static void io_check(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 	const struct stor_cmd *c = &io->cmd;
-	enum stor_sense sense = io_sense(io);
+	enum stor_sense sense = stor__io_sense(io);
 	char words[64];
 
 	if (stor__sense_done(sense))
 		return io_good(io);
 	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !stor__io_is_admin(io))) {
 		if (io->tries % IO_TRIES == 0)
-			return io_delay(io);
+			return stor__io_refused(io);
 		if (c->asc == 0x29 || (c->asc == 0x2a && c->ascq >= 3 && c->ascq <= 5))
 			return io_revalidate(io);
 		return stor__io_queue_first(io);
@@ -304,7 +191,7 @@ static void io_check(struct stor_io *io)
 	if ((sense == STOR_SENSE_ABORTED || sense == STOR_SENSE_BUSY || sense == STOR_SENSE_PATH ||
 	     sense == STOR_SENSE_SPACE) &&
 	    (++io->tries < 64 || !stor__io_is_admin(io)))
-		return io_delay(io);
+		return stor__io_refused(io);
 	if (sense == STOR_SENSE_REFUSED && io_otherwise(io))
 		return;
 	if (sense == STOR_SENSE_PROTECT || sense == STOR_SENSE_SPACE)
@@ -327,8 +214,7 @@ static void io_good(struct stor_io *io)
 
 	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
-	io_has_space(io);
-	io_not_refused(d);
+	stor__io_not_refused(io, true);
 	if (r->op == STOR_OP_CAW)
 		caw_is_there(d, true);
 	if (r->op == STOR_OP_READ || r->op == STOR_OP_WRITE)
@@ -362,7 +248,7 @@ static void caw_refused(struct stor_io *io, enum stor_sense sense)
 			return io_revalidate(io);
 		if (io->tries < IO_TRIES && sense == STOR_SENSE_ATTENTION)
 			return stor__io_queue_first(io);
-		return io_delay(io);
+		return stor__io_refused(io);
 	}
 	if (sense == STOR_SENSE_REFUSED && c->asc == 0x20) {
 		caw_is_there(io->dev, false);
@@ -412,10 +298,10 @@ static void io_answered(struct stor_io *io)
 		break;
 	case STOR_SCSI_FULL:
 		stor__window_full(d);
-		io_delay(io);
+		stor__io_refused(io);
 		break;
 	case STOR_SCSI_BUSY:
-		io_delay(io);
+		stor__io_refused(io);
 		break;
 	default: /* TASK ABORTED and what else there is: nobody knows what happened to it */
 		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: status %02x", d->label,

@@ -52,40 +52,6 @@ struct cell {
 
 #define NOT_TOLD "the guest waited, and nobody was told"
 
-/* Not yet as the table has it, and why. These are run all the same, and counted. */
-static struct {
-	const char *what;     /* NULL: any */
-	unsigned cmds, spans; /* bits */
-	const char *fault;    /* NULL: any */
-	const char *why;
-	unsigned cells, faults;
-} later[] = {
-	{"07/27/07", 1 << MATRIX_WRITE | 1 << MATRIX_FLUSH, ~0u, NULL, "no pause for a full pool yet", 0, 0},
-	{"01/17/01 done=yes", 1 << MATRIX_PR, ~0u, NULL, "PR OUT does not take RECOVERED for success yet", 0, 0},
-	{"02/04/", ~0u, 1 << ONE_PORTAL, NULL, "NOT READY does not lead to the other portal yet", 0, 0},
-	{NULL, 1 << MATRIX_WRITE | 1 << MATRIX_FLUSH, ~0u, NOT_TOLD,
-	 "a renewal that succeeds hides that the guest is refused", 0, 0},
-};
-
-/* Is its fault, if it has one, expected? */
-static bool is_for_later(const struct cell *c)
-{
-	for (unsigned i = 0; i < CM_ARRAY_LEN(later); i++) {
-		const char *what = later[i].what;
-
-		if (what && strncmp(what, c->row->what, strlen(what)))
-			continue;
-		if (!(later[i].cmds & 1u << c->cmd) || !(later[i].spans & 1u << c->span))
-			continue;
-		later[i].cells++;
-		if (later[i].fault && strcmp(later[i].fault, c->fault))
-			continue;
-		later[i].faults += c->fault[0] != 0;
-		return true;
-	}
-	return false;
-}
-
 static struct san_target target = {.kind = SAN_LABSAN, .luns = {"disk0,thin,size=64M"}};
 static struct cm_loop *loop;
 
@@ -344,14 +310,12 @@ static void test_matrix(void **state)
 		struct cell *c = &cells[i];
 
 		cell_close(c);
-		if (is_for_later(c) || !c->fault[0])
+		if (!c->fault[0])
 			continue;
 		print_message("%s %s, %s %s: %s\n", c->row->what, c->row->words, matrix_class(c->cmd), span_names[c->span],
 			      c->fault);
 		bad++;
 	}
-	for (unsigned i = 0; i < CM_ARRAY_LEN(later); i++)
-		print_message("for later: %u faults in %u cells: %s\n", later[i].faults, later[i].cells, later[i].why);
 	san_stop(&target);
 	cm_loop_free(loop);
 	free(cells);
