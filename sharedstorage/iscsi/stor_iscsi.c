@@ -385,7 +385,13 @@ static void iscsi_status(struct stor_dev *dev, struct stor_dev_status *st)
 {
 	struct stor_iscsi *d = stor__iscsi_of(dev);
 
+	uint64_t now = cm_now_ns(), oldest = d->sess ? stor__sess_oldest_ns(d->sess) : 0;
+
 	snprintf(st->path, sizeof st->path, "%.63s", d->at);
+	/* Slow is no stall: only who asks hears of it. */
+	if (!st->why[0] && oldest && now - oldest > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS)
+		snprintf(st->why, sizeof st->why, "%s: the SAN has not answered a command for %llu s; the path is alive",
+			 d->label, (unsigned long long)((now - oldest) / CM_NS_PER_S));
 }
 
 static unsigned iscsi_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS])

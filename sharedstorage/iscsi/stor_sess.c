@@ -469,6 +469,13 @@ void stor__sess_send(struct stor_sess *s, struct stor_cmd *c)
 	sess_push_soon(s);
 }
 
+uint64_t stor__sess_oldest_ns(const struct stor_sess *s)
+{
+	const struct stor_cmd *c = TAILQ_FIRST(&s->cmds);
+
+	return c ? c->sent_ns : 0;
+}
+
 const char *stor__sess_redirect(const struct stor_sess *s)
 {
 	return s->redirect;

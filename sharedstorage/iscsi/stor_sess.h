@@ -73,6 +73,8 @@ void stor__sess_send(struct stor_sess *sess, struct stor_cmd *cmd);
  * immediate one, and takes a place in the window).
  */
 unsigned stor__sess_window(struct stor_sess *sess);
+/* When the oldest command under way was sent; 0: none is. */
+uint64_t stor__sess_oldest_ns(const struct stor_sess *sess);
 /* In `down`: where the target wants the login to be made instead, as it says it; "" nowhere. */
 const char *stor__sess_redirect(const struct stor_sess *sess);
 /* LUN RESET; only while no command is under way. rc 0: the target has finished it. */

@@ -203,6 +203,7 @@ static void test_renewals_pass(void **state)
 static void test_drain_waits(void **state)
 {
 	struct fix *f = *state;
+	struct stor_dev_status st;
 
 	owner(f);
 	san_ctl(&f->t, "delay ms=" HOUR " class=write");
@@ -211,6 +212,8 @@ static void test_drain_waits(void **state)
 	stor_dev_cancel(f->h.dev, &f->req[0]); /* its memory is in use at the target: it stays */
 	renewed(f, 1);
 	assert_int_equal(f->done, 0);
+	stor_dev_get_status(f->h.dev, &st); /* who asks why it takes so long is told */
+	assert_non_null(strstr(st.why, "has not answered a command for"));
 	san_ctl(&f->t, "clear");
 	san_ctl(&f->t, "release all");
 	all_done(f, 1);
