@@ -35,6 +35,7 @@ enum {
 	STOR_KEY_PROTECT = 7,
 	STOR_KEY_ABORTED = 0xb,
 	STOR_KEY_MISCOMPARE = 0xe,
+	STOR_KEY_COMPLETED = 0xf,
 };
 
 struct stor_cdb {
