@@ -3,7 +3,8 @@
  * stor_iscsi_io.c - requests and what the target answers to their commands (stor_iscsi_send.c):
  * done, or tried again where that is safe.
  *
- * Never tried again: a COMPARE AND WRITE that may have happened. A unit attention that may mean
+ * Never tried again: a COMPARE AND WRITE that may have happened; it costs the session, so that the
+ * next one's barrier ends what is left of it. A unit attention that may mean
  * "shut out" or "reset" holds its request back until READ KEYS shows our key; a reservation
  * conflict costs the session, so that the gate looks at the ownership block before anything goes
  * out again.
@@ -18,6 +19,7 @@
 #include "common/cm_log.h"
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
+#include "sharedstorage/iscsi/stor_sense.h"
 
 #define IO_TRIES	  8
 #define IO_CONFLICTS	  3 /* in a row, for one request: then it is no stale session but a refusal */
@@ -172,14 +174,16 @@ static void io_conflict(struct stor_io *io)
 	TAILQ_INSERT_TAIL(&d->held, io, link);
 }
 
+static void io_good(struct stor_io *io);
+
 static void io_check(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 	const struct stor_cmd *c = &io->cmd;
 	char words[64];
 
-	if (c->key == STOR_KEY_RECOVERED || c->key == STOR_KEY_NONE)
-		return io_end(io, io->req->op == STOR_OP_CAW ? CM_E_LEASE_UNKNOWN : 0);
+	if (stor__sense_done(stor__sense_class(c->status, c->key, c->asc, c->ascq)))
+		return io_good(io);
 	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !io_is_admin(io))) {
 		if (io->tries % IO_TRIES == 0)
 			return io_delay(io);
@@ -187,27 +191,22 @@ static void io_check(struct stor_io *io)
 			return io_revalidate(io);
 		return io_again(io);
 	}
-	if (c->key == STOR_KEY_MISCOMPARE)
-		return io_end(io, CM_E_LEASE_MISCOMPARE);
 	stor__sense_print(c->status, c->key, c->asc, c->ascq, words, sizeof words);
 	cm_debug("%s: %s", d->label, words);
-	if (c->key == STOR_KEY_ABORTED && io->req->op == STOR_OP_CAW) {
-		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE was aborted", d->label);
-		return io_end(io, CM_E_LEASE_UNKNOWN);
-	}
 	if ((c->key == STOR_KEY_ABORTED || c->key == STOR_KEY_NOT_READY) &&
 	    (++io->tries < 64 || !io_is_admin(io)))
 		return io_delay(io);
-	if (c->key == STOR_KEY_ILLEGAL && c->asc == 0x20 && io->req->op == STOR_OP_CAW) {
-		d->no_caw = true;
-		d->dev.info.native_caw = false;
-		return io_end(io, CM_E_SAN_UNSAFE);
-	}
 	if (c->key == STOR_KEY_PROTECT)
 		return io_end(io, c->asc == 0x27 && c->ascq == 7 ? CM_E_VOL_FULL : -EROFS);
 	cm_warning("%s: %s at byte %llu", d->label, words,
 		   (unsigned long long)io->req->offset_bytes);
 	io_end(io, c->key == STOR_KEY_ILLEGAL ? CM_E_SAN_SENSE : CM_E_IO);
+}
+
+static void caw_is_there(struct stor_iscsi *d, bool there)
+{
+	d->no_caw = !there;
+	d->dev.info.native_caw = there && !d->guarded;
 }
 
 static void io_good(struct stor_io *io)
@@ -218,6 +217,8 @@ static void io_good(struct stor_io *io)
 	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
 	io_not_refused(d);
+	if (r->op == STOR_OP_CAW)
+		caw_is_there(d, true);
 	if (r->op == STOR_OP_READ || r->op == STOR_OP_WRITE)
 		io->done_bytes += io->cmd.length_bytes;
 	else if (r->op == STOR_OP_WRITE_ZEROES || r->op == STOR_OP_DISCARD)
@@ -236,16 +237,58 @@ static void io_good(struct stor_io *io)
 	io_end(io, 0);
 }
 
-static void io_cmd_done(struct stor_cmd *cmd)
+/* Nothing was written, for a fact. The owner of a lease decides soon what to do next; others wait. */
+static void caw_refused(struct stor_io *io, enum stor_sense sense)
 {
-	struct stor_io *io = CM_CONTAINER(cmd, struct stor_io, cmd);
+	const struct stor_cmd *c = &io->cmd;
+	bool waits = sense == STOR_SENSE_BUSY || sense == STOR_SENSE_PATH ||
+		     sense == STOR_SENSE_SPACE || sense == STOR_SENSE_ATTENTION ||
+		     sense == STOR_SENSE_LOOK;
+
+	if (waits && (++io->tries < IO_TRIES || !(io->req->flags & STOR_REQ_ADMIN))) {
+		if (io->tries < IO_TRIES && sense == STOR_SENSE_LOOK)
+			return io_revalidate(io);
+		if (io->tries < IO_TRIES && sense == STOR_SENSE_ATTENTION)
+			return io_again(io);
+		return io_delay(io);
+	}
+	if (sense == STOR_SENSE_REFUSED && c->asc == 0x20) {
+		caw_is_there(io->dev, false);
+		return io_end(io, CM_E_SAN_UNSAFE);
+	}
+	io_end(io, sense == STOR_SENSE_SPACE	 ? CM_E_VOL_FULL
+		   : sense == STOR_SENSE_PROTECT ? -EROFS
+						 : CM_E_SAN_SENSE);
+}
+
+/* Of a COMPARE AND WRITE: what the answer proves decides (stor_sense.c). */
+static void caw_answered(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	const struct stor_cmd *c = &io->cmd;
+	enum stor_sense sense = stor__sense_class(c->status, c->key, c->asc, c->ascq);
+	char words[64];
+
+	if (stor__sense_done(sense))
+		return io_good(io);
+	if (sense == STOR_SENSE_MISCOMPARE)
+		return io_end(io, CM_E_LEASE_MISCOMPARE);
+	if (sense == STOR_SENSE_CONFLICT)
+		return io_conflict(io);
+	stor__sense_print(c->status, c->key, c->asc, c->ascq, words, sizeof words);
+	cm_debug("%s: COMPARE AND WRITE: %s: %s", d->label, words, stor__sense_words(sense));
+	if (stor__sense_not_executed(sense))
+		return caw_refused(io, sense);
+	stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE may have happened or not: %s",
+			d->label, words);
+	io_end(io, CM_E_LEASE_UNKNOWN);
+}
+
+static void io_answered(struct stor_io *io)
+{
 	struct stor_iscsi *d = io->dev;
 
-	stor__iscsi_cmd_ended(d);
-	switch (cmd->status) {
-	case STOR_CMD_LOST:
-		io_lost(io, true);
-		return;
+	switch (io->cmd.status) {
 	case STOR_SCSI_GOOD:
 		io_good(io);
 		break;
@@ -261,10 +304,26 @@ static void io_cmd_done(struct stor_cmd *cmd)
 		break;
 	default: /* TASK ABORTED and what else there is: nobody knows what happened to it */
 		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: status %02x", d->label,
-				(unsigned)cmd->status);
+				(unsigned)io->cmd.status);
 		TAILQ_INSERT_TAIL(&d->held, io, link);
 		break;
 	}
+}
+
+static void io_cmd_done(struct stor_cmd *cmd)
+{
+	struct stor_io *io = CM_CONTAINER(cmd, struct stor_io, cmd);
+	struct stor_iscsi *d = io->dev;
+
+	stor__iscsi_cmd_ended(d);
+	if (cmd->status == STOR_CMD_LOST) {
+		io_lost(io, true);
+		return;
+	}
+	if (io->req->op == STOR_OP_CAW)
+		caw_answered(io);
+	else
+		io_answered(io);
 	stor__iscsi_pump(d);
 }
 
@@ -277,8 +336,6 @@ void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
 
 	if (req->op == STOR_OP_CAW && d->guarded)
 		return stor__iscsi_guard_submit(d, req);
-	if (req->op == STOR_OP_CAW && d->no_caw)
-		return stor_dev_end_later(dev, req, CM_E_SAN_UNSAFE);
 	if (req->op == STOR_OP_DISCARD && !dev->info.can_discard)
 		return stor_dev_end_later(dev, req, 0); /* a hint, not a promise */
 	io = stor__io_new(d);

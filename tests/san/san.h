@@ -97,6 +97,9 @@ struct san_cmd {
 	bool aborted, parked, stalled, in_order, immediate, is_read, is_write, unsol_open;
 	bool durable; /* what it changed survives a power cut */
 	bool data_error, cut, drop_after, silent, on_lun, own_barrier, logged;
+	bool told; /* its answer is to be told_key and told_code, though it is executed */
+	uint8_t told_key;
+	uint16_t told_code;
 	uint8_t bhs[SAN_BHS];
 	uint8_t cdb[16];
 	uint16_t lun_no;
@@ -263,6 +266,7 @@ struct san_rule {
 	long count;		 /* commands it still hits, -1 = for ever */
 	long skip;		 /* commands it lets pass first */
 	uint64_t ms;
+	bool done; /* SENSE: the command is executed, and answered so */
 	uint8_t status, key, asc, ascq;
 };
 
@@ -420,6 +424,7 @@ void san_reply(struct san_cmd *cmd, const void *data, uint32_t len, uint32_t all
 #define SAN_BUSY	   0x08
 #define SAN_CONFLICT	   0x18
 #define SAN_TASK_FULL	   0x28
+#define SAN_TASK_ABORTED   0x40
 
 /* san_spc.c: INQUIRY, MODE SENSE, REPORT ... */
 bool san_run_inquiry(struct san_cmd *cmd);
