@@ -205,6 +205,7 @@ struct san_chap {
 
 enum san_rx { SAN_RX_HEADER, SAN_RX_DATA, SAN_RX_TAIL };
 
+struct san_portal;
 struct san_conn {
 	struct san_io io;
 	TAILQ_ENTRY(san_conn) link, dirty;
@@ -213,6 +214,7 @@ struct san_conn {
 	bool full, discovery, closing, dead, hung, unwatched, is_dirty, close_after, want_out,
 		login_wait;
 	uint16_t tpgt;
+	const struct san_portal *portal; /* it came by */
 	char peer[64];
 	/* login */
 	struct san_params par;
@@ -262,6 +264,7 @@ struct san_rule {
 	int lun;		 /* -1 = any */
 	unsigned int nexus;	 /* 0 = any */
 	char name[SAN_NAME_MAX]; /* initiator name, "" = any */
+	char portal[64];	 /* address, "" = any */
 	uint32_t classes;	 /* bit per san_class */
 	long count;		 /* commands it still hits, -1 = for ever */
 	long skip;		 /* commands it lets pass first */

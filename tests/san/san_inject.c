@@ -114,6 +114,8 @@ static int parse_word(struct san *san, struct san_rule *r, const char *w)
 	} else if (strncmp(w, "ms=", 3) == 0) {
 		rc = parse_number(w + 3, 1, 86400000, &v);
 		r->ms = (uint64_t)v;
+	} else if (strncmp(w, "portal=", 7) == 0) {
+		rc = snprintf(r->portal, sizeof r->portal, "%s", w + 7) > 0 ? 0 : -EINVAL;
 	} else if (strcmp(w, "done=yes") == 0) {
 		r->done = true;
 		rc = 0;
@@ -194,6 +196,8 @@ static bool matches(const struct san_rule *r, const struct san_cmd *cmd)
 	if (r->lun >= 0 && (unsigned int)r->lun != cmd->lun->no)
 		return false;
 	if (r->nexus && r->nexus != cmd->nexus->id)
+		return false;
+	if (r->portal[0] && (!cmd->conn || strcmp(r->portal, cmd->conn->portal->addr) != 0))
 		return false;
 	return !r->name[0] || strcasecmp(r->name, cmd->nexus->name) == 0;
 }
