@@ -72,6 +72,8 @@ static void io_delay(struct stor_io *io)
 	char words[64];
 	bool stuck;
 
+	if (io->cancelled)
+		return io_end(io, -ECANCELED);
 	if (!d->refused_ns)
 		d->refused_ns = now;
 	stuck = now - d->refused_ns > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS;
@@ -281,7 +283,10 @@ static void caw_answered(struct stor_io *io)
 		return caw_refused(io, sense);
 	stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE may have happened or not: %s",
 			d->label, words);
-	io_end(io, CM_E_LEASE_UNKNOWN);
+	/* Who is no lease and would read back and try again could do so for ever. */
+	io_end(io, sense == STOR_SENSE_FAILED && !(io->req->flags & STOR_REQ_ADMIN)
+			   ? CM_E_IO
+			   : CM_E_LEASE_UNKNOWN);
 }
 
 static void io_answered(struct stor_io *io)
@@ -370,10 +375,12 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 		stor__iscsi_guard_cancel(d, req);
 		return;
 	}
+	if (!io)
+		return;
 	/* What was sent stays: its memory is in use until the target answers or the session dies.
 	 */
-	if (!io || (!io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
-		    !io_unqueue(&d->delayed, io)))
+	io->cancelled = true;
+	if (!io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) && !io_unqueue(&d->delayed, io))
 		return;
 	req->priv = NULL;
 	stor__io_free(io);

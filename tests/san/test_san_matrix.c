@@ -29,14 +29,12 @@
 #define NEVER	    30u
 #define NO_STORM(n) (8 * (n) + 8) /* reconnects in n T: a doubt again and again costs T/8 at least */
 
-enum span { ONCE, FOR_3T, FOR_EVER, ONE_PORTAL, SPANS };
-static const char *const span_names[] = {"once", "for 3 T", "for ever", "on one portal"};
 enum phase { WAITS, HIT, CLEARED, OVER };
 
 struct cell {
 	const struct matrix_row *row;
 	enum matrix_cmd cmd;
-	enum span span;
+	enum matrix_span span;
 	enum phase phase;
 	struct san_host h;
 	char name[64];
@@ -49,42 +47,6 @@ struct cell {
 	uint8_t data[512];
 	char fault[160];
 };
-
-#define NOT_TOLD "the guest waited, and nobody was told"
-
-/* Not yet as the table has it, and why. These are run all the same, and counted. */
-static struct {
-	const char *what;     /* NULL: any */
-	unsigned cmds, spans; /* bits */
-	const char *fault;    /* NULL: any */
-	const char *why;
-	unsigned cells, faults;
-} later[] = {
-	{"07/27/07", 1 << MATRIX_WRITE | 1 << MATRIX_FLUSH, ~0u, NULL, "no pause for a full pool yet", 0, 0},
-	{"01/17/01 done=yes", 1 << MATRIX_PR, ~0u, NULL, "PR OUT does not take RECOVERED for success yet", 0, 0},
-	{"02/04/", ~0u, 1 << ONE_PORTAL, NULL, "NOT READY does not lead to the other portal yet", 0, 0},
-	{NULL, 1 << MATRIX_WRITE | 1 << MATRIX_FLUSH, ~0u, NOT_TOLD,
-	 "a renewal that succeeds hides that the guest is refused", 0, 0},
-};
-
-/* Is its fault, if it has one, expected? */
-static bool is_for_later(const struct cell *c)
-{
-	for (unsigned i = 0; i < CM_ARRAY_LEN(later); i++) {
-		const char *what = later[i].what;
-
-		if (what && strncmp(what, c->row->what, strlen(what)))
-			continue;
-		if (!(later[i].cmds & 1u << c->cmd) || !(later[i].spans & 1u << c->span))
-			continue;
-		later[i].cells++;
-		if (later[i].fault && strcmp(later[i].fault, c->fault))
-			continue;
-		later[i].faults += c->fault[0] != 0;
-		return true;
-	}
-	return false;
-}
 
 static struct san_target target = {.kind = SAN_LABSAN, .luns = {"disk0,thin,size=64M"}};
 static struct cm_loop *loop;
@@ -102,7 +64,7 @@ static bool waits(const struct cell *c)
 /* Of the lease: its renewals, or the admission of a session, cannot go on while the fault lasts. */
 static bool starves(const struct cell *c)
 {
-	return waits(c) && (c->cmd == MATRIX_CAW || c->cmd == MATRIX_PR) && c->span != ONE_PORTAL;
+	return waits(c) && (c->cmd == MATRIX_CAW || c->cmd == MATRIX_PR) && c->span != MATRIX_ONE_PORTAL;
 }
 
 static void surely(struct cell *c, const char *words)
@@ -129,7 +91,7 @@ static void cell_open(struct cell *c)
 	snprintf(c->name, sizeof c->name, "iqn.2026-01.test.host:m%u", c->number);
 	o.initiator = c->name;
 	san_url(&target, 0, NULL, url, sizeof url);
-	if (c->span == ONE_PORTAL)
+	if (c->span == MATRIX_ONE_PORTAL)
 		snprintf(url, sizeof url, "iscsi://127.0.0.1:%d,127.0.0.2:%d/%s/0", target.port, target.port, SAN_IQN);
 	assert_int_equal(san_open(&c->h, loop, url, &o), 0);
 	san_lease(&c->h, c->name + sizeof "iqn.2026-01.test.host:" - 1, o.host_slot, BLOCK_AT * (1 + c->number), &vm, T);
@@ -165,7 +127,7 @@ static void cell_hit(struct cell *c)
 	char line[256], answer[256], *rule;
 
 	snprintf(line, sizeof line, "error what=%s class=%s nexus=%s%s%s", c->row->what, matrix_class(c->cmd), c->name,
-		 c->span == ONCE ? " count=1" : "", c->span == ONE_PORTAL ? " portal=127.0.0.1" : "");
+		 c->span == MATRIX_ONCE ? " count=1" : "", c->span == MATRIX_ONE_PORTAL ? " portal=127.0.0.1" : "");
 	c->reconnects = reconnects(c);
 	san_ask(&target, line, answer, sizeof answer);
 	rule = strstr(answer, "\"rule\":");
@@ -176,7 +138,7 @@ static void cell_hit(struct cell *c)
 	c->hit_ns = cm_now_ns();
 	c->renewals = c->h.renewals;
 	c->phase = HIT;
-	if (c->cmd != MATRIX_CAW || c->span == ONCE)
+	if (c->cmd != MATRIX_CAW || c->span == MATRIX_ONCE)
 		cell_ask(c);
 }
 
@@ -199,15 +161,15 @@ static bool lasted(const struct cell *c, unsigned n)
 static bool cell_is_through(const struct cell *c)
 {
 	switch (c->span) {
-	case ONCE: /* it is gone by itself; two renewals later all that can come of it has come */
+	case MATRIX_ONCE: /* it is gone by itself; two renewals later all that can come of it has come */
 		return c->h.answered && c->h.renewals >= c->renewals + 2;
-	case FOR_3T:
+	case MATRIX_FOR_3T:
 		return lasted(c, 3);
-	case FOR_EVER:
+	case MATRIX_FOR_EVER:
 		return starves(c) ? c->expired : lasted(c, 5);
-	case ONE_PORTAL:
+	case MATRIX_ONE_PORTAL:
 		return lasted(c, 5);
-	case SPANS:
+	case MATRIX_SPANS:
 		break;
 	}
 	return true;
@@ -215,7 +177,7 @@ static bool cell_is_through(const struct cell *c)
 
 static void judge_session(struct cell *c)
 {
-	if (c->cmd == MATRIX_PR || c->span == ONE_PORTAL)
+	if (c->cmd == MATRIX_PR || c->span == MATRIX_ONE_PORTAL)
 		return;
 	if ((wanted(c) == MATRIX_SAME || wanted(c) == MATRIX_DONE || wanted(c) == MATRIX_ERROR) && c->reconnects)
 		fault(c, "the session was given up");
@@ -227,19 +189,19 @@ static void judge_session(struct cell *c)
 
 static void judge(struct cell *c)
 {
-	bool guest_waits = waits(c) && c->cmd != MATRIX_CAW && c->span != ONE_PORTAL;
+	bool guest_waits = waits(c) && c->cmd != MATRIX_CAW && c->span != MATRIX_ONE_PORTAL;
 
 	judge_session(c);
 	if (wanted(c) == MATRIX_ERROR && !c->h.rc)
 		fault(c, "the guest saw no error");
 	if (wanted(c) != MATRIX_ERROR && c->h.rc)
 		surely(c, "the guest saw an error");
-	if (c->span != ONCE && !guest_waits && !c->early && !(c->cmd == MATRIX_CAW && wanted(c) != MATRIX_SAME))
+	if (c->span != MATRIX_ONCE && !guest_waits && !c->early && !(c->cmd == MATRIX_CAW && wanted(c) != MATRIX_SAME))
 		fault(c, "the guest had to wait");
-	if (c->span != ONCE && guest_waits && c->early)
+	if (c->span != MATRIX_ONCE && guest_waits && c->early)
 		fault(c, "the guest had an answer before there was one");
-	if (c->span != ONCE && guest_waits && !c->h.stalls)
-		fault(c, NOT_TOLD);
+	if (c->span != MATRIX_ONCE && guest_waits && !c->h.stalls)
+		fault(c, MATRIX_NOT_TOLD);
 }
 
 static void cell_step(struct cell *c)
@@ -251,7 +213,7 @@ static void cell_step(struct cell *c)
 		c->phase = OVER;
 	}
 	c->expired |= is_expired && c->phase != WAITS;
-	if (is_expired && !(c->span == FOR_EVER && starves(c)))
+	if (is_expired && !(c->span == MATRIX_FOR_EVER && starves(c)))
 		fault(c, "the lease expired");
 	switch (c->phase) {
 	case WAITS:
@@ -300,10 +262,10 @@ static unsigned cells_make(struct cell *cells)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < matrix_rows; i++)
-		for (unsigned k = 0; k < MATRIX_CMDS * SPANS; k++) {
-			struct cell c = {.row = &matrix[i], .cmd = k / SPANS, .span = k % SPANS, .number = n};
+		for (unsigned k = 0; k < MATRIX_CMDS * MATRIX_SPANS; k++) {
+			struct cell c = {.row = &matrix[i], .cmd = k / MATRIX_SPANS, .span = k % MATRIX_SPANS, .number = n};
 
-			if (c.span == ONE_PORTAL && !c.row->path)
+			if (c.span == MATRIX_ONE_PORTAL && !c.row->path)
 				continue;
 			if (getenv("MATRIX") && !strstr(c.row->what, getenv("MATRIX")))
 				continue;
@@ -329,7 +291,7 @@ static bool cells_turn(struct cell *cells, unsigned n)
 
 static void test_matrix(void **state)
 {
-	struct cell *cells = calloc((size_t)matrix_rows * MATRIX_CMDS * SPANS, sizeof *cells);
+	struct cell *cells = calloc((size_t)matrix_rows * MATRIX_CMDS * MATRIX_SPANS, sizeof *cells);
 	unsigned n = cells_make(cells), bad = 0;
 
 	(void)state;
@@ -344,19 +306,42 @@ static void test_matrix(void **state)
 		struct cell *c = &cells[i];
 
 		cell_close(c);
-		if (is_for_later(c) || !c->fault[0])
+		if (matrix_is_for_later(c->row, c->cmd, c->span, c->fault) || !c->fault[0])
 			continue;
-		print_message("%s %s, %s %s: %s\n", c->row->what, c->row->words, matrix_class(c->cmd), span_names[c->span],
+		print_message("%s %s, %s %s: %s\n", c->row->what, c->row->words, matrix_class(c->cmd), matrix_span_name(c->span),
 			      c->fault);
 		bad++;
 	}
-	for (unsigned i = 0; i < CM_ARRAY_LEN(later); i++)
-		print_message("for later: %u faults in %u cells: %s\n", later[i].faults, later[i].cells, later[i].why);
+	matrix_print_later();
 	san_stop(&target);
 	cm_loop_free(loop);
 	free(cells);
 	if (bad)
 		fail_msg("%u of %u cells are not as the table has them", bad, n);
+}
+
+/* A long write goes out in pieces; one of them is done, and the array has words for it: the others follow all the same. */
+static void test_pieces(void **state)
+{
+	static uint8_t data[3 << 20], back[sizeof data];
+	struct stor_dev_opts o = {.host_slot = 1};
+	struct san_host h;
+	char url[256];
+
+	(void)state;
+	loop = cm_loop_new(NULL);
+	if (san_start(&target))
+		exit(77);
+	san_url(&target, 0, NULL, url, sizeof url);
+	assert_int_equal(san_open(&h, loop, url, &o), 0);
+	memset(data, 3, sizeof data);
+	san_ctl(&target, "error what=01/17/01 done=yes class=write count=2");
+	assert_int_equal(san_rw(&h, true, DATA_AT, data, sizeof data, 0), 0);
+	assert_int_equal(san_rw(&h, false, DATA_AT, back, sizeof back, 0), 0);
+	assert_memory_equal(data, back, sizeof data);
+	san_close(&h);
+	san_stop(&target);
+	cm_loop_free(loop);
 }
 
 /* docs/SAN.md says the same. */
@@ -381,7 +366,8 @@ static void test_document(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_document), cmocka_unit_test(test_matrix)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_document), cmocka_unit_test(test_pieces),
+					   cmocka_unit_test(test_matrix)};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	cm_log_set_level(getenv("SANTEST_VERBOSE") ? CM_LOG_DEBUG : CM_LOG_NONE);
