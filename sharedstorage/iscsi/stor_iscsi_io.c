@@ -242,25 +242,32 @@ static void io_good(struct stor_io *io)
 /* Nothing was written, for a fact. The owner of a lease decides soon what to do next; others wait. */
 static void caw_refused(struct stor_io *io, enum stor_sense sense)
 {
-	const struct stor_cmd *c = &io->cmd;
-	bool waits = sense == STOR_SENSE_BUSY || sense == STOR_SENSE_PATH ||
-		     sense == STOR_SENSE_SPACE || sense == STOR_SENSE_ATTENTION ||
-		     sense == STOR_SENSE_LOOK;
+	struct stor_iscsi *d = io->dev;
+	bool soon = ++io->tries < IO_TRIES, lease = io->req->flags & STOR_REQ_ADMIN;
 
-	if (waits && (++io->tries < IO_TRIES || !(io->req->flags & STOR_REQ_ADMIN))) {
-		if (io->tries < IO_TRIES && sense == STOR_SENSE_LOOK)
-			return io_revalidate(io);
-		if (io->tries < IO_TRIES && sense == STOR_SENSE_ATTENTION)
-			return io_again(io);
+	switch (sense) {
+	case STOR_SENSE_LOOK:
+	case STOR_SENSE_ATTENTION:
+		if (soon)
+			return sense == STOR_SENSE_LOOK ? io_revalidate(io) : io_again(io);
+		break;
+	case STOR_SENSE_PATH:
+		if (soon || d->url.portals == 1)
+			break;
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: %s", d->label, stor__sense_words(sense));
+		return io_end(io, CM_E_SAN_LOST); /* the other portal comes next */
+	case STOR_SENSE_PROTECT:
+		return io_end(io, -EROFS);
+	case STOR_SENSE_REFUSED:
+		if (io->cmd.asc == 0x20)
+			caw_is_there(d, false);
+		return io_end(io, io->cmd.asc == 0x20 ? CM_E_SAN_UNSAFE : CM_E_SAN_SENSE);
+	default: /* busy, no space: that may pass */
+		break;
+	}
+	if (soon || !lease)
 		return io_delay(io);
-	}
-	if (sense == STOR_SENSE_REFUSED && c->asc == 0x20) {
-		caw_is_there(io->dev, false);
-		return io_end(io, CM_E_SAN_UNSAFE);
-	}
-	io_end(io, sense == STOR_SENSE_SPACE	 ? CM_E_VOL_FULL
-		   : sense == STOR_SENSE_PROTECT ? -EROFS
-						 : CM_E_SAN_SENSE);
+	io_end(io, sense == STOR_SENSE_SPACE ? CM_E_VOL_FULL : CM_E_SAN_SENSE);
 }
 
 /* Of a COMPARE AND WRITE: what the answer proves decides (stor_sense.c). */
