@@ -11,6 +11,7 @@
 #include "common/cm_log.h"
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
+#include "sharedstorage/iscsi/stor_sense.h"
 
 #define ADM_TRIES 40
 
@@ -20,6 +21,8 @@ static void adm_done(struct stor_cmd *cmd)
 	struct stor_iscsi *d = a->dev;
 
 	stor__iscsi_cmd_ended(d);
+	if (stor__sense_done(stor__sense_class(cmd->status, cmd->key, cmd->asc, cmd->ascq)))
+		cmd->status = STOR_SCSI_GOOD; /* RECOVERED ERROR, too */
 	/*
 	 * A pending unit attention answers any command instead of executing it: 29/00 after each
 	 * login. Whether we were shut out meanwhile is never guessed from it: steps read keys, and

@@ -118,7 +118,6 @@ static struct {
 	unsigned cells, faults;
 } later[] = {
 	{"07/27/07", 1 << MATRIX_WRITE | 1 << MATRIX_FLUSH, ~0u, NULL, "no pause for a full pool yet", 0, 0},
-	{"01/17/01 done=yes", 1 << MATRIX_PR, ~0u, NULL, "PR OUT does not take RECOVERED for success yet", 0, 0},
 	{"02/04/", 1 << MATRIX_WRITE | 1 << MATRIX_FLUSH, 1 << MATRIX_ONE_PORTAL, NULL,
 	 "NOT READY does not lead to the other portal yet", 0, 0},
 	{NULL, 1 << MATRIX_WRITE | 1 << MATRIX_FLUSH, ~0u, MATRIX_NOT_TOLD,
