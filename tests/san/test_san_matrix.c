@@ -48,7 +48,7 @@ struct cell {
 	char fault[160];
 };
 
-static struct san_target target = {.kind = SAN_LABSAN, .luns = {"disk0,thin,size=64M"}};
+static struct san_target target = {.kind = SAN_LABSAN, .luns = {"disk0,thin,size=64M", "lock1,size=16M"}};
 static struct cm_loop *loop;
 
 static enum matrix_end wanted(const struct cell *c)
@@ -344,6 +344,36 @@ static void test_pieces(void **state)
 	cm_loop_free(loop);
 }
 
+/* On a lock LUN a COMPARE AND WRITE is five commands: whatever is said to them, the lease comes back by itself. */
+static void test_lock_lun(void **state)
+{
+	static const char *const classes[] = {"write", "pr"};
+	struct stor_dev_opts o = {.gated = true, .host_slot = 1, .io_timeout_ms = T, .isid = 1};
+	struct stor_uuid vm;
+	struct san_host h;
+	char url[256];
+
+	(void)state;
+	loop = cm_loop_new(NULL);
+	if (san_start(&target))
+		exit(77);
+	stor_uuid_random(&vm);
+	san_url(&target, 0, "?lock=1&unmap=no", url, sizeof url);
+	assert_int_equal(san_open(&h, loop, url, &o), 0);
+	san_lease(&h, "locked", 1, BLOCK_AT, &vm, STOR_IO_TIMEOUT_MIN_MS); /* its renewals only: they are to come soon */
+	assert_int_equal(SAN_LEASE(&h, acquire), 0);
+	for (unsigned i = 0; i < matrix_rows * CM_ARRAY_LEN(classes); i++) {
+		san_ctl(&target, "error what=%s class=%s lun=1 count=3", matrix[i / 2].what, classes[i % 2]);
+		h.renewals = 0;
+		SAN_UNTIL(loop, h.renewals >= 2);
+		san_ctl(&target, "clear");
+		assert_true(h.lost <= STOR_LOST_EXPIRED);
+	}
+	san_close(&h);
+	san_stop(&target);
+	cm_loop_free(loop);
+}
+
 /* docs/SAN.md says the same. */
 static void test_document(void **state)
 {
@@ -367,7 +397,7 @@ static void test_document(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_document), cmocka_unit_test(test_pieces),
-					   cmocka_unit_test(test_matrix)};
+					   cmocka_unit_test(test_lock_lun), cmocka_unit_test(test_matrix)};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	cm_log_set_level(getenv("SANTEST_VERBOSE") ? CM_LOG_DEBUG : CM_LOG_NONE);
