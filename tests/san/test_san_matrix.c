@@ -67,6 +67,12 @@ static bool starves(const struct cell *c)
 	return waits(c) && (c->cmd == MATRIX_CAW || c->cmd == MATRIX_PR) && c->span != MATRIX_ONE_PORTAL;
 }
 
+/* 3 T and a renewal before them are all that a permit has: there is no time left for another session on a busy machine. */
+static bool may_expire(const struct cell *c)
+{
+	return starves(c) && (c->span == MATRIX_FOR_EVER || (c->span == MATRIX_FOR_3T && wanted(c) != MATRIX_SAME));
+}
+
 static void surely(struct cell *c, const char *words)
 {
 	if (!c->fault[0])
@@ -213,7 +219,7 @@ static void cell_step(struct cell *c)
 		c->phase = OVER;
 	}
 	c->expired |= is_expired && c->phase != WAITS;
-	if (is_expired && !(c->span == MATRIX_FOR_EVER && starves(c)))
+	if (is_expired && !may_expire(c))
 		fault(c, "the lease expired");
 	switch (c->phase) {
 	case WAITS:
