@@ -29,7 +29,7 @@
 #define FROZEN_NS (500 * CM_NS_PER_MS) /* without the CPU: at once, */
 #define STARVED_NS (T_NS / 2)	       /* and in all */
 /* A lease that is not back by then will not come. */
-#define NEVER	    30u
+#define NEVER	    20u
 #define NO_STORM(n) (8 * (n) + 8) /* reconnects in n T: a doubt again and again costs T/8 at least */
 
 enum phase { WAITS, HIT, CLEARED, OVER };
