@@ -252,8 +252,10 @@ void stor_req_write_zeroes(struct stor_req *r, uint64_t offset_bytes, uint64_t l
 /*
  * Compare and write of one sector, atomic against all other hosts. done: 0 written,
  * CM_E_LEASE_MISCOMPARE nothing changed, CM_E_LEASE_UNKNOWN: it may have happened or may still
- * happen; only after the next gate callback (or immediately, on a file) a read tells. Never retried
- * by the device.
+ * happen; the device has given the session up, and only after the next gate callback (or
+ * immediately, on a file) a read tells. Never retried by the device. CM_E_IO: the same, but not of
+ * an ADMIN request: the SAN says that it failed, to try again is no use. Everything else: it was
+ * not executed and will not be; an ADMIN one is asked again for some 40 ms only.
  */
 void stor_req_caw(struct stor_req *r, uint64_t offset_bytes, const void *compare, const void *swap,
 		  uint32_t sector_bytes, stor_done_fn done, void *arg);

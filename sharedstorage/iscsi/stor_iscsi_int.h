@@ -65,7 +65,8 @@ struct stor_io {
 	uint64_t done_bytes; /* of req, before this command */
 	uint64_t covers;     /* FLUSH: writes that were done when it was sent */
 	unsigned tries;
-	bool refused; /* by the target, for now: its time will come */
+	bool refused;	/* by the target, for now: its time will come */
+	bool cancelled; /* while it was under way: it is not asked again */
 	struct iovec own[2]; /* CAW halves, or a buffer */
 	struct iovec *slice; /* a long request's part, or NULL */
 	uint8_t *buf;	     /* zero block or unmap list, or NULL */

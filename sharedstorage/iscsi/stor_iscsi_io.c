@@ -112,6 +112,14 @@ static void io_revalidate(struct stor_io *io)
 	stor__adm_read_keys(d, revalidated, NULL);
 }
 
+static void io_not_now(struct stor_io *io)
+{
+	if (io->cancelled)
+		io_end(io, -ECANCELED);
+	else
+		stor__io_refused(io);
+}
+
 static void io_conflict(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
@@ -122,13 +130,13 @@ static void io_conflict(struct stor_io *io)
 		 * tells */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
-		return stor__io_refused(io);
+		return io_not_now(io);
 	}
 	if (d->key && !stor__io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
 		/* registered, and still: that is not for the guest to know */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
-		return stor__io_refused(io);
+		return io_not_now(io);
 	}
 	if (!d->key || stor__io_is_admin(io)) {
 		if (d->key)
@@ -181,7 +189,7 @@ static void io_check(struct stor_io *io)
 		return io_good(io);
 	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !stor__io_is_admin(io))) {
 		if (io->tries % IO_TRIES == 0)
-			return stor__io_refused(io);
+			return io_not_now(io);
 		if (c->asc == 0x29 || (c->asc == 0x2a && c->ascq >= 3 && c->ascq <= 5))
 			return io_revalidate(io);
 		return stor__io_queue_first(io);
@@ -191,7 +199,7 @@ static void io_check(struct stor_io *io)
 	if ((sense == STOR_SENSE_ABORTED || sense == STOR_SENSE_BUSY || sense == STOR_SENSE_PATH ||
 	     sense == STOR_SENSE_SPACE) &&
 	    (++io->tries < 64 || !stor__io_is_admin(io)))
-		return stor__io_refused(io);
+		return io_not_now(io);
 	if (sense == STOR_SENSE_REFUSED && io_otherwise(io))
 		return;
 	if (sense == STOR_SENSE_PROTECT || sense == STOR_SENSE_SPACE)
@@ -238,25 +246,32 @@ static void io_good(struct stor_io *io)
 /* Nothing was written, for a fact. The owner of a lease decides soon what to do next; others wait. */
 static void caw_refused(struct stor_io *io, enum stor_sense sense)
 {
-	const struct stor_cmd *c = &io->cmd;
-	bool waits = sense == STOR_SENSE_BUSY || sense == STOR_SENSE_PATH ||
-		     sense == STOR_SENSE_SPACE || sense == STOR_SENSE_ATTENTION ||
-		     sense == STOR_SENSE_LOOK;
+	struct stor_iscsi *d = io->dev;
+	bool soon = ++io->tries < IO_TRIES, lease = io->req->flags & STOR_REQ_ADMIN;
 
-	if (waits && (++io->tries < IO_TRIES || !(io->req->flags & STOR_REQ_ADMIN))) {
-		if (io->tries < IO_TRIES && sense == STOR_SENSE_LOOK)
-			return io_revalidate(io);
-		if (io->tries < IO_TRIES && sense == STOR_SENSE_ATTENTION)
-			return stor__io_queue_first(io);
-		return stor__io_refused(io);
+	switch (sense) {
+	case STOR_SENSE_LOOK:
+	case STOR_SENSE_ATTENTION:
+		if (soon)
+			return sense == STOR_SENSE_LOOK ? io_revalidate(io) : stor__io_queue_first(io);
+		break;
+	case STOR_SENSE_PATH:
+		if (soon || d->url.portals == 1)
+			break;
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: %s", d->label, stor__sense_words(sense));
+		return io_end(io, CM_E_SAN_LOST); /* the other portal comes next */
+	case STOR_SENSE_PROTECT:
+		return io_end(io, -EROFS);
+	case STOR_SENSE_REFUSED:
+		if (io->cmd.asc == 0x20)
+			caw_is_there(d, false);
+		return io_end(io, io->cmd.asc == 0x20 ? CM_E_SAN_UNSAFE : CM_E_SAN_SENSE);
+	default: /* busy, no space: that may pass */
+		break;
 	}
-	if (sense == STOR_SENSE_REFUSED && c->asc == 0x20) {
-		caw_is_there(io->dev, false);
-		return io_end(io, CM_E_SAN_UNSAFE);
-	}
-	io_end(io, sense == STOR_SENSE_SPACE	 ? CM_E_VOL_FULL
-		   : sense == STOR_SENSE_PROTECT ? -EROFS
-						 : CM_E_SAN_SENSE);
+	if (soon || !lease)
+		return io_not_now(io);
+	io_end(io, sense == STOR_SENSE_SPACE ? CM_E_VOL_FULL : CM_E_SAN_SENSE);
 }
 
 /* Of a COMPARE AND WRITE: what the answer proves decides (stor_sense.c). */
@@ -279,7 +294,10 @@ static void caw_answered(struct stor_io *io)
 		return caw_refused(io, sense);
 	stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE may have happened or not: %s",
 			d->label, words);
-	io_end(io, CM_E_LEASE_UNKNOWN);
+	/* Who is no lease and would read back and try again could do so for ever. */
+	io_end(io, sense == STOR_SENSE_FAILED && !(io->req->flags & STOR_REQ_ADMIN)
+			   ? CM_E_IO
+			   : CM_E_LEASE_UNKNOWN);
 }
 
 static void io_answered(struct stor_io *io)
@@ -298,10 +316,10 @@ static void io_answered(struct stor_io *io)
 		break;
 	case STOR_SCSI_FULL:
 		stor__window_full(d);
-		stor__io_refused(io);
+		io_not_now(io);
 		break;
 	case STOR_SCSI_BUSY:
-		stor__io_refused(io);
+		io_not_now(io);
 		break;
 	default: /* TASK ABORTED and what else there is: nobody knows what happened to it */
 		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: status %02x", d->label,
@@ -372,12 +390,16 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 		stor__iscsi_guard_cancel(d, req);
 		return;
 	}
+	if (!io)
+		return;
 	/* What was sent stays: its memory is in use until the target answers or the session dies.
 	 */
-	if (!io || (!io_unqueue(&d->first, io) && !io_unqueue(&d->sendq, io) &&
-		    !io_unqueue(&d->held, io) && !io_unqueue(&d->delayed, io)))
+	io->cancelled = true;
+	if (!io_unqueue(&d->first, io) && !io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
+	    !io_unqueue(&d->delayed, io))
 		return;
 	req->priv = NULL;
+	stor__io_not_refused(io, false);
 	stor__io_free(io);
 	stor_dev_end_later(dev, req, -ECANCELED);
 }

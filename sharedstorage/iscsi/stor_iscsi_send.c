@@ -37,6 +37,7 @@ void stor__io_free(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 
+	d->nrefused -= io->refused;
 	free(io->slice);
 	free(io->buf);
 	if (d->nspare + 1 > IO_SPARE) {

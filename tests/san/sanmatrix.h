@@ -20,6 +20,8 @@ enum matrix_end {
 	MATRIX_ERROR,	/* the guest gets an error at once; the session and the lease go on */
 };
 
+enum matrix_span { MATRIX_ONCE, MATRIX_FOR_3T, MATRIX_FOR_EVER, MATRIX_ONE_PORTAL, MATRIX_SPANS };
+
 struct matrix_row {
 	const char *what;  /* labsan's words */
 	const char *words; /* for people */
@@ -31,8 +33,15 @@ extern const unsigned matrix_rows;
 
 /* "caw", as labsan calls them. */
 const char *matrix_class(enum matrix_cmd cmd);
+const char *matrix_span_name(enum matrix_span span);
 const char *matrix_end_words(enum matrix_end end);
 /* As a table of Markdown. */
 void matrix_print(FILE *to);
+
+#define MATRIX_NOT_TOLD "the guest waited, and nobody was told"
+/* Is it known that this cell is not yet as the table has it? fault: what is wrong with it, "" if nothing is; it is counted. */
+bool matrix_is_for_later(const struct matrix_row *row, enum matrix_cmd cmd, enum matrix_span span, const char *fault);
+/* Says what is known, and how much of it was seen. */
+void matrix_print_later(void);
 
 #endif

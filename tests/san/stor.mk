@@ -6,7 +6,7 @@ libsantest_a_SOURCES = tests/san/santarget.c tests/san/santest.c tests/san/sante
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_barrier tests/san/test_san_exclusive \
 	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan \
-	tests/san/test_san_break tests/san/test_san_matrix tests/san/test_san_pause tests/san/test_san_schedule \
+	tests/san/test_san_break tests/san/test_san_cancel tests/san/test_san_matrix tests/san/test_san_pause tests/san/test_san_schedule \
 	tests/san/test_san_paths tests/san/test_san_slow
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
@@ -33,6 +33,9 @@ tests_san_test_san_barrier_LDADD = $(SAN_LDADD)
 tests_san_test_san_break_SOURCES = tests/san/test_san_break.c
 tests_san_test_san_break_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_break_LDADD = $(SAN_LDADD)
+tests_san_test_san_cancel_SOURCES = tests/san/test_san_cancel.c
+tests_san_test_san_cancel_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_cancel_LDADD = $(SAN_LDADD)
 tests_san_test_san_matrix_SOURCES = tests/san/test_san_matrix.c tests/san/sanmatrix.c tests/san/sanmatrix.h
 tests_san_test_san_matrix_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
 tests_san_test_san_matrix_LDADD = $(SAN_LDADD)
