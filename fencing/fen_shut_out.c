@@ -204,4 +204,6 @@ void fen_shut_out_cancel(struct fen_shut_out *w)
 	w->cancelled = true;
 	if (!w->busy)
 		shut_end(w, NULL, NULL);
+	else
+		stor_dev_fence_cancel(w->dev, w);
 }

@@ -14,11 +14,12 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/iscsi/stor_iscsi_flush.c sharedstorage/iscsi/stor_iscsi_guard.c \
 	sharedstorage/iscsi/stor_iscsi_int.h sharedstorage/iscsi/stor_iscsi_io.c \
 	sharedstorage/iscsi/stor_iscsi_send.c sharedstorage/iscsi/stor_locked.c \
-	sharedstorage/iscsi/stor_iscsi_older.c \
+	sharedstorage/iscsi/stor_iscsi_older.c sharedstorage/iscsi/stor_iscsi_refused.c \
 	sharedstorage/iscsi/stor_locked.h sharedstorage/iscsi/stor_pr.c sharedstorage/iscsi/stor_pr.h \
 	sharedstorage/iscsi/stor_probe.c sharedstorage/iscsi/stor_probe.h sharedstorage/iscsi/stor_probe_judge.c \
-	sharedstorage/iscsi/stor_scsi.c sharedstorage/iscsi/stor_scsi.h sharedstorage/iscsi/stor_sess.c \
-	sharedstorage/iscsi/stor_sess.h \
+	sharedstorage/iscsi/stor_scsi.c sharedstorage/iscsi/stor_scsi.h sharedstorage/iscsi/stor_sense.c \
+	sharedstorage/iscsi/stor_sense.h \
+	sharedstorage/iscsi/stor_sess.c sharedstorage/iscsi/stor_sess.h \
 	sharedstorage/lease/stor_block_io.c sharedstorage/lease/stor_lease.c sharedstorage/lease/stor_lease.h \
 	sharedstorage/lease/stor_lease_api.c sharedstorage/lease/stor_lease_base.c \
 	sharedstorage/lease/stor_lease_disk.c sharedstorage/lease/stor_lease_disk.h \

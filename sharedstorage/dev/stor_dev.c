@@ -305,6 +305,12 @@ void stor_dev_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 	dev->ops->fence(dev, keys, nkeys, done, arg);
 }
 
+void stor_dev_fence_cancel(struct stor_dev *dev, void *arg)
+{
+	if (dev->ops->fence_cancel)
+		dev->ops->fence_cancel(dev, arg);
+}
+
 void stor_dev_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)
 {
 	dev->ops->read_keys(dev, done, arg);

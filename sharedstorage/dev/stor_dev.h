@@ -235,6 +235,11 @@ void stor_dev_shut(struct stor_dev *dev, const char *why);
 typedef void (*stor_fence_fn)(int rc, const struct cm_err *err, void *arg);
 void stor_dev_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys, stor_fence_fn done,
 		    void *arg);
+/*
+ * The caller does not wait any longer: done(-ECANCELED) comes soon, although what was sent may be under way still. keys
+ * is the caller's again then. arg: of stor_dev_fence. Nothing if none is under way.
+ */
+void stor_dev_fence_cancel(struct stor_dev *dev, void *arg);
 /* Keys that are registered now. */
 typedef void (*stor_keys_fn)(int rc, const uint64_t *keys, unsigned nkeys, void *arg);
 void stor_dev_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg);
@@ -252,8 +257,10 @@ void stor_req_write_zeroes(struct stor_req *r, uint64_t offset_bytes, uint64_t l
 /*
  * Compare and write of one sector, atomic against all other hosts. done: 0 written,
  * CM_E_LEASE_MISCOMPARE nothing changed, CM_E_LEASE_UNKNOWN: it may have happened or may still
- * happen; only after the next gate callback (or immediately, on a file) a read tells. Never retried
- * by the device.
+ * happen; the device has given the session up, and only after the next gate callback (or
+ * immediately, on a file) a read tells. Never retried by the device. CM_E_IO: the same, but not of
+ * an ADMIN request: the SAN says that it failed, to try again is no use. Everything else: it was
+ * not executed and will not be; an ADMIN one is asked again for some 40 ms only.
  */
 void stor_req_caw(struct stor_req *r, uint64_t offset_bytes, const void *compare, const void *swap,
 		  uint32_t sector_bytes, stor_done_fn done, void *arg);

@@ -27,6 +27,7 @@ struct stor_dev_ops {
 	void (*free)(struct stor_dev *dev); /* the backend's memory, dev included */
 	void (*fence)(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 		      stor_fence_fn done, void *arg);
+	void (*fence_cancel)(struct stor_dev *dev, void *arg); /* NULL: it never takes long */
 	/* As stor_dev_keys and stor_dev_luns. NULL: none. */
 	unsigned (*keys)(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS]);
 	unsigned (*luns)(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS]);

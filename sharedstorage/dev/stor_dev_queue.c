@@ -153,6 +153,10 @@ void stor_dev_requeue(struct stor_dev *dev, struct stor_req *req)
 	dev->inflight--;
 	if (dev->state == STOR_DEV_CLOSING || dev->abandoned)
 		return dev_fail_now(dev, req, -ECANCELED);
+	/* Each new session would only be one more try; what may land of it still ends before the next request goes out. */
+	if (dev->opts.fail_after_ms &&
+	    req->submitted_ns + dev->opts.fail_after_ms * CM_NS_PER_MS <= cm_now_ns())
+		return dev_fail_now(dev, req, CM_E_SAN_TIMEOUT);
 	req->state = REQ_WAITING;
 	TAILQ_FOREACH (at, &dev->waiting, link)
 		if (at->submitted_ns > req->submitted_ns)

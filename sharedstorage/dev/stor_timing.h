@@ -2,8 +2,8 @@
 /*
  * stor_timing.h - every delay of ownership and fencing, from one io_timeout; and why they are safe.
  *
- * io_timeout (T) is the one setting: the longest time in which the SAN must answer a command before
- * its session counts as dead. The default is 2 s; use up to 10 s for slow arrays. The owner writes
+ * io_timeout (T) is the one setting of ownership: the longest time in which the SAN must answer a renewal, a
+ * path check or a login before the session counts as dead. The default is 2 s; use up to 10 s for slow arrays. The owner writes
  * its T into the ownership block, and everybody who waits for that owner uses that T, not his own.
  * All clocks are CLOCK_BOOTTIME of one host; clocks of two hosts are never compared, only how long
  * something lasts, and those may differ by STOR_DRIFT_PERCENT.
@@ -79,6 +79,18 @@
  * that comes back in time looks at its table before it feeds. Without HARD, such a host and one
  * whose kernel hangs with vCPUs running need proof (a), a power fence.
  *
+ * Slow is not dead. What the guest reads and writes may take longer than T (an array that rebuilds or destages, a
+ * controller that fails over), and a new session would only send it all again. So data commands have a time of
+ * their own, D (STOR_DATA), which no proof leans on: the lease ends by its renewals alone, and what a data command may
+ * still do after that is ended by the barrier. For renewals to go out in time whatever the guest does:
+ *  - they and the path check (NOP-Out) pass what waits in the device's queue;
+ *  - the guest never has all of the target's command window: some commands of it are kept free;
+ *  - no more than a few MiB of the guest's data are under way each way, so that what is in front of a renewal on the
+ *    wire is sent in much less than T (8 MiB: 70 ms at 1 Gbit/s).
+ * A session is dead when a renewal or a path check is not answered within T (or a data command within D, which the
+ * SAN will not answer any more then). Barriers (PREEMPT AND ABORT, LUN RESET) are answered when the last write that
+ * they abort has ended, so they have STOR_BARRIER, longer than D; the path is checked meanwhile.
+ *
  * Suspended host: CLOCK_BOOTTIME counts the sleep, so S is late when it wakes up, and stops.
  *
  * Paused host: a node that is a virtual machine itself, paused by its hypervisor, does not count the pause. Its data is safe
@@ -105,6 +117,9 @@
 #define STOR_IO_TIMEOUT_MIN_MS 100u
 #define STOR_IO_TIMEOUT_MAX_MS 60000u
 #define STOR_DRIFT_PERCENT     2u
+/* D where the URL does not say (data-timeout=SECONDS). Disks of the SCSI layers of Linux and Windows get 30 to 60 s. */
+#define STOR_DATA_TIMEOUT_MS 30000u
+#define STOR_DATA_MAX_S	     600u
 
 /* All in ms, t as above. */
 #define STOR_IO(t)         ((uint64_t)(t))
@@ -127,6 +142,13 @@
 /* Reconnect pauses: first and longest. */
 #define STOR_RECONNECT_MIN(t) ((uint64_t)(t) / 40)
 #define STOR_RECONNECT_MAX(t) ((uint64_t)(t) / 2)
+/* A pause is this share of itself shorter or longer: not all VMs of a LUN come back in one moment. */
+#define STOR_RECONNECT_JITTER_PERCENT 25u
+/* D of a device with T = t: never less than T. */
+#define STOR_DATA(t, d) ((uint64_t)(d) > (uint64_t)(t) ? (uint64_t)(d) : (uint64_t)(t))
+/* A flush or a large WRITE SAME works on more than one command's data. */
+#define STOR_DATA_LONG(t, d) (2 * STOR_DATA(t, d))
+#define STOR_BARRIER(t, d)   (2 * STOR_DATA(t, d) + 10 * (uint64_t)(t))
 /* Path check (NOP-Out) when nothing else was heard. */
 #define STOR_PING(t) ((uint64_t)(t) / 2)
 

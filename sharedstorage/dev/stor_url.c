@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sharedstorage/dev/stor_timing.h"
+
 bool stor_name_valid(const char *name)
 {
 	size_t n = strlen(name);
@@ -46,7 +48,7 @@ static bool number(const char *s, unsigned long max, unsigned long *out)
 }
 
 /* "1.2.3.4", "1.2.3.4:3260", "[::1]", "[::1]:3260" -> with port, numeric only. */
-static bool portal(const char *s, size_t n, char *out, size_t cap)
+bool stor_url_portal(const char *s, size_t n, char *out, size_t cap)
 {
 	char host[64], text[64];
 	struct in6_addr addr;
@@ -99,6 +101,12 @@ static bool option_iscsi(struct stor_url *u, const char *key, const char *v)
 		if (!yes_no(v, &yes))
 			return false;
 		u->no_unmap = !yes;
+		return true;
+	}
+	if (!strcmp(key, "data-timeout")) {
+		if (!number(v, STOR_DATA_MAX_S, &n) || !n)
+			return false;
+		u->data_timeout_ms = (unsigned)n * 1000;
 		return true;
 	}
 	if (!strcmp(key, "header-digest"))
@@ -189,7 +197,7 @@ static int parse_iscsi(struct stor_url *u, char *s, struct cm_err *err)
 		if (u->portals == STOR_URL_PORTALS)
 			return cm_err_set(err, CM_E_BAD_URL, "more than %d portals",
 					  STOR_URL_PORTALS);
-		if (!portal(s, len, u->portal[u->portals], sizeof u->portal[0]))
+		if (!stor_url_portal(s, len, u->portal[u->portals], sizeof u->portal[0]))
 			return cm_err_set(err, CM_E_BAD_URL,
 					  "'%.*s' is not a numeric address[:port]",
 					  (int)CM_MIN(len, 64u), s);
@@ -219,7 +227,8 @@ int stor_url_parse(const char *text, struct stor_url *url, struct cm_err *err)
 	int rc;
 
 	*url = (struct stor_url){
-		.lock_lun = -1, .header_digest = true, .sector_bytes = 512, .direct = -1};
+		.lock_lun = -1, .header_digest = true, .data_timeout_ms = STOR_DATA_TIMEOUT_MS,
+		.sector_bytes = 512, .direct = -1};
 	if (!take(buf, sizeof buf, text, strlen(text)))
 		return cm_err_set(err, CM_E_BAD_URL, "the URL is empty or too long");
 	if (!strncmp(buf, "file:", 5)) {

@@ -12,6 +12,8 @@
  *                         where the target has no COMPARE AND WRITE of its own
  *   unmap=yes|no          iscsi: may UNMAP and WRITE SAME be used (default yes); no where the self-test
  *                         (stor_probe.h) finds that a shut-out host could still use them
+ *   data-timeout=SECONDS  iscsi: how long a read or write of the guest may take before its session counts as dead
+ *                         (1..600, default 30); leases have the VM's io_timeout, whatever this says
  *   header-digest=yes|no  iscsi: CRC32C over headers (default yes)
  *   secret-file=PATH      iscsi: CHAP secret of user (mode 0400 or 0600)
  *   target-user=NAME, target-secret-file=PATH
@@ -25,6 +27,7 @@
 #define STOR_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/cm_err.h"
@@ -45,6 +48,7 @@ struct stor_url {
 	unsigned lun;
 	int lock_lun; /* -1: none */
 	bool header_digest, no_unmap;
+	unsigned data_timeout_ms;	  /* iscsi */
 	char user[64], target_user[64];
 	char secret_file[256], target_secret_file[256];
 	unsigned sector_bytes;	     /* file */
@@ -54,6 +58,8 @@ struct stor_url {
 };
 
 int stor_url_parse(const char *text, struct stor_url *url, struct cm_err *err) cm_must_check;
+/* A numeric address[:port] of n bytes as "address:port"; false: it is none, or does not fit. */
+bool stor_url_portal(const char *text, size_t n, char *out, size_t cap);
 /* Names of volumes and disks: 1..63 of [A-Za-z0-9._-], not beginning with '.' or '-'. */
 bool stor_name_valid(const char *name);
 

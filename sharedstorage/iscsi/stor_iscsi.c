@@ -36,7 +36,7 @@ static void iscsi_sess_up(struct stor_sess *sess, void *arg)
 	struct stor_iscsi *d = arg;
 
 	CM_ASSERT(sess == d->sess);
-	stor__iscsi_feed(d, IE_SESS_UP, d->url.portal[d->portal]);
+	stor__iscsi_feed(d, IE_SESS_UP, d->at);
 }
 
 static void iscsi_sess_dying(struct stor_sess *sess, const struct cm_err *err, void *arg)
@@ -50,6 +50,22 @@ static void iscsi_sess_dying(struct stor_sess *sess, const struct cm_err *err, v
 		d->entered_once = true;
 	stor_dev_down(&d->dev, STOR_DEV_STALLED, &d->why);
 	stor__iscsi_io_down(d);
+}
+
+/* The target wants the login elsewhere (RFC 7143, 6.3 and 11.13.5): address[:port][,tpgt]. */
+static void iscsi_redirected(struct stor_iscsi *d, const char *to)
+{
+	cm_err_clear(&d->why);
+	if (++d->hops > ISCSI_HOPS)
+		cm_err_set(&d->why, CM_E_SAN_LOGIN, "%s: the login is redirected again and again, at last to %.80s", d->at,
+			   to);
+	else if (!stor_url_portal(to, strcspn(to, ","), d->redirect, sizeof d->redirect))
+		cm_err_set(&d->why, CM_E_SAN_LOGIN,
+			   "%s: the login is redirected to '%.80s', which is no numeric address: let the array redirect to "
+			   "addresses, or name another portal in the URL",
+			   d->at, to);
+	else
+		cm_err_set(&d->why, CM_E_SAN_LOGIN, "%s: the login is redirected to %s", d->at, d->redirect);
 }
 
 static void iscsi_sess_down(struct stor_sess *sess, bool final, const struct cm_err *err, void *arg)
@@ -66,6 +82,8 @@ static void iscsi_sess_down(struct stor_sess *sess, bool final, const struct cm_
 	}
 	d->holding = d->resetting = d->revalidating = false;
 	stor__iscsi_key_is_old(d);
+	if (*stor__sess_redirect(sess))
+		iscsi_redirected(d, stor__sess_redirect(sess));
 	if (final && !d->dev.opened)
 		stor_dev_open_failed(&d->dev, err);
 	stor__iscsi_feed(d, IE_SESS_DOWN, d->why.text);
@@ -76,7 +94,7 @@ static unsigned act_login(void *ctx, void *arg)
 	struct stor_iscsi *d = ctx;
 	struct cm_err err = CM_ERR_INIT;
 	struct stor_sess_cfg cfg = {.loop = d->dev.loop,
-				    .portal = d->url.portal[d->portal],
+				    .portal = d->at,
 				    .target = d->url.target,
 				    .initiator = d->dev.opts.initiator,
 				    .user = d->url.user,
@@ -85,6 +103,8 @@ static unsigned act_login(void *ctx, void *arg)
 				    .target_secret = d->target_secret,
 				    .header_digest = d->url.header_digest,
 				    .io_timeout_ms = d->dev.opts.io_timeout_ms,
+				    .barrier_ms = STOR_BARRIER(d->dev.opts.io_timeout_ms,
+							       d->url.data_timeout_ms),
 				    .up = iscsi_sess_up,
 				    .dying = iscsi_sess_dying,
 				    .down = iscsi_sess_down,
@@ -97,6 +117,9 @@ static unsigned act_login(void *ctx, void *arg)
 	}
 	cfg.isid = (d->dev.opts.isid << 1 | d->isid_toggle) & 0xffffffffffull;
 	cm_err_clear(&d->why);
+	snprintf(d->at, sizeof d->at, "%s", d->redirect[0] ? d->redirect : d->url.portal[d->portal]);
+	d->redirect[0] = 0; /* for this login: the next one asks again */
+	stor__window_reset(d);
 	d->sess = stor__sess_new(&cfg, &err);
 	if (d->sess)
 		return 0;
@@ -132,7 +155,8 @@ static unsigned act_up(void *ctx, void *arg)
 	struct stor_iscsi *d = ctx;
 
 	(void)arg;
-	d->backoff_ms = 0;
+	d->up_ns = cm_now_ns();
+	d->hops = 0;
 	d->key_entered = true;
 	stor_dev_entered(&d->dev, d->key);
 	return 0;
@@ -147,24 +171,48 @@ static unsigned act_drop(void *ctx, void *arg)
 	return 0;
 }
 
+/* A quarter more or less, so that the VMs of a LUN do not come back in step. */
+static uint64_t iscsi_jitter(uint64_t ms)
+{
+	uint64_t spread = ms * STOR_RECONNECT_JITTER_PERCENT / 100;
+	uint32_t r = 0;
+
+	if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
+		return CM_MAX(ms, 1u);
+	return CM_MAX(ms - spread + r % (2 * spread + 1), 1u);
+}
+
 static unsigned act_pause(void *ctx, void *arg)
 {
 	struct stor_iscsi *d = ctx;
 	uint64_t t = d->dev.opts.io_timeout_ms;
 
+	uint64_t pause_ms = 1;
+
 	(void)arg;
+	if (d->redirect[0]) {
+		cm_info("%s: %s", d->label, d->why.text);
+		cm_timer_arm_ms(&d->timer, pause_ms);
+		return 0;
+	}
+	d->hops = 0;
+	/* A session that did not last is no better than none. */
+	if (d->up_ns && cm_now_ns() - d->up_ns > STOR_IO(t) * CM_NS_PER_MS)
+		d->failed = 0, d->backoff_ms = 0;
+	d->up_ns = 0;
 	/* The other portal is tried at once; a pause only after all of them. */
 	d->portal = (d->portal + 1) % d->url.portals;
-	if (d->portal == 0 || !d->backoff_ms)
+	if (++d->failed % d->url.portals == 0) {
 		d->backoff_ms = CM_MIN(CM_MAX(2 * d->backoff_ms, STOR_RECONNECT_MIN(t)),
 				       STOR_RECONNECT_MAX(t));
+		pause_ms = iscsi_jitter(d->backoff_ms);
+	}
 	if (!d->dev.opened && cm_now_ns() - d->opened_ns > 3 * STOR_IO(t) * CM_NS_PER_MS)
 		stor_dev_open_failed(&d->dev, &d->why);
 	if (d->dev.state == STOR_DEV_FAILED)
 		return 0;
-	cm_info("%s: %s; again in %llu ms", d->label, d->why.text,
-		(unsigned long long)(d->portal ? 1 : d->backoff_ms));
-	cm_timer_arm_ms(&d->timer, d->portal ? 1 : d->backoff_ms);
+	cm_info("%s: %s; again in %llu ms", d->label, d->why.text, (unsigned long long)pause_ms);
+	cm_timer_arm_ms(&d->timer, pause_ms);
 	return 0;
 }
 
@@ -195,6 +243,7 @@ static unsigned act_closed(void *ctx, void *arg)
 	(void)arg;
 	cm_timer_fini(&d->timer);
 	cm_timer_fini(&d->delay);
+	cm_timer_fini(&d->adm_delay);
 	stor_dev_closed(&d->dev);
 	return 0;
 }
@@ -336,7 +385,13 @@ static void iscsi_status(struct stor_dev *dev, struct stor_dev_status *st)
 {
 	struct stor_iscsi *d = stor__iscsi_of(dev);
 
-	snprintf(st->path, sizeof st->path, "%.63s", d->url.portal[d->portal]);
+	uint64_t now = cm_now_ns(), oldest = d->sess ? stor__sess_oldest_ns(d->sess) : 0;
+
+	snprintf(st->path, sizeof st->path, "%.63s", d->at);
+	/* Slow is no stall: only who asks hears of it. */
+	if (!st->why[0] && oldest && now - oldest > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS)
+		snprintf(st->why, sizeof st->why, "%s: the SAN has not answered a command for %llu s; the path is alive",
+			 d->label, (unsigned long long)((now - oldest) / CM_NS_PER_S));
 }
 
 static unsigned iscsi_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS])
@@ -352,6 +407,7 @@ static const struct stor_dev_ops iscsi_ops = {
 	.close = iscsi_close,
 	.free = iscsi_free,
 	.fence = stor__iscsi_fence,
+	.fence_cancel = stor__iscsi_fence_cancel,
 	.keys = stor__iscsi_keys,
 	.luns = iscsi_luns,
 	.read_keys = stor__iscsi_read_keys,
@@ -441,7 +497,9 @@ struct stor_dev *stor_iscsi_open(struct cm_loop *loop, const struct stor_url *ur
 	d->url = *url;
 	d->guarded = opts->guarded;
 	d->opened_ns = cm_now_ns();
+	TAILQ_INIT(&d->first);
 	TAILQ_INIT(&d->sendq);
+	TAILQ_INIT(&d->adm_waiting);
 	TAILQ_INIT(&d->held);
 	TAILQ_INIT(&d->delayed);
 	TAILQ_INIT(&d->spare);
@@ -455,6 +513,7 @@ struct stor_dev *stor_iscsi_open(struct cm_loop *loop, const struct stor_url *ur
 	iscsi_identity(d);
 	cm_timer_init(&d->timer, loop, iscsi_timer, d);
 	cm_timer_init(&d->delay, loop, stor__iscsi_delay_tick, d);
+	cm_timer_init(&d->adm_delay, loop, stor__adm_delay_tick, d);
 	cm_fsm_init(&d->fsm, &iscsi_def, IS_PAUSE, d, d->label);
 	cm_loop_defer(loop, iscsi_begin, d);
 	return &d->dev;

@@ -8,11 +8,67 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
 
-#define ADM_TRIES 40
+#define ADM_TRIES    40
+#define ADM_DELAY_MS 5
+
+static bool adm_is_busy(const struct stor_adm *a)
+{
+	return a->cmd.status == STOR_SCSI_BUSY || a->cmd.status == STOR_SCSI_FULL;
+}
+
+static void adm_again(struct stor_adm *a)
+{
+	a->dev->ncmds++;
+	stor__sess_send(a->dev->sess, &a->cmd);
+}
+
+/* Busy: asked again after a while, for 2 T. False: it has been that long. */
+static bool adm_wait(struct stor_adm *a)
+{
+	struct stor_iscsi *d = a->dev;
+	uint64_t now = cm_now_ns();
+
+	if (!a->refused_ns)
+		a->refused_ns = now;
+	if (now - a->refused_ns > 2 * STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS)
+		return false;
+	TAILQ_INSERT_TAIL(&d->adm_waiting, a, link);
+	if (!d->adm_delay.armed)
+		cm_timer_arm_ms(&d->adm_delay, ADM_DELAY_MS);
+	return true;
+}
+
+void stor__adm_delay_tick(struct cm_timer *timer, void *arg)
+{
+	struct stor_iscsi *d = arg;
+	struct stor_adms old = TAILQ_HEAD_INITIALIZER(old);
+	struct stor_adm *a;
+
+	(void)timer;
+	TAILQ_CONCAT(&old, &d->adm_waiting, link);
+	while ((a = TAILQ_FIRST(&old))) {
+		TAILQ_REMOVE(&old, a, link);
+		adm_again(a);
+	}
+}
+
+void stor__adm_down(struct stor_iscsi *d)
+{
+	struct stor_adm *a;
+
+	cm_timer_disarm(&d->adm_delay);
+	while ((a = TAILQ_FIRST(&d->adm_waiting))) {
+		TAILQ_REMOVE(&d->adm_waiting, a, link);
+		a->cmd.status = STOR_CMD_LOST;
+		a->next(d, a, a->arg);
+		free(a);
+	}
+}
 
 static void adm_done(struct stor_cmd *cmd)
 {
@@ -20,18 +76,19 @@ static void adm_done(struct stor_cmd *cmd)
 	struct stor_iscsi *d = a->dev;
 
 	stor__iscsi_cmd_ended(d);
+	/* RECOVERED ERROR and the like */
+	if (cmd->status == STOR_SCSI_CHECK &&
+	    stor__sense_done(stor__sense_class(cmd->status, cmd->key, cmd->asc, cmd->ascq)))
+		cmd->status = STOR_SCSI_GOOD;
 	/*
 	 * A pending unit attention answers any command instead of executing it: 29/00 after each
 	 * login. Whether we were shut out meanwhile is never guessed from it: steps read keys, and
 	 * data commands re-validate.
 	 */
-	if (((cmd->status == STOR_SCSI_CHECK && cmd->key == STOR_KEY_ATTENTION) ||
-	     cmd->status == STOR_SCSI_BUSY || cmd->status == STOR_SCSI_FULL) &&
-	    ++a->tries < ADM_TRIES && d->sess) {
-		d->ncmds++;
-		stor__sess_send(d->sess, cmd);
+	if (stor__adm_is(a, STOR_KEY_ATTENTION) && ++a->tries < ADM_TRIES && d->sess)
+		return adm_again(a);
+	if (adm_is_busy(a) && d->sess && adm_wait(a))
 		return;
-	}
 	a->next(d, a, a->arg);
 	free(a);
 }
@@ -73,7 +130,9 @@ void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_
 	bool reg = service == STOR_PR_REGISTER || service == STOR_PR_REGISTER_IGNORE;
 	/* PREEMPT AND ABORT ends when what it aborts has ended: that takes what it takes. */
 	uint64_t timeout_ms =
-		service == STOR_PR_PREEMPT_ABORT ? 30 * STOR_IO(d->dev.opts.io_timeout_ms) : 0;
+		service == STOR_PR_PREEMPT_ABORT
+			? STOR_BARRIER(d->dev.opts.io_timeout_ms, d->url.data_timeout_ms)
+			: 0;
 
 	stor_pr_encode_out(list, service == STOR_PR_REGISTER_IGNORE ? 0 : d->key, sa_key,
 			   reg && !d->no_aptpl);

@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -35,8 +36,8 @@ static void probe_done(struct stor_iscsi *d)
 
 	if (d->url.no_unmap)
 		d->thin = d->unmap = d->ws_unmap = false;
-	i->can_discard = d->thin && (d->unmap || d->ws_unmap);
-	i->can_write_zeroes = d->thin && d->ws_unmap && i->discard_zeroes;
+	i->can_discard = d->thin && (d->unmap || d->ws_unmap) && !d->no_unmap;
+	i->can_write_zeroes = d->thin && d->ws_unmap && i->discard_zeroes && !d->no_ws_unmap;
 	i->native_caw = !d->guarded && !d->no_caw;
 	i->readonly = d->dev.opts.readonly;
 	i->shared = true;
@@ -88,6 +89,44 @@ static void probe_limits(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 		       probe_provisioning, NULL);
 }
 
+/* "": it has none. Keys are tagged by it, and a session must find the same disk as the last one. */
+static void probe_identity(struct stor_iscsi *d, const char *serial)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	if (!*serial) {
+		cm_err_set(&err, CM_E_SAN_UNSAFE,
+			   "%s has neither a serial number (VPD page 80) nor a designator of the LUN (page 83): it cannot be "
+			   "told from another LUN; give it one at the array",
+			   d->label);
+		stor_dev_open_failed(&d->dev, &err);
+		stor__iscsi_bad(d, err.code, "%s", err.text);
+		return;
+	}
+	if (d->dev.opened && strcmp(serial, d->dev.info.serial)) {
+		stor__iscsi_bad(d, CM_E_SAN_UNSAFE,
+				"%s: another disk answers now: serial '%s', was '%s'", d->label,
+				serial, d->dev.info.serial);
+		return;
+	}
+	snprintf(d->dev.info.serial, sizeof d->dev.info.serial, "%s", serial);
+	stor__adm_send(d, stor__cdb_inquiry(0xb0, 255), STOR_DIR_IN, NULL, 255, 0, probe_limits,
+		       NULL);
+}
+
+static void probe_designator(struct stor_iscsi *d, struct stor_adm *a, void *arg)
+{
+	char id[sizeof d->dev.info.serial];
+
+	(void)arg;
+	if (a->cmd.status == STOR_CMD_LOST)
+		return;
+	if (a->cmd.status != STOR_SCSI_GOOD ||
+	    stor__decode_lun_id(a->buf, a->cmd.actual_bytes, id, sizeof id))
+		id[0] = 0;
+	probe_identity(d, id);
+}
+
 static void probe_serial(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	char serial[sizeof d->dev.info.serial];
@@ -95,18 +134,12 @@ static void probe_serial(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	(void)arg;
 	if (a->cmd.status == STOR_CMD_LOST)
 		return;
-	if (a->cmd.status != STOR_SCSI_GOOD ||
-	    stor__decode_serial(a->buf, a->cmd.actual_bytes, serial, sizeof serial))
-		serial[0] = 0;
-	if (d->dev.opened && strcmp(serial, d->dev.info.serial)) {
-		stor__iscsi_bad(d, CM_E_SAN_UNSAFE,
-				"%s: another disk answers now: serial '%s', was '%s'", d->label,
-				serial, d->dev.info.serial);
-		return;
-	}
-	memcpy(d->dev.info.serial, serial, sizeof serial);
-	stor__adm_send(d, stor__cdb_inquiry(0xb0, 255), STOR_DIR_IN, NULL, 255, 0, probe_limits,
-		       NULL);
+	if (a->cmd.status == STOR_SCSI_GOOD &&
+	    !stor__decode_serial(a->buf, a->cmd.actual_bytes, serial, sizeof serial) && serial[0])
+		probe_identity(d, serial);
+	else
+		stor__adm_send(d, stor__cdb_inquiry(0x83, 4096), STOR_DIR_IN, NULL, 4096, 0,
+			       probe_designator, NULL);
 }
 
 static void probe_capacity(struct stor_iscsi *d, struct stor_adm *a, void *arg)

@@ -31,7 +31,8 @@ static void fence_end(struct stor_iscsi *d, int rc, const char *words)
 	d->fence = j->after;
 	if (d->fence) /* before the answer, which may bring another job */
 		stor__adm_read_keys(d, fence_keys_read, NULL);
-	j->done(rc, &err, j->arg);
+	if (j->done)
+		j->done(rc, &err, j->arg);
 	free(j);
 }
 
@@ -107,6 +108,8 @@ static void fence_reset(struct stor_iscsi *d)
 	const struct stor_fence_job *j = d->fence;
 	bool needed = j->reset_needed;
 
+	if (!j->done)
+		return fence_end(d, 0, "");
 	for (unsigned i = 0; i < j->nkeys; i++)
 		needed |= j->keys[i].key && !j->keys[i].ended &&
 			  stor_key_may_be_of(&j->keys[i], stor_dev_lun(&d->dev));
@@ -211,6 +214,23 @@ void stor__iscsi_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nke
 	}
 	d->fence = j;
 	stor__adm_read_keys(d, fence_keys_read, NULL);
+}
+
+void stor__iscsi_fence_cancel(struct stor_dev *dev, void *arg)
+{
+	for (struct stor_fence_job *j = stor__iscsi_of(dev)->fence; j; j = j->after) {
+		struct fence_refusal *r;
+
+		if (!j->done || j->arg != arg)
+			continue;
+		r = calloc(1, sizeof *r);
+		CM_ASSERT(r);
+		*r = (struct fence_refusal){j->done, j->arg, -ECANCELED};
+		cm_loop_defer(dev->loop, fence_refuse, r);
+		j->done = NULL;
+		j->keys = NULL;
+		j->nkeys = 0;
+	}
 }
 
 struct keys_job {

@@ -7,6 +7,7 @@
  *   stor_iscsi_older.c      sessions that are no more
  *   stor_iscsi_exclusive.c  whether others have the LUN
  *   stor_iscsi_io.c         requests, and answers to them
+ *   stor_iscsi_refused.c    ... that say "not now"
  *   stor_iscsi_guard.c      COMPARE AND WRITE without the command
  *   stor_iscsi_fence.c      shutting others out
  *   stor_iscsi_adm.c        administrative commands
@@ -23,10 +24,18 @@
 #include "sharedstorage/dev/stor_dev_back.h"
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/iscsi/stor_pr.h"
+#include "sharedstorage/iscsi/stor_sense.h"
 #include "sharedstorage/iscsi/stor_sess.h"
 
-#define ISCSI_DEPTH 96	/* commands under way; the usual CmdSN window is 128 */
+#define ISCSI_DEPTH 96	/* commands of the guest under way; the usual CmdSN window is 128 */
+/* Until the target has shown its window; and what of the window the guest does not get: a renewal, a look at the block,
+ * a path check and a READ KEYS. */
+#define ISCSI_DEPTH_FIRST 8
+#define ISCSI_RESERVE	  4
+/* Of the guest's data under way, each way: what a renewal or its answer may have in front of it (stor_timing.h). */
+#define ISCSI_DATA_BYTES (8u << 20)
 #define ISCSI_IOVS  512 /* per command */
+#define ISCSI_HOPS  4	/* redirections of one login that are followed */
 /* What an administrative command may ask for: each VM of a volume has a key or two on its LUN. Two
  * sectors fit too: a COMPARE AND WRITE of the self-test. */
 #define ISCSI_ADM_BYTES	 32768
@@ -49,13 +58,15 @@ enum stor_iscsi_event { IE_NONE, ISCSI_EVENTS(XX) IE_COUNT };
 
 /* One request under way. */
 struct stor_io {
-	TAILQ_ENTRY(stor_io) link; /* in sendq, delayed or held */
+	TAILQ_ENTRY(stor_io) link; /* in first, sendq, delayed or held */
 	struct stor_cmd cmd;
 	struct stor_req *req;
 	struct stor_iscsi *dev;
 	uint64_t done_bytes; /* of req, before this command */
 	uint64_t covers;     /* FLUSH: writes that were done when it was sent */
 	unsigned tries;
+	bool refused;	/* by the target, for now: its time will come */
+	bool cancelled; /* while it was under way: it is not asked again */
 	struct iovec own[2]; /* CAW halves, or a buffer */
 	struct iovec *slice; /* a long request's part, or NULL */
 	uint8_t *buf;	     /* zero block or unmap list, or NULL */
@@ -68,7 +79,7 @@ struct stor_fence_job {
 	unsigned nkeys, preempts, tries;
 	uint64_t victim; /* of the PREEMPT under way */
 	bool reset_needed; /* without PREEMPT AND ABORT: nothing is over before a LUN RESET */
-	stor_fence_fn done;
+	stor_fence_fn done; /* NULL: nobody waits for it any more */
 	void *arg;
 	struct stor_fence_job *after; /* waits for this one */
 };
@@ -95,8 +106,8 @@ struct stor_older {
 	bool ended;   /* PREEMPT AND ABORT of it was answered GOOD */
 };
 
-/* opts.exclusive_to: see stor_iscsi_exclusive.c. */
 struct stor_adm;
+/* opts.exclusive_to: see stor_iscsi_exclusive.c. */
 struct stor_exclusive {
 	uint64_t key;	   /* of ours, there without a gap since nobody else was; 0 none */
 	bool kept;	   /* it was there still when this session looked */
@@ -107,6 +118,18 @@ struct stor_exclusive {
 	void (*again)(struct stor_iscsi *d, struct stor_adm *adm, void *arg);
 };
 
+/* What the guest has of the target's queue; what was learned of it outlasts the session. */
+struct stor_window {
+	unsigned depth;	      /* how many of its commands may be under way */
+	unsigned ncmds;	      /* ... are */
+	unsigned answered;    /* since depth grew */
+	bool shut;	      /* the target's window was shut once: depth grows slowly from then on */
+	bool used;	      /* the guest had as many under way since depth grew */
+	uint64_t bytes[2];    /* of data under way: in, out */
+};
+
+TAILQ_HEAD(stor_adms, stor_adm);
+
 struct stor_iscsi {
 	struct stor_dev dev; /* first */
 	struct cm_fsm fsm;
@@ -114,12 +137,17 @@ struct stor_iscsi {
 	char secret[64], target_secret[64], label[96];
 	struct stor_sess *sess;
 	unsigned portal; /* in use */
-	struct cm_timer timer, delay;
-	uint64_t backoff_ms, opened_ns;
+	char at[64];	 /* ... or where it sent us */
+	char redirect[64]; /* of the next login; "" no */
+	unsigned hops;	   /* redirections in a row */
+	struct cm_timer timer, delay, adm_delay;
+	uint64_t backoff_ms, opened_ns, up_ns;
+	unsigned failed; /* logins and sessions in a row that were of no use */
 	struct cm_err why; /* of BAD */
 	/* of the target */
 	struct stor_limits limits;
 	bool unmap, ws_unmap, thin, no_pa, no_aptpl, no_caw;
+	bool no_unmap, no_ws_unmap, no_write_same; /* it was refused */
 	/* of this process */
 	bool guarded;
 	uint64_t key; /* of the session of now, 0 none */
@@ -130,11 +158,16 @@ struct stor_iscsi {
 	bool key_entered;  /* the session of `key` has been let in */
 	bool isid_toggle;
 	/* commands */
-	struct stor_ios sendq, held, delayed;
-	struct stor_ios spare; /* memory for the next requests */
+	struct stor_ios first, sendq, held, delayed; /* first: STOR_REQ_ADMIN and COMPARE AND WRITE */
+	struct stor_ios spare;			     /* memory for the next requests */
 	unsigned ncmds, nspare;
+	struct stor_window window;
+	struct stor_adms adm_waiting;
 	bool holding, resetting, revalidating; /* resetting: the LUN RESET that is held for has been sent */
 	uint64_t refused_ns; /* the target has refused requests since then; 0: it does not */
+	uint64_t delay_ns;   /* when those that it has refused are sent again */
+	unsigned nrefused;   /* requests that it has, and that are not done yet */
+	unsigned nleft;	     /* paths in a row that were left because they refused */
 	stor_reset_fn reset_done;
 	void *reset_arg;
 	struct stor_fence_job *fence;
@@ -153,8 +186,17 @@ static inline struct stor_iscsi *stor__iscsi_of(struct stor_dev *dev)
 /* NULL: no memory. */
 struct stor_io *stor__io_new(struct stor_iscsi *d);
 void stor__io_free(struct stor_io *io);
+/* Passes the gate, has no second try of its own, and does not wait behind the guest. */
+bool stor__io_is_admin(const struct stor_io *io);
+/* At the end, or the beginning, of the queue that it belongs to. */
+void stor__io_queue(struct stor_io *io);
+void stor__io_queue_first(struct stor_io *io);
 /* Sends what waits, as far as the window goes. */
 void stor__iscsi_pump(struct stor_iscsi *d);
+/* The session of now is a new one; io's command has ended (before anything else is done with it); TASK SET FULL. */
+void stor__window_reset(struct stor_iscsi *d);
+void stor__window_ended(struct stor_io *io);
+void stor__window_full(struct stor_iscsi *d);
 /* Gives the memory of requests back; none is left. */
 void stor__iscsi_io_fini(struct stor_iscsi *d);
 
@@ -167,13 +209,14 @@ void stor__iscsi_lun_reset(struct stor_iscsi *d, stor_reset_fn done, void *arg);
 void stor__iscsi_cmd_ended(struct stor_iscsi *d);
 
 /* --- stor_iscsi_adm.c: one buffer, unit attentions and busy retried ---- */
-struct stor_adm;
 typedef void (*stor_adm_fn)(struct stor_iscsi *d, struct stor_adm *adm, void *arg);
 struct stor_adm {
 	struct stor_cmd cmd;
 	struct stor_iscsi *dev;
 	struct iovec iov;
 	unsigned tries;
+	uint64_t refused_ns; /* BUSY or TASK SET FULL since then, 0 no */
+	TAILQ_ENTRY(stor_adm) link;
 	stor_adm_fn next;
 	void *arg;
 	uint8_t buf[ISCSI_ADM_BYTES];
@@ -186,6 +229,9 @@ void stor__adm_pr_out(struct stor_iscsi *d, enum stor_pr_out service, enum stor_
 void stor__adm_read_keys(struct stor_iscsi *d, stor_adm_fn next, void *arg);
 bool stor__adm_is(const struct stor_adm *adm, uint8_t key);
 void stor__adm_words(const struct stor_adm *adm, char *out, size_t cap);
+void stor__adm_delay_tick(struct cm_timer *timer, void *arg);
+/* The session is dead: those that wait end. */
+void stor__adm_down(struct stor_iscsi *d);
 /* All keys of a READ KEYS answer; -1: no good answer. */
 int stor__adm_keys(const struct stor_adm *adm, uint64_t keys[ISCSI_KEYS]);
 /* Takes our key away. */
@@ -221,6 +267,12 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req);
 void stor__iscsi_io_down(struct stor_iscsi *d);
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg);
 
+/* --- stor_iscsi_refused.c ---- */
+enum stor_sense stor__io_sense(const struct stor_io *io);
+void stor__io_refused(struct stor_io *io);
+/* It is so no longer. done: because it was executed. */
+void stor__io_not_refused(struct stor_io *io, bool done);
+
 /* --- stor_iscsi_flush.c ---- */
 void stor__flush_write_done(struct stor_iscsi *d, const struct stor_req *req);
 void stor__flush_sent(struct stor_io *io);
@@ -233,6 +285,7 @@ void stor__flush_witness(struct stor_iscsi *d, const uint64_t *keys, unsigned nk
 /* --- stor_iscsi_fence.c ---- */
 void stor__iscsi_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nkeys,
 		       stor_fence_fn done, void *arg);
+void stor__iscsi_fence_cancel(struct stor_dev *dev, void *arg);
 void stor__iscsi_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg);
 
 /* --- stor_iscsi_guard.c ---- */

@@ -3,7 +3,8 @@
  * stor_iscsi_io.c - requests and what the target answers to their commands (stor_iscsi_send.c):
  * done, or tried again where that is safe.
  *
- * Never tried again: a COMPARE AND WRITE that may have happened. A unit attention that may mean
+ * Never tried again: a COMPARE AND WRITE that may have happened; it costs the session, so that the
+ * next one's barrier ends what is left of it. A unit attention that may mean
  * "shut out" or "reset" holds its request back until READ KEYS shows our key; a reservation
  * conflict costs the session, so that the gate looks at the ownership block before anything goes
  * out again.
@@ -13,16 +14,16 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
+#include "sharedstorage/iscsi/stor_sense.h"
 
 #define IO_TRIES	  8
 #define IO_CONFLICTS	  3 /* in a row, for one request: then it is no stale session but a refusal */
-#define IO_DELAY_MS	  5
-#define IO_DELAY_STUCK_MS 50
 
 static void io_end(struct stor_io *io, int rc)
 {
@@ -30,13 +31,9 @@ static void io_end(struct stor_io *io, int rc)
 	struct stor_req *req = io->req;
 
 	req->priv = NULL;
+	stor__io_not_refused(io, false);
 	stor__io_free(io);
 	stor_dev_end(&d->dev, req, rc);
-}
-
-static bool io_is_admin(const struct stor_io *io)
-{
-	return io->req->flags & STOR_REQ_ADMIN || io->req->op == STOR_OP_CAW;
 }
 
 /* Its session died (or will). sent: it may have been executed. */
@@ -47,49 +44,15 @@ static void io_lost(struct stor_io *io, bool sent)
 
 	if (req->op == STOR_OP_CAW)
 		return io_end(io, sent ? CM_E_LEASE_UNKNOWN : CM_E_SAN_LOST);
-	if (io_is_admin(io))
+	if (stor__io_is_admin(io))
 		return io_end(io, CM_E_SAN_LOST);
 	req->priv = NULL;
+	stor__io_not_refused(io, false);
 	stor__io_free(io);
 	stor_dev_requeue(&d->dev, req);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
-
-static void io_again(struct stor_io *io)
-{
-	TAILQ_INSERT_HEAD(&io->dev->sendq, io, link);
-}
-
-/* It was refused, for now: asked again soon, and less often when that lasts. */
-static void io_delay(struct stor_io *io)
-{
-	struct stor_iscsi *d = io->dev;
-	uint64_t now = cm_now_ns();
-	struct cm_err err = CM_ERR_INIT;
-	char words[64];
-	bool stuck;
-
-	if (!d->refused_ns)
-		d->refused_ns = now;
-	stuck = now - d->refused_ns > STOR_IO(d->dev.opts.io_timeout_ms) * CM_NS_PER_MS;
-	TAILQ_INSERT_TAIL(&d->delayed, io, link);
-	if (!d->delay.armed)
-		cm_timer_arm_ms(&d->delay, stuck ? IO_DELAY_STUCK_MS : IO_DELAY_MS);
-	if (!stuck)
-		return;
-	stor__sense_print(io->cmd.status, io->cmd.key, io->cmd.asc, io->cmd.ascq, words,
-			  sizeof words);
-	cm_err_set(&err, CM_E_SAN_SENSE, "%s: refused again and again: %s", d->label, words);
-	stor_dev_stuck(&d->dev, &err);
-}
-
-static void io_not_refused(struct stor_iscsi *d)
-{
-	if (d->refused_ns)
-		stor_dev_unstuck(&d->dev);
-	d->refused_ns = 0;
-}
 
 void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
 {
@@ -102,10 +65,10 @@ void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
 	TAILQ_CONCAT(&old, &d->delayed, link);
 	while ((io = TAILQ_FIRST(&old))) {
 		TAILQ_REMOVE(&old, io, link);
-		if (limit && !io_is_admin(io) && now - io->req->submitted_ns > limit)
+		if (limit && !stor__io_is_admin(io) && now - io->req->submitted_ns > limit)
 			io_end(io, CM_E_SAN_TIMEOUT);
 		else
-			TAILQ_INSERT_TAIL(&d->sendq, io, link);
+			stor__io_queue(io);
 	}
 	stor__iscsi_pump(d);
 }
@@ -114,6 +77,7 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t keys[ISCSI_KEYS];
 	int n = stor__adm_keys(a, keys);
+	struct stor_io *io;
 	bool mine = false;
 
 	(void)arg;
@@ -127,7 +91,10 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 				d->label);
 		return;
 	}
-	TAILQ_CONCAT(&d->sendq, &d->held, link);
+	while ((io = TAILQ_FIRST(&d->held))) {
+		TAILQ_REMOVE(&d->held, io, link);
+		stor__io_queue(io);
+	}
 	stor__iscsi_pump(d);
 }
 
@@ -137,12 +104,20 @@ static void io_revalidate(struct stor_io *io)
 	struct stor_iscsi *d = io->dev;
 
 	if (!d->key)
-		return io_again(io);
+		return stor__io_queue_first(io);
 	TAILQ_INSERT_TAIL(&d->held, io, link);
 	if (d->revalidating)
 		return;
 	d->revalidating = true;
 	stor__adm_read_keys(d, revalidated, NULL);
+}
+
+static void io_not_now(struct stor_io *io)
+{
+	if (io->cancelled)
+		io_end(io, -ECANCELED);
+	else
+		stor__io_refused(io);
 }
 
 static void io_conflict(struct stor_io *io)
@@ -155,15 +130,15 @@ static void io_conflict(struct stor_io *io)
 		 * tells */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
-		return io_delay(io);
+		return io_not_now(io);
 	}
-	if (d->key && !io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
+	if (d->key && !stor__io_is_admin(io) && ++r->word[1] > IO_CONFLICTS) {
 		/* registered, and still: that is not for the guest to know */
 		if (++io->tries % 16 == 0)
 			return io_revalidate(io);
-		return io_delay(io);
+		return io_not_now(io);
 	}
-	if (!d->key || io_is_admin(io)) {
+	if (!d->key || stor__io_is_admin(io)) {
 		if (d->key)
 			stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: reservation conflict", d->label);
 		return io_end(io, CM_E_SAN_CONFLICT);
@@ -172,42 +147,72 @@ static void io_conflict(struct stor_io *io)
 	TAILQ_INSERT_TAIL(&d->held, io, link);
 }
 
+static void io_good(struct stor_io *io);
+
+/* WRITE SAME and UNMAP are optional, whatever the target's pages say: zeroes are written then, a hint is dropped. */
+static bool io_otherwise(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	uint8_t asc = io->cmd.asc;
+
+	if (asc != 0x20 && asc != 0x24 && asc != 0x26)
+		return false;
+	if (io->req->op == STOR_OP_DISCARD) {
+		d->no_unmap = true;
+		d->dev.info.can_discard = false;
+		io_end(io, 0);
+		return true;
+	}
+	if (io->req->op != STOR_OP_WRITE_ZEROES || !stor__cdb_is_write_same(&io->cmd.cdb))
+		return false;
+	if (stor__cdb_unmaps(&io->cmd.cdb)) {
+		d->no_ws_unmap = true;
+		d->dev.info.can_write_zeroes = false;
+	} else {
+		cm_info("%s: no WRITE SAME here: zeroes are written", d->label);
+		d->no_write_same = true;
+	}
+	free(io->buf); /* of another size */
+	io->buf = NULL;
+	stor__io_queue_first(io);
+	return true;
+}
+
 static void io_check(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 	const struct stor_cmd *c = &io->cmd;
+	enum stor_sense sense = stor__io_sense(io);
 	char words[64];
 
-	if (c->key == STOR_KEY_RECOVERED || c->key == STOR_KEY_NONE)
-		return io_end(io, io->req->op == STOR_OP_CAW ? CM_E_LEASE_UNKNOWN : 0);
-	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !io_is_admin(io))) {
+	if (stor__sense_done(sense))
+		return io_good(io);
+	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !stor__io_is_admin(io))) {
 		if (io->tries % IO_TRIES == 0)
-			return io_delay(io);
+			return io_not_now(io);
 		if (c->asc == 0x29 || (c->asc == 0x2a && c->ascq >= 3 && c->ascq <= 5))
 			return io_revalidate(io);
-		return io_again(io);
+		return stor__io_queue_first(io);
 	}
-	if (c->key == STOR_KEY_MISCOMPARE)
-		return io_end(io, CM_E_LEASE_MISCOMPARE);
 	stor__sense_print(c->status, c->key, c->asc, c->ascq, words, sizeof words);
 	cm_debug("%s: %s", d->label, words);
-	if (c->key == STOR_KEY_ABORTED && io->req->op == STOR_OP_CAW) {
-		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE was aborted", d->label);
-		return io_end(io, CM_E_LEASE_UNKNOWN);
-	}
-	if ((c->key == STOR_KEY_ABORTED || c->key == STOR_KEY_NOT_READY) &&
-	    (++io->tries < 64 || !io_is_admin(io)))
-		return io_delay(io);
-	if (c->key == STOR_KEY_ILLEGAL && c->asc == 0x20 && io->req->op == STOR_OP_CAW) {
-		d->no_caw = true;
-		d->dev.info.native_caw = false;
-		return io_end(io, CM_E_SAN_UNSAFE);
-	}
-	if (c->key == STOR_KEY_PROTECT)
-		return io_end(io, c->asc == 0x27 && c->ascq == 7 ? CM_E_VOL_FULL : -EROFS);
+	if ((sense == STOR_SENSE_ABORTED || sense == STOR_SENSE_BUSY || sense == STOR_SENSE_PATH ||
+	     sense == STOR_SENSE_SPACE) &&
+	    (++io->tries < 64 || !stor__io_is_admin(io)))
+		return io_not_now(io);
+	if (sense == STOR_SENSE_REFUSED && io_otherwise(io))
+		return;
+	if (sense == STOR_SENSE_PROTECT || sense == STOR_SENSE_SPACE)
+		return io_end(io, sense == STOR_SENSE_SPACE ? CM_E_VOL_FULL : -EROFS);
 	cm_warning("%s: %s at byte %llu", d->label, words,
 		   (unsigned long long)io->req->offset_bytes);
-	io_end(io, c->key == STOR_KEY_ILLEGAL ? CM_E_SAN_SENSE : CM_E_IO);
+	io_end(io, sense == STOR_SENSE_REFUSED ? CM_E_SAN_SENSE : CM_E_IO);
+}
+
+static void caw_is_there(struct stor_iscsi *d, bool there)
+{
+	d->no_caw = !there;
+	d->dev.info.native_caw = there && !d->guarded;
 }
 
 static void io_good(struct stor_io *io)
@@ -217,7 +222,9 @@ static void io_good(struct stor_io *io)
 
 	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
-	io_not_refused(d);
+	stor__io_not_refused(io, true);
+	if (r->op == STOR_OP_CAW)
+		caw_is_there(d, true);
 	if (r->op == STOR_OP_READ || r->op == STOR_OP_WRITE)
 		io->done_bytes += io->cmd.length_bytes;
 	else if (r->op == STOR_OP_WRITE_ZEROES || r->op == STOR_OP_DISCARD)
@@ -225,7 +232,7 @@ static void io_good(struct stor_io *io)
 	else
 		io->done_bytes = r->length_bytes;
 	if (io->done_bytes < r->length_bytes)
-		return io_again(io);
+		return stor__io_queue_first(io);
 	if (r->op == STOR_OP_FLUSH) {
 		/* a reset is being looked into: what was flushed is known only afterwards */
 		if (d->revalidating)
@@ -236,16 +243,70 @@ static void io_good(struct stor_io *io)
 	io_end(io, 0);
 }
 
-static void io_cmd_done(struct stor_cmd *cmd)
+/* Nothing was written, for a fact. The owner of a lease decides soon what to do next; others wait. */
+static void caw_refused(struct stor_io *io, enum stor_sense sense)
 {
-	struct stor_io *io = CM_CONTAINER(cmd, struct stor_io, cmd);
+	struct stor_iscsi *d = io->dev;
+	bool soon = ++io->tries < IO_TRIES, lease = io->req->flags & STOR_REQ_ADMIN;
+
+	switch (sense) {
+	case STOR_SENSE_LOOK:
+	case STOR_SENSE_ATTENTION:
+		if (soon)
+			return sense == STOR_SENSE_LOOK ? io_revalidate(io) : stor__io_queue_first(io);
+		break;
+	case STOR_SENSE_PATH:
+		if (soon || d->url.portals == 1)
+			break;
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: %s", d->label, stor__sense_words(sense));
+		return io_end(io, CM_E_SAN_LOST); /* the other portal comes next */
+	case STOR_SENSE_PROTECT:
+		return io_end(io, -EROFS);
+	case STOR_SENSE_REFUSED:
+		if (io->cmd.asc == 0x20)
+			caw_is_there(d, false);
+		return io_end(io, io->cmd.asc == 0x20 ? CM_E_SAN_UNSAFE : CM_E_SAN_SENSE);
+	default: /* busy, no space: that may pass */
+		break;
+	}
+	if (soon || !lease)
+		return io_not_now(io);
+	io_end(io, sense == STOR_SENSE_SPACE ? CM_E_VOL_FULL : CM_E_SAN_SENSE);
+}
+
+/* Of a COMPARE AND WRITE: what the answer proves decides (stor_sense.c). */
+static void caw_answered(struct stor_io *io)
+{
+	struct stor_iscsi *d = io->dev;
+	const struct stor_cmd *c = &io->cmd;
+	enum stor_sense sense = stor__sense_class(c->status, c->key, c->asc, c->ascq);
+	char words[64];
+
+	if (stor__sense_done(sense))
+		return io_good(io);
+	if (sense == STOR_SENSE_MISCOMPARE)
+		return io_end(io, CM_E_LEASE_MISCOMPARE);
+	if (sense == STOR_SENSE_CONFLICT)
+		return io_conflict(io);
+	stor__sense_print(c->status, c->key, c->asc, c->ascq, words, sizeof words);
+	cm_debug("%s: COMPARE AND WRITE: %s: %s", d->label, words, stor__sense_words(sense));
+	if (c->status == STOR_SCSI_FULL)
+		stor__window_full(d);
+	if (stor__sense_not_executed(sense))
+		return caw_refused(io, sense);
+	stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE may have happened or not: %s",
+			d->label, words);
+	/* Who is no lease and would read back and try again could do so for ever. */
+	io_end(io, sense == STOR_SENSE_FAILED && !(io->req->flags & STOR_REQ_ADMIN)
+			   ? CM_E_IO
+			   : CM_E_LEASE_UNKNOWN);
+}
+
+static void io_answered(struct stor_io *io)
+{
 	struct stor_iscsi *d = io->dev;
 
-	stor__iscsi_cmd_ended(d);
-	switch (cmd->status) {
-	case STOR_CMD_LOST:
-		io_lost(io, true);
-		return;
+	switch (io->cmd.status) {
 	case STOR_SCSI_GOOD:
 		io_good(io);
 		break;
@@ -255,16 +316,36 @@ static void io_cmd_done(struct stor_cmd *cmd)
 	case STOR_SCSI_CONFLICT:
 		io_conflict(io);
 		break;
-	case STOR_SCSI_BUSY:
 	case STOR_SCSI_FULL:
-		io_delay(io);
+		stor__window_full(d);
+		io_not_now(io);
+		break;
+	case STOR_SCSI_BUSY:
+		io_not_now(io);
 		break;
 	default: /* TASK ABORTED and what else there is: nobody knows what happened to it */
 		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: status %02x", d->label,
-				(unsigned)cmd->status);
+				(unsigned)io->cmd.status);
 		TAILQ_INSERT_TAIL(&d->held, io, link);
 		break;
 	}
+}
+
+static void io_cmd_done(struct stor_cmd *cmd)
+{
+	struct stor_io *io = CM_CONTAINER(cmd, struct stor_io, cmd);
+	struct stor_iscsi *d = io->dev;
+
+	stor__iscsi_cmd_ended(d);
+	stor__window_ended(io);
+	if (cmd->status == STOR_CMD_LOST) {
+		io_lost(io, true);
+		return;
+	}
+	if (io->req->op == STOR_OP_CAW)
+		caw_answered(io);
+	else
+		io_answered(io);
 	stor__iscsi_pump(d);
 }
 
@@ -277,8 +358,6 @@ void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
 
 	if (req->op == STOR_OP_CAW && d->guarded)
 		return stor__iscsi_guard_submit(d, req);
-	if (req->op == STOR_OP_CAW && d->no_caw)
-		return stor_dev_end_later(dev, req, CM_E_SAN_UNSAFE);
 	if (req->op == STOR_OP_DISCARD && !dev->info.can_discard)
 		return stor_dev_end_later(dev, req, 0); /* a hint, not a promise */
 	io = stor__io_new(d);
@@ -288,7 +367,7 @@ void stor__iscsi_submit(struct stor_dev *dev, struct stor_req *req)
 	io->req = req;
 	io->cmd.done = io_cmd_done;
 	req->priv = io;
-	TAILQ_INSERT_TAIL(&d->sendq, io, link);
+	stor__io_queue(io);
 	stor__iscsi_pump(d);
 }
 
@@ -313,12 +392,16 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 		stor__iscsi_guard_cancel(d, req);
 		return;
 	}
+	if (!io)
+		return;
 	/* What was sent stays: its memory is in use until the target answers or the session dies.
 	 */
-	if (!io || (!io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
-		    !io_unqueue(&d->delayed, io)))
+	io->cancelled = true;
+	if (!io_unqueue(&d->first, io) && !io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
+	    !io_unqueue(&d->delayed, io))
 		return;
 	req->priv = NULL;
+	stor__io_not_refused(io, false);
 	stor__io_free(io);
 	stor_dev_end_later(dev, req, -ECANCELED);
 }
@@ -327,6 +410,7 @@ void stor__iscsi_io_down(struct stor_iscsi *d)
 {
 	struct stor_io *io;
 
+	TAILQ_CONCAT(&d->held, &d->first, link);
 	TAILQ_CONCAT(&d->held, &d->delayed, link);
 	TAILQ_CONCAT(&d->held, &d->sendq, link);
 	cm_timer_disarm(&d->delay);
@@ -336,5 +420,6 @@ void stor__iscsi_io_down(struct stor_iscsi *d)
 		TAILQ_REMOVE(&d->held, io, link);
 		io_lost(io, false);
 	}
+	stor__adm_down(d);
 	stor__iscsi_guard_down(d);
 }

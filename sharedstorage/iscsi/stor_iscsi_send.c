@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/cm_clock.h"
 #include "common/cm_log.h"
+#include "sharedstorage/dev/stor_timing.h"
 #include "sharedstorage/iscsi/stor_iscsi_int.h"
 
 /* Spare ones are kept: one malloc less per request. (Not where a sanitizer shall see who uses one
@@ -35,6 +37,7 @@ void stor__io_free(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 
+	d->nrefused -= io->refused;
 	free(io->slice);
 	free(io->buf);
 	if (d->nspare + 1 > IO_SPARE) {
@@ -53,6 +56,26 @@ void stor__iscsi_io_fini(struct stor_iscsi *d)
 		TAILQ_REMOVE(&d->spare, io, link);
 		free(io);
 	}
+}
+
+bool stor__io_is_admin(const struct stor_io *io)
+{
+	return io->req->flags & STOR_REQ_ADMIN || io->req->op == STOR_OP_CAW;
+}
+
+static struct stor_ios *io_queue(const struct stor_io *io)
+{
+	return stor__io_is_admin(io) ? &io->dev->first : &io->dev->sendq;
+}
+
+void stor__io_queue(struct stor_io *io)
+{
+	TAILQ_INSERT_TAIL(io_queue(io), io, link);
+}
+
+void stor__io_queue_first(struct stor_io *io)
+{
+	TAILQ_INSERT_HEAD(io_queue(io), io, link);
 }
 
 /* --- building commands --------------------------------------------------------------------- */
@@ -121,7 +144,7 @@ static void io_build_caw(struct stor_io *io)
 	io->cmd.cdb = stor__cdb_caw(r->offset_bytes / s, 1);
 }
 
-/* Zeroes as plain writes, for targets where WRITE SAME leaks past a reservation. */
+/* Zeroes as plain writes, for targets where WRITE SAME leaks past a reservation, or is not there. */
 #define IO_ZEROES 65536u
 static int io_build_plain_zeroes(struct stor_io *io)
 {
@@ -188,8 +211,28 @@ static int io_build_discard(struct stor_io *io)
 	return 0;
 }
 
+/* How long the target may take: io_timeout for renewals and looks at the block; D for the rest, or what is left of the
+ * limit after which the owner wants an error. */
+static uint64_t io_timeout_ms(const struct stor_io *io)
+{
+	const struct stor_iscsi *d = io->dev;
+	uint64_t t = d->dev.opts.io_timeout_ms, limit = d->dev.opts.fail_after_ms, data, since;
+
+	if (io->req->flags & STOR_REQ_ADMIN)
+		return STOR_IO(t);
+	if (io->req->op == STOR_OP_FLUSH || io->req->op == STOR_OP_WRITE_ZEROES)
+		data = STOR_DATA_LONG(t, d->url.data_timeout_ms);
+	else
+		data = STOR_DATA(t, d->url.data_timeout_ms);
+	if (!limit || stor__io_is_admin(io))
+		return data;
+	since = (cm_now_ns() - io->req->submitted_ns) / CM_NS_PER_MS;
+	return CM_MIN(data, CM_MAX(STOR_IO(t), limit > since ? limit - since : 0));
+}
+
 static int io_build(struct stor_io *io)
 {
+	io->cmd.timeout_ms = io_timeout_ms(io);
 	io->cmd.lun = io->dev->url.lun;
 	io->cmd.niov = 0;
 	io->cmd.dir = STOR_DIR_NONE;
@@ -200,14 +243,12 @@ static int io_build(struct stor_io *io)
 		return io_build_rw(io);
 	case STOR_OP_FLUSH:
 		io->cmd.cdb = stor__cdb_sync();
-		io->cmd.timeout_ms = 10 * (uint64_t)io->dev->dev.opts.io_timeout_ms;
 		return 0;
 	case STOR_OP_CAW:
 		io_build_caw(io);
 		return 0;
 	case STOR_OP_WRITE_ZEROES:
-		io->cmd.timeout_ms = 10 * (uint64_t)io->dev->dev.opts.io_timeout_ms;
-		return io->dev->url.no_unmap ? io_build_plain_zeroes(io) : io_build_zeroes(io);
+		return io->dev->url.no_unmap || io->dev->no_write_same ? io_build_plain_zeroes(io) : io_build_zeroes(io);
 	case STOR_OP_DISCARD:
 		return io_build_discard(io);
 	case STOR_OP_NONE:
@@ -216,17 +257,116 @@ static int io_build(struct stor_io *io)
 	return -EINVAL;
 }
 
+/* --- how much may be under way ------------------------------------------------------------- */
+
+void stor__window_reset(struct stor_iscsi *d)
+{
+	unsigned depth = d->window.depth;
+
+	depth = depth && d->window.shut ? CM_MIN(depth, ISCSI_DEPTH_FIRST) : ISCSI_DEPTH_FIRST;
+	d->window = (struct stor_window){.depth = depth, .shut = d->window.shut};
+}
+
+/* More was sent than the target takes at once: the guest gets fewer, so that there is room for others. */
+static void window_look(struct stor_iscsi *d)
+{
+	struct stor_window *w = &d->window;
+	unsigned taken = stor__sess_window(d->sess);
+
+	if (!taken)
+		return;
+	w->shut = true;
+	w->answered = 0;
+	w->depth = CM_MIN(w->depth, taken > ISCSI_RESERVE ? taken - ISCSI_RESERVE : 1u);
+}
+
+/* It grows when it is used up: fast until the target has shown where it ends, then only now and then. */
+static void window_grow(struct stor_window *w)
+{
+	if (++w->answered < (w->shut ? 4096u : 1u) || !w->used || w->depth >= ISCSI_DEPTH)
+		return;
+	w->answered = 0;
+	w->used = false;
+	w->depth++;
+}
+
+void stor__window_full(struct stor_iscsi *d)
+{
+	d->window.shut = true;
+	d->window.answered = 0;
+	d->window.depth = CM_MAX(CM_MIN(d->window.depth, d->window.ncmds), 1u);
+}
+
+static uint64_t *window_bytes(struct stor_io *io)
+{
+	return io->cmd.dir ? &io->dev->window.bytes[io->cmd.dir == STOR_DIR_OUT] : NULL;
+}
+
+void stor__window_ended(struct stor_io *io)
+{
+	struct stor_window *w = &io->dev->window;
+	uint64_t *bytes = window_bytes(io);
+
+	if (stor__io_is_admin(io))
+		return;
+	CM_ASSERT(w->ncmds > 0 && (!bytes || *bytes >= io->cmd.length_bytes));
+	w->ncmds--;
+	if (bytes)
+		*bytes -= io->cmd.length_bytes;
+	if (io->cmd.status == STOR_SCSI_GOOD)
+		window_grow(w);
+}
+
+static void window_sent(struct stor_io *io)
+{
+	uint64_t *bytes = window_bytes(io);
+
+	if (stor__io_is_admin(io))
+		return;
+	io->dev->window.ncmds++;
+	if (bytes)
+		*bytes += io->cmd.length_bytes;
+}
+
+/* May the guest's next one go out? One always may, however large. */
+static bool window_open(struct stor_iscsi *d, const struct stor_io *io)
+{
+	struct stor_window *w = &d->window;
+	uint64_t n = CM_MIN(io->req->length_bytes - io->done_bytes, (uint64_t)d->dev.info.max_transfer_bytes);
+	uint64_t under_way;
+
+	if (w->ncmds >= w->depth) {
+		w->used = true;
+		return false;
+	}
+	if (io->req->op != STOR_OP_READ && io->req->op != STOR_OP_WRITE)
+		return true;
+	under_way = w->bytes[io->req->op == STOR_OP_WRITE];
+	return !under_way || under_way + n <= ISCSI_DATA_BYTES;
+}
+
 /* --- sending ------------------------------------------------------------------------------- */
+
+static struct stor_io *io_next(struct stor_iscsi *d)
+{
+	struct stor_io *io = TAILQ_FIRST(&d->first);
+
+	if (io)
+		return io;
+	io = TAILQ_FIRST(&d->sendq);
+	return io && window_open(d, io) ? io : NULL;
+}
 
 void stor__iscsi_pump(struct stor_iscsi *d)
 {
 	struct stor_io *io;
 
-	while (d->sess && !d->holding && !d->why.code && d->ncmds < ISCSI_DEPTH &&
-	       (io = TAILQ_FIRST(&d->sendq))) {
+	if (d->sess)
+		window_look(d);
+	while (d->sess && !d->holding && !d->why.code && (io = io_next(d))) {
 		int rc;
 
-		TAILQ_REMOVE(&d->sendq, io, link);
+		TAILQ_REMOVE(io_queue(io), io, link);
 		rc = io_build(io);
 		if (rc) {
 			io->req->priv = NULL;
@@ -235,6 +375,7 @@ void stor__iscsi_pump(struct stor_iscsi *d)
 			continue;
 		}
 		d->ncmds++;
+		window_sent(io);
 		stor__flush_sent(io);
 		stor__sess_send(d->sess, &io->cmd);
 	}

@@ -33,6 +33,7 @@ struct stor_locked {
 	uint64_t limit; /* bytes on the lock LUN */
 	bool up, closing;
 	unsigned open_children;
+	TAILQ_HEAD(, locked_fence) fences;
 };
 
 /* A request on its way through a child. */
@@ -233,6 +234,7 @@ static void locked_event(struct stor_dev *child, enum stor_dev_event event,
 /* --- fencing: on both ------------------------------------------------------------------------- */
 
 struct locked_fence {
+	TAILQ_ENTRY(locked_fence) link;
 	struct stor_locked *dev;
 	struct stor_key *keys;
 	unsigned nkeys;
@@ -244,6 +246,7 @@ static void fence_second(int rc, const struct cm_err *err, void *arg)
 {
 	struct locked_fence *f = arg;
 
+	TAILQ_REMOVE(&f->dev->fences, f, link);
 	f->done(rc, err, f->arg);
 	free(f);
 }
@@ -269,7 +272,18 @@ static void locked_fence(struct stor_dev *dev, struct stor_key *keys, unsigned n
 	f->nkeys = nkeys;
 	f->done = done;
 	f->arg = arg;
+	TAILQ_INSERT_TAIL(&f->dev->fences, f, link);
 	stor_dev_fence(f->dev->child[META], f->keys, nkeys, fence_first, f);
+}
+
+static void locked_fence_cancel(struct stor_dev *dev, void *arg)
+{
+	struct stor_locked *l = locked_of(dev);
+	struct locked_fence *f;
+
+	TAILQ_FOREACH (f, &l->fences, link)
+		for (unsigned i = 0; i < CHILDREN && f->arg == arg; i++)
+			stor_dev_fence_cancel(l->child[i], f);
 }
 
 static unsigned locked_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV_LUNS])
@@ -334,6 +348,7 @@ static const struct stor_dev_ops locked_ops = {
 	.close = locked_close,
 	.free = locked_free,
 	.fence = locked_fence,
+	.fence_cancel = locked_fence_cancel,
 	.keys = locked_keys,
 	.luns = locked_luns,
 	.read_keys = locked_read_keys,
@@ -355,6 +370,7 @@ struct stor_dev *stor_locked_open(struct cm_loop *loop, const struct stor_url *u
 		return NULL;
 	}
 	stor_dev_init(&l->dev, &locked_ops, loop, opts);
+	TAILQ_INIT(&l->fences);
 	o.gated = true;
 	o.fail_after_ms = 0;
 	o.event = locked_event;

@@ -103,6 +103,13 @@ static bool answer_caw(struct probe *p, const struct stor_adm *a)
 	return false;
 }
 
+/* Optional: without it zeroes are written. */
+static bool answer_write_same(struct probe *p, const struct stor_adm *a)
+{
+	p->report.write_same = a->cmd.status == STOR_SCSI_GOOD;
+	return true;
+}
+
 static bool answer_restore(struct probe *p, const struct stor_adm *a)
 {
 	if (a->cmd.status == STOR_SCSI_GOOD)
@@ -158,6 +165,7 @@ static struct stor_cdb cdb_orwrite(uint64_t lba, uint32_t block_bytes)
 static const struct step steps[] = {
 	{OWNER, 0, cdb_read, STOR_DIR_IN, 1, answer_read},
 	{OWNER, 0, cdb_caw, STOR_DIR_OUT, 2, answer_caw},
+	{OWNER, 0, cdb_write_same, STOR_DIR_OUT, 1, answer_write_same},
 	{STRANGER, STOR_LEAK_WRITE, cdb_write, STOR_DIR_OUT, 1, NULL},
 	{STRANGER, STOR_LEAK_CAW, cdb_caw, STOR_DIR_OUT, 2, NULL},
 	{STRANGER, STOR_LEAK_WRITE_SAME, cdb_write_same, STOR_DIR_OUT, 1, NULL},

@@ -31,7 +31,7 @@ enum stor_leak {
 
 struct stor_probe_report {
 	bool iscsi; /* false: a file, nothing to probe: locks do it all */
-	bool native_caw, preempt_abort, aptpl, can_unmap;
+	bool native_caw, preempt_abort, aptpl, can_unmap, write_same;
 	bool has_lock, unmap_off; /* what the URL says: lock=LUN, unmap=no */
 	unsigned leaks;		  /* STOR_LEAK_*: what got through */
 	/* by stor_probe_judge: */

@@ -60,10 +60,11 @@ void stor_probe_judge(struct stor_probe_report *r)
 	if (!r->iscsi)
 		snprintf(r->mode, sizeof r->mode, "a file of this host: locks");
 	else
-		snprintf(r->mode, sizeof r->mode, "%s, %s, %s%s",
+		snprintf(r->mode, sizeof r->mode, "%s, %s, %s%s%s",
 			 r->native_caw ? "COMPARE AND WRITE" : "a lock LUN for COMPARE AND WRITE",
 			 r->preempt_abort ? "PREEMPT AND ABORT" : "PREEMPT and LUN RESET",
 			 r->aptpl ? "reservations survive a restart (APTPL)"
 				  : "a restart drops reservations (no APTPL)",
-			 r->no_unmap && r->unmap_off ? ", no WRITE SAME and UNMAP" : "");
+			 r->no_unmap && r->unmap_off ? ", no WRITE SAME and UNMAP" : "",
+			 !r->write_same && !r->unmap_off ? ", zeroes are written (no WRITE SAME)" : "");
 }

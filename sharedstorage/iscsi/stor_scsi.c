@@ -183,6 +183,67 @@ int stor__decode_serial(const uint8_t *d, size_t len, char *out, size_t cap)
 	return 0;
 }
 
+enum { ID_T10 = 1, ID_EUI64 = 2, ID_NAA = 3 };
+
+/* The higher the better; 0: no use. Vendor specific ones and names of the port are none. */
+static unsigned id_rank(const uint8_t *p, size_t n)
+{
+	bool binary = (p[0] & 0x0f) == 1;
+
+	if (p[1] & 0x30 || !n) /* association: not the logical unit */
+		return 0;
+	switch (p[1] & 0x0f) {
+	case ID_NAA:
+		return !binary || n < 8 ? 0 : p[4] >> 4 == 6 ? 4 : p[4] >> 4 == 3 ? 1 : 3;
+	case ID_EUI64:
+		return binary && n >= 8 ? 3 : 0;
+	case ID_T10:
+		return !binary && n > 8 ? 2 : 0;
+	default:
+		return 0;
+	}
+}
+
+static void id_print(const uint8_t *p, size_t n, char *out, size_t cap)
+{
+	static const char *const names[] = {[ID_T10] = "t10.", [ID_EUI64] = "eui.", [ID_NAA] = "naa."};
+	unsigned type = p[1] & 0x0f;
+	size_t at = (size_t)snprintf(out, cap, "%s", names[type]);
+
+	/* Longer than fits: what is left over counts by its checksum. */
+	for (size_t i = 0; i < n && at + 16 < cap; i++)
+		if (type != ID_T10)
+			at += (size_t)snprintf(out + at, cap - at, "%02x", p[4 + i]);
+		else if (isgraph(p[4 + i]))
+			out[at++] = (char)p[4 + i];
+	out[at] = 0;
+	if (at + 16 >= cap)
+		snprintf(out + at, cap - at, "-%08x", cm_crc32c(0, p + 4, n));
+}
+
+int stor__decode_lun_id(const uint8_t *d, size_t len, char *out, size_t cap)
+{
+	const uint8_t *p, *best = NULL;
+	unsigned rank = 0;
+	size_t n;
+
+	CM_ASSERT(cap > 32);
+	out[0] = 0;
+	p = vpd(d, len, 0x83, 0, &n);
+	for (; p && n >= 4 && p[3] <= n - 4; n -= 4 + p[3], p += 4 + p[3]) {
+		unsigned r = id_rank(p, p[3]);
+
+		if (r > rank) {
+			rank = r;
+			best = p;
+		}
+	}
+	if (!best)
+		return CM_E_SAN_SENSE;
+	id_print(best, best[3], out, cap);
+	return 0;
+}
+
 int stor__decode_limits(const uint8_t *d, size_t len, struct stor_limits *l)
 {
 	size_t n;

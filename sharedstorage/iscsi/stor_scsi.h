@@ -35,6 +35,7 @@ enum {
 	STOR_KEY_PROTECT = 7,
 	STOR_KEY_ABORTED = 0xb,
 	STOR_KEY_MISCOMPARE = 0xe,
+	STOR_KEY_COMPLETED = 0xf,
 };
 
 struct stor_cdb {
@@ -48,6 +49,14 @@ struct stor_cdb stor__cdb_rw(bool write, uint64_t lba, uint32_t blocks, bool fua
 struct stor_cdb stor__cdb_sync(void);
 struct stor_cdb stor__cdb_caw(uint64_t lba, uint8_t blocks);
 struct stor_cdb stor__cdb_write_same(uint64_t lba, uint32_t blocks, bool unmap);
+static inline bool stor__cdb_is_write_same(const struct stor_cdb *c)
+{
+	return c->b[0] == 0x93;
+}
+static inline bool stor__cdb_unmaps(const struct stor_cdb *c) /* a WRITE SAME */
+{
+	return c->b[1] & 0x08;
+}
 struct stor_cdb stor__cdb_unmap(uint16_t list_bytes);
 /* For the self-test only: what else changes a block. */
 struct stor_cdb stor__cdb_write_verify(uint64_t lba, uint32_t blocks);
@@ -67,6 +76,11 @@ struct stor_capacity {
 int stor__decode_capacity(const uint8_t *d, size_t len, struct stor_capacity *c) cm_must_check;
 /* VPD 0x80: printable bytes only. */
 int stor__decode_serial(const uint8_t *d, size_t len, char *out, size_t cap) cm_must_check;
+/*
+ * VPD 0x83: the designator of the logical unit (association 0) that is best for telling it from others: "naa.6..."
+ * (registered extended first), another NAA, "eui.", "t10.", as printable bytes. An error: it has none of these.
+ */
+int stor__decode_lun_id(const uint8_t *d, size_t len, char *out, size_t cap) cm_must_check;
 /* VPD 0xB0 and 0xB2; 0 = not reported. */
 struct stor_limits {
 	uint32_t max_transfer_blocks, max_unmap_blocks;

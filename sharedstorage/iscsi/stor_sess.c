@@ -3,7 +3,8 @@
  * stor_sess.c - the only file that includes libiscsi.
  *
  * libiscsi's own reconnect and timeouts are off (they replay old writes, and leave buffers in use).
- * A command that is not answered in time costs the session, never just the command. Nothing is
+ * A command that is not answered in its time costs the session, never just the command; so does a path check that is
+ * not answered within io_timeout, whatever is under way. Nothing is
  * submitted from a callback of a dying context, and the context is destroyed only at the loop's
  * fixed point.
  *
@@ -39,13 +40,15 @@ struct stor_sess {
 	bool io_on, logged_in, dead, closing, servicing, final, nop_out, push_due;
 	struct cm_timer tick, idle;
 	struct stor_cmds cmds;
+	unsigned ncmds;	 /* in cmds */
+	unsigned window; /* see stor__sess_window */
 	unsigned unsent; /* PDUs that were queued since the last push, as far as we know of them */
-	uint64_t begun_ns, heard_ns, nop_ns;
+	uint64_t begun_ns, heard_ns, nop_ns, tick_ns; /* tick_ns: when the next one is due */
 	stor_reset_fn reset_done;
 	void *reset_arg;
 	uint64_t reset_ns;
 	struct cm_err why;
-	char portal[80];
+	char portal[80], redirect[128];
 };
 
 static void sess_bury(void *arg);
@@ -77,6 +80,7 @@ static void sess_bury(void *arg)
 	s->ctx = NULL;
 	while ((c = TAILQ_FIRST(&s->cmds))) {
 		TAILQ_REMOVE(&s->cmds, c, link);
+		s->ncmds--;
 		if (c->task)
 			scsi_free_scsi_task(c->task);
 		c->task = NULL;
@@ -141,6 +145,18 @@ static void sess_cork(struct stor_sess *s, int on)
 	(void)setsockopt(iscsi_get_fd(s->ctx), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
+/* Something is left, and not because of the socket. PDUs count; most commands are one. */
+static void sess_look_at_window(struct stor_sess *s)
+{
+	unsigned left;
+
+	if (iscsi_which_events(s->ctx) & POLLOUT)
+		return;
+	left = (unsigned)iscsi_out_queue_length(s->ctx);
+	if (left)
+		s->window = s->ncmds > left ? s->ncmds - left : 1;
+}
+
 /*
  * Writes what is queued without asking first whether the socket takes it: it nearly always does,
  * and asking costs a turn of the loop and two changes of what is watched. libiscsi writes each
@@ -157,8 +173,11 @@ static void sess_push(struct stor_sess *s)
 		return;
 	if (cork)
 		sess_cork(s, 1);
-	if (sess_serve(s, POLLOUT) && cork)
+	if (!sess_serve(s, POLLOUT))
+		return;
+	if (cork)
 		sess_cork(s, 0);
+	sess_look_at_window(s);
 }
 
 static void sess_push_due(void *arg)
@@ -228,12 +247,36 @@ static const struct stor_cmd *sess_overdue(const struct stor_sess *s, uint64_t n
 	return NULL;
 }
 
+static void sess_check_path(struct stor_sess *s, uint64_t now)
+{
+	s->nop_out = true;
+	s->nop_ns = now;
+	if (iscsi_nop_out_async(s->ctx, sess_nop_done, NULL, 0, s))
+		return sess_fail(s, CM_E_SAN_LOST, "no path check", "");
+	sess_rearm(s);
+}
+
+static uint64_t sess_tick_ms(const struct stor_sess *s)
+{
+	return CM_MAX(s->cfg.io_timeout_ms / 8, 10u);
+}
+
+static void sess_arm_tick(struct stor_sess *s, uint64_t now)
+{
+	s->tick_ns = now + sess_tick_ms(s) * CM_NS_PER_MS;
+	cm_timer_arm_ms(&s->tick, sess_tick_ms(s));
+}
+
 static void sess_tick(struct cm_timer *timer, void *arg)
 {
 	struct stor_sess *s = arg;
 	uint64_t now = cm_now_ns(), t = s->cfg.io_timeout_ms;
+	bool late = now > s->tick_ns + sess_tick_ms(s) * CM_NS_PER_MS;
 
-	cm_timer_arm_ms(timer, CM_MAX(t / 8, 10u));
+	(void)timer;
+	sess_arm_tick(s, now);
+	if (late) /* this process was stopped: first what came meanwhile is read */
+		return;
 	if (s->closing) {
 		if (now - s->begun_ns > STOR_PING(t) * CM_NS_PER_MS)
 			sess_fail(s, 0, "", "");
@@ -244,16 +287,14 @@ static void sess_tick(struct cm_timer *timer, void *arg)
 			sess_fail(s, CM_E_SAN_TIMEOUT, "no login in time", "");
 		return;
 	}
-	if (sess_overdue(s, now) || (s->nop_out && now - s->nop_ns > STOR_IO(t) * CM_NS_PER_MS) ||
-	    (s->reset_done && now - s->reset_ns > 10 * STOR_IO(t) * CM_NS_PER_MS))
+	if (s->nop_out && now - s->nop_ns > STOR_IO(t) * CM_NS_PER_MS)
+		return sess_fail(s, CM_E_SAN_TIMEOUT, "no answer to a path check", "");
+	if (sess_overdue(s, now))
 		return sess_fail(s, CM_E_SAN_TIMEOUT, "no answer in time", "");
-	if (!s->nop_out && !s->reset_done && now - s->heard_ns > STOR_PING(t) * CM_NS_PER_MS) {
-		s->nop_out = true;
-		s->nop_ns = now;
-		if (iscsi_nop_out_async(s->ctx, sess_nop_done, NULL, 0, s))
-			return sess_fail(s, CM_E_SAN_LOST, "no path check", "");
-		sess_rearm(s);
-	}
+	if (s->reset_done && now - s->reset_ns > s->cfg.barrier_ms * CM_NS_PER_MS)
+		return sess_fail(s, CM_E_SAN_TIMEOUT, "no answer to a LUN RESET", "");
+	if (!s->nop_out && now - s->heard_ns > STOR_PING(t) * CM_NS_PER_MS)
+		sess_check_path(s, now);
 }
 
 /* --- login ----------------------------------------------------------------------------- */
@@ -277,6 +318,10 @@ static void sess_logged_in(struct iscsi_context *ctx, int status, void *data, vo
 		const char *words = iscsi_get_error(ctx);
 		unsigned code = sess_login_status(words);
 
+		if (status == SCSI_STATUS_REDIRECT || code >> 8 == 1) {
+			snprintf(s->redirect, sizeof s->redirect, "%s", iscsi_get_target_address(ctx));
+			return sess_fail(s, CM_E_SAN_LOGIN, "the login is redirected to ", s->redirect);
+		}
 		/* class 2: the initiator is at fault; trying again changes nothing */
 		s->final = code >> 8 == 2;
 		sess_fail(s, CM_E_SAN_LOGIN, "", words);
@@ -356,7 +401,7 @@ struct stor_sess *stor__sess_new(const struct stor_sess_cfg *cfg, struct cm_err 
 	s->begun_ns = cm_now_ns();
 	cm_timer_init(&s->tick, cfg->loop, sess_tick, s);
 	cm_timer_init(&s->idle, cfg->loop, sess_idle, s);
-	cm_timer_arm_ms(&s->tick, CM_MAX(cfg->io_timeout_ms / 8, 10u));
+	sess_arm_tick(s, s->begun_ns);
 	cm_loop_defer(cfg->loop, sess_begin, s);
 	return s;
 }
@@ -376,6 +421,7 @@ static void sess_cmd_done(struct iscsi_context *ctx, int status, void *data, voi
 	if (status == SCSI_STATUS_CANCELLED || status == SCSI_STATUS_TIMEOUT)
 		return sess_fail(s, CM_E_SAN_LOST, "the session broke", "");
 	TAILQ_REMOVE(&s->cmds, c, link);
+	s->ncmds--;
 	c->status = status;
 	c->key = c->asc = c->ascq = 0;
 	c->actual_bytes = c->length_bytes;
@@ -406,6 +452,7 @@ void stor__sess_send(struct stor_sess *s, struct stor_cmd *c)
 	c->sent_ns = cm_now_ns();
 	c->task = NULL;
 	TAILQ_INSERT_TAIL(&s->cmds, c, link);
+	s->ncmds++;
 	if (s->dead)
 		return; /* ends with the session */
 	task = scsi_create_task(c->cdb.len, c->cdb.b, dirs[c->dir], (int)c->length_bytes);
@@ -420,6 +467,26 @@ void stor__sess_send(struct stor_sess *s, struct stor_cmd *c)
 		return sess_fail(s, CM_E_SAN_LOST, "cannot send: ", iscsi_get_error(s->ctx));
 	s->unsent += c->dir == STOR_DIR_OUT ? 2 : 1;
 	sess_push_soon(s);
+}
+
+uint64_t stor__sess_oldest_ns(const struct stor_sess *s)
+{
+	const struct stor_cmd *c = TAILQ_FIRST(&s->cmds);
+
+	return c ? c->sent_ns : 0;
+}
+
+const char *stor__sess_redirect(const struct stor_sess *s)
+{
+	return s->redirect;
+}
+
+unsigned stor__sess_window(struct stor_sess *s)
+{
+	unsigned n = s->window;
+
+	s->window = 0;
+	return n;
 }
 
 static void sess_reset_done(struct iscsi_context *ctx, int status, void *data, void *arg)

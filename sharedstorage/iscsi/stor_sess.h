@@ -55,6 +55,7 @@ struct stor_sess_cfg {
 	const char *user, *secret, *target_user, *target_secret; /* "" none */
 	bool header_digest;
 	uint32_t io_timeout_ms;
+	uint64_t barrier_ms; /* for the answer to a LUN RESET */
 	void (*up)(struct stor_sess *sess, void *arg);
 	/* Dead, just before its commands end: send no more. Always before down. */
 	void (*dying)(struct stor_sess *sess, const struct cm_err *err, void *arg);
@@ -66,6 +67,16 @@ struct stor_sess_cfg {
 /* up or down follows. NULL: no memory. Strings are not kept. */
 struct stor_sess *stor__sess_new(const struct stor_sess_cfg *cfg, struct cm_err *err);
 void stor__sess_send(struct stor_sess *sess, struct stor_cmd *cmd);
+/*
+ * How many commands the target had taken when its command window (MaxCmdSN) was shut last, since this was asked last; 0:
+ * it was not. Whatever is sent meanwhile waits here, behind what was sent before (libiscsi's NOP-Out, too: it is no
+ * immediate one, and takes a place in the window).
+ */
+unsigned stor__sess_window(struct stor_sess *sess);
+/* When the oldest command under way was sent; 0: none is. */
+uint64_t stor__sess_oldest_ns(const struct stor_sess *sess);
+/* In `down`: where the target wants the login to be made instead, as it says it; "" nowhere. */
+const char *stor__sess_redirect(const struct stor_sess *sess);
 /* LUN RESET; only while no command is under way. rc 0: the target has finished it. */
 typedef void (*stor_reset_fn)(int rc, void *arg);
 void stor__sess_lun_reset(struct stor_sess *sess, unsigned lun, stor_reset_fn done, void *arg);

@@ -46,6 +46,14 @@ static unsigned act_cancel(void *ctx, void *arg)
 	return 0;
 }
 
+/* Its answer ends the operation. */
+static unsigned act_hurry(void *ctx, void *arg)
+{
+	(void)arg;
+	stor__lease_hurry(ctx);
+	return 0;
+}
+
 static unsigned act_enter(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
@@ -95,7 +103,7 @@ static const struct cm_fsm_cell lease_cells[S_COUNT * E_COUNT] = {
 	ON(WAIT, AGAIN) = A(READ, act_read),
 
 	SEEKING(READ),
-	ON(READ, CANCEL) = CM_IGN,
+	ON(READ, CANCEL) = A(READ, act_hurry),
 	ON(READ, UP) = CM_IGN,
 	ON(READ, TICK) = CM_IGN,
 	ON(READ, READ_OK) = A(READ, stor__act_seen),
@@ -109,7 +117,7 @@ static const struct cm_fsm_cell lease_cells[S_COUNT * E_COUNT] = {
 	ON(READ, AGAIN) = CM_BAD,
 
 	SEEKING(TAKE),
-	ON(TAKE, CANCEL) = CM_IGN,
+	ON(TAKE, CANCEL) = A(TAKE, act_hurry),
 	ON(TAKE, UP) = CM_IGN,
 	ON(TAKE, TICK) = CM_IGN,
 	NO_READ(TAKE),
@@ -124,7 +132,7 @@ static const struct cm_fsm_cell lease_cells[S_COUNT * E_COUNT] = {
 	ON(TAKE, AGAIN) = CM_BAD,
 
 	SEEKING(FENCE),
-	ON(FENCE, CANCEL) = CM_IGN,
+	ON(FENCE, CANCEL) = A(IDLE, stor__act_leave_fence),
 	ON(FENCE, UP) = CM_IGN,
 	ON(FENCE, TICK) = CM_IGN,
 	NO_READ(FENCE),
@@ -137,7 +145,7 @@ static const struct cm_fsm_cell lease_cells[S_COUNT * E_COUNT] = {
 
 	OWNING(HELD),
 	ON(HELD, OP) = A(WRITE, stor__act_write),
-	ON(HELD, CANCEL) = CM_IGN,
+	ON(HELD, CANCEL) = A(HELD, act_cancel),
 	ON(HELD, UP) = A(CHECK, act_read),
 	ON(HELD, TICK) = A(WRITE, stor__act_write),
 	NO_READ(HELD),
@@ -149,7 +157,7 @@ static const struct cm_fsm_cell lease_cells[S_COUNT * E_COUNT] = {
 
 	OWNING(WRITE),
 	ON(WRITE, OP) = CM_IGN,
-	ON(WRITE, CANCEL) = CM_IGN,
+	ON(WRITE, CANCEL) = A(WRITE, stor__act_cancel_write),
 	ON(WRITE, UP) = CM_IGN,
 	ON(WRITE, TICK) = CM_IGN,
 	NO_READ(WRITE),
@@ -175,7 +183,7 @@ static const struct cm_fsm_cell lease_cells[S_COUNT * E_COUNT] = {
 
 	OWNING(CHECK),
 	ON(CHECK, OP) = CM_IGN,
-	ON(CHECK, CANCEL) = CM_IGN,
+	ON(CHECK, CANCEL) = A(CHECK, act_cancel),
 	ON(CHECK, UP) = CM_IGN,
 	ON(CHECK, TICK) = CM_IGN,
 	ON(CHECK, READ_OK) = A(CHECK, stor__act_check),

@@ -49,8 +49,10 @@ static int lease_init(struct stor_lease *l, const struct stor_lease_cfg *cfg, st
 	l->next_raw = raw[1];
 	l->seen_raw = raw[2];
 	l->look_raw = raw[3];
-	if (rc)
+	l->fence = calloc(1, sizeof *l->fence);
+	if (rc || !l->fence)
 		return cm_err_set(err, -ENOMEM, "no memory for a lease");
+	l->fence->lease = l;
 	snprintf(l->self.node, sizeof l->self.node, "%s", cfg->node);
 	stor_uuid_random(&l->self.instance);
 	l->self.pid = (uint32_t)getpid();
@@ -119,12 +121,17 @@ void stor_lease_close(struct stor_lease *l, cm_close_fn fn, void *arg)
 	cm_timer_fini(&l->expire);
 	cm_timer_fini(&l->guard_again);
 	atomic_store(&l->valid_until_ns, 0);
-	for (unsigned i = 0; i < l->ndevs; i++)
+	for (unsigned i = 0; i < l->ndevs; i++) {
 		stor_dev_set_gate(l->devs[i].dev, NULL, NULL);
+		if (l->devs[i].reading)
+			l->devs[i].reading->dev = NULL;
+	}
 	if (l->req_busy)
 		stor_dev_cancel(l->devs[0].dev, &l->req);
 	if (l->look_busy)
 		stor_dev_cancel(l->devs[0].dev, &l->look);
+	if (l->fence_busy) /* it takes what it takes, and ends with the device at the latest */
+		l->fence->lease = NULL;
 	if (l->op)
 		stor__lease_answer(l, -ECANCELED, NULL);
 	stor__lease_closed_check(l);

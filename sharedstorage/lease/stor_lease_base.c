@@ -58,9 +58,11 @@ static void lease_caw_done(struct stor_req *req, int rc)
 	l->req_busy = false;
 	if (!rc)
 		lease_measure(l);
-	if (!rc)
-		rc = cm_fault("lease_written");
-	l->in_doubt = rc && rc != CM_E_LEASE_MISCOMPARE;
+	if (!rc && cm_fault("lease_written"))
+		rc = CM_E_LEASE_UNKNOWN;
+	/* Whatever else the device says proves that it was not executed. */
+	l->in_doubt = rc == CM_E_LEASE_UNKNOWN;
+	l->refusal = rc;
 	stor__lease_feed(l,
 			 !rc			       ? E_CAW_OK
 			 : rc == CM_E_LEASE_MISCOMPARE ? E_CAW_MISS
@@ -122,6 +124,23 @@ void stor__lease_retry_soon(struct stor_lease *l)
 	cm_timer_arm_ms(&l->tick, STOR_OBSERVE(l->io_timeout_ms));
 }
 
+void stor__lease_hurry(struct stor_lease *l)
+{
+	if (l->req_busy)
+		stor_dev_cancel(l->devs[0].dev, &l->req);
+}
+
+uint64_t stor__lease_pause_ns(uint64_t now_ns, uint64_t valid_until_ns, bool doubted_before,
+			      uint32_t io_timeout_ms)
+{
+	uint64_t pause = STOR_OBSERVE(io_timeout_ms) * CM_NS_PER_MS;
+
+	if (valid_until_ns > now_ns)
+		return CM_MIN(pause, (valid_until_ns - now_ns) / 2);
+	/* Nothing runs that could be saved by haste; and each doubt costs the array a login. */
+	return doubted_before ? STOR_RECONNECT_MAX(io_timeout_ms) * CM_NS_PER_MS : pause;
+}
+
 /* --- answering the caller ---------------------------------------------------------- */
 
 void stor__lease_answer(struct stor_lease *l, int rc, const struct cm_err *why)
@@ -159,6 +178,8 @@ void stor__lease_free_memory(struct stor_lease *l)
 	free(l->next_raw);
 	free(l->seen_raw);
 	free(l->look_raw);
+	if (!l->fence_busy)
+		free(l->fence);
 	free(l);
 }
 
@@ -183,11 +204,8 @@ static void lease_gone_soon(void *arg)
 
 void stor__lease_closed_check(struct stor_lease *l)
 {
-	if (!l->closing || l->closed || l->req_busy || l->look_busy || l->fence_busy)
+	if (!l->closing || l->closed || l->req_busy || l->look_busy)
 		return;
-	for (unsigned i = 0; i < l->ndevs; i++)
-		if (l->devs[i].reading)
-			return;
 	l->closed = true;
 	cm_loop_defer(l->loop, lease_gone_soon, l);
 }

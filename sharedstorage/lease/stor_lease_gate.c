@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
@@ -87,18 +88,20 @@ static unsigned gate_keys(uint64_t *keys, unsigned n, const struct stor_key *fro
 /* The block, as it is now: whose keys an exclusive device may find beside its own. */
 static void lease_guard_read(int rc, const struct stor_block *b, void *arg)
 {
-	struct stor_lease_dev *d = arg;
-	struct stor_lease *l = d->lease;
+	struct stor_lease_reading *r = arg;
+	struct stor_lease_dev *d = r->dev;
+	struct stor_lease *l;
 	_Static_assert(STOR_SHUT_KEYS <= STOR_DEV_ALLOWED, "no block has more in all");
 	uint64_t keys[STOR_DEV_ALLOWED];
-	uint32_t incarnation = d->looking;
+	uint32_t incarnation;
 	unsigned n = 0;
 
-	d->reading = false;
-	if (l->closing) {
-		stor__lease_closed_check(l);
+	free(r);
+	if (!d)
 		return;
-	}
+	d->reading = NULL;
+	l = d->lease;
+	incarnation = d->looking;
 	if (rc && rc != -ENODATA) {
 		cm_timer_arm_ms(&l->guard_again, STOR_OBSERVE(l->io_timeout_ms));
 		return;
@@ -119,8 +122,10 @@ static void lease_guard_enter(struct stor_lease *l, struct stor_lease_dev *d)
 	if (!incarnation || d->reading)
 		return;
 	if (stor_dev_is_exclusive(d->dev)) {
-		d->reading = true;
-		stor_block_read(l->devs[0].dev, l->offset_bytes, lease_guard_read, d);
+		d->reading = malloc(sizeof *d->reading);
+		CM_ASSERT(d->reading);
+		d->reading->dev = d;
+		stor_block_read(l->devs[0].dev, l->offset_bytes, lease_guard_read, d->reading);
 		return;
 	}
 	d->looking = 0;

@@ -109,12 +109,24 @@ enum stor_lease_event { E_NONE, LEASE_EVENTS(XX) E_COUNT };
 
 #define STOR_LEASE_DEVS STOR_OWNER_KEYS
 
+/* A look at the block that outlives a lease that is closed meanwhile. */
+struct stor_lease_reading {
+	struct stor_lease_dev *dev; /* NULL: closed */
+};
+
 struct stor_lease_dev {
 	struct stor_lease *lease;
 	struct stor_dev *dev;
 	uint32_t written; /* incarnation whose key is in the write under way */
 	uint32_t looking; /* a guarded device that waits to be let in; 0: none */
-	bool reading;	  /* the block, for the keys that an exclusive device allows */
+	/* The block, for the keys that an exclusive device allows: who waits for it; or NULL. */
+	struct stor_lease_reading *reading;
+};
+
+/* What a device that shuts keys out works on: it outlives a lease that is closed meanwhile. */
+struct stor_lease_fence {
+	struct stor_lease *lease; /* NULL: closed */
+	struct stor_key keys[STOR_SHUT_KEYS];
 };
 
 struct stor_lease {
@@ -138,17 +150,21 @@ struct stor_lease {
 	bool only_with_intent;
 
 	enum stor_lease_op writing; /* COMPARE AND WRITE under way or in doubt */
-	bool in_doubt;
+	bool in_doubt;	       /* it may have happened, or happen yet */
+	int refusal;	       /* of the last one that was not won */
+	unsigned doubts;       /* in a row */
+	uint64_t not_before_ns; /* of the next try */
 	/* When the last renewal was sent; when the last one was won, from which jumps count against it. */
 	struct cm_mark write_start, won;
 	struct stor_block last, next, seen;
 	uint8_t *last_raw, *next_raw, *seen_raw, *look_raw; /* sector_bytes each, aligned */
 	struct stor_req req, look;
 	struct iovec req_iov, look_iov;
-	bool req_busy, look_busy, look_due, fence_busy;
+	bool req_busy, look_busy, look_due;
+	bool fence_busy, fence_left; /* left: cancelled; what is under way goes on */
 	uint32_t look_incarnation;
-	struct stor_key fence_keys[STOR_SHUT_KEYS];
-	unsigned fence_dev; /* on those before it the barrier for fence_keys is a fact */
+	struct stor_lease_fence *fence;
+	unsigned fence_dev;  /* on those before it the barrier for fence->keys is a fact */
 	struct cm_timer tick, expire, guard_again;
 	_Atomic uint64_t valid_until_ns;
 	_Atomic uint64_t write_ns; /* what a COMPARE AND WRITE takes lately */
@@ -169,6 +185,9 @@ void stor__lease_fill_self(struct stor_lease *l);
 bool stor__lease_reaches(const struct stor_lease *l, const struct stor_key *key);
 /* E_TICK, soon. */
 void stor__lease_retry_soon(struct stor_lease *l);
+/* The pause before an owner's next try: of what is left of the permit at most half is used up. */
+uint64_t stor__lease_pause_ns(uint64_t now_ns, uint64_t valid_until_ns, bool doubted_before,
+			      uint32_t io_timeout_ms);
 /* Answers the caller's operation, if there is one. */
 void stor__lease_answer(struct stor_lease *l, int rc, const struct cm_err *why);
 /* Ownership ended: no vCPU, no I/O any more. */
@@ -176,6 +195,8 @@ void stor__lease_no_more(struct stor_lease *l, const char *why);
 /* It is being closed and nothing is under way: ends it. */
 void stor__lease_closed_check(struct stor_lease *l);
 void stor__lease_free_memory(struct stor_lease *l);
+/* Takes the command under way back, if it has not gone out; its answer comes in any case. */
+void stor__lease_hurry(struct stor_lease *l);
 
 /* --- stor_lease_gate.c --- */
 
@@ -194,7 +215,9 @@ unsigned stor__act_seen(void *ctx, void *arg);
 unsigned stor__act_take(void *ctx, void *arg);
 unsigned stor__act_taken(void *ctx, void *arg);
 unsigned stor__act_fence(void *ctx, void *arg);
+unsigned stor__act_leave_fence(void *ctx, void *arg);
 unsigned stor__act_write(void *ctx, void *arg);
+unsigned stor__act_cancel_write(void *ctx, void *arg);
 unsigned stor__act_wrote(void *ctx, void *arg);
 unsigned stor__act_unsure(void *ctx, void *arg);
 unsigned stor__act_unsure_tick(void *ctx, void *arg);

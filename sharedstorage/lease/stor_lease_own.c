@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/cm_clock.h"
@@ -24,6 +25,7 @@ static void lease_won(struct stor_lease *l)
 	l->last = l->next;
 	memcpy(l->last_raw, l->next_raw, l->sector_bytes);
 	l->in_doubt = false;
+	l->doubts = 0;
 	if (until <= now) /* the answer came too late to run on it: renew at once */
 		return;
 	l->won = mark;
@@ -58,6 +60,11 @@ unsigned stor__act_write(void *ctx, void *arg)
 	struct stor_uuid nonce;
 
 	(void)arg;
+	if (l->cancelled) { /* not begun yet: renew instead */
+		stor__lease_answer(l, -ECANCELED, NULL);
+		if (l->closing)
+			return 0;
+	}
 	if (!stor_dev_usable(l->devs[0].dev))
 		return E_CAW_UNSURE;
 	l->writing = STOR_LEASE_RENEW;
@@ -109,12 +116,39 @@ unsigned stor__act_wrote(void *ctx, void *arg)
 	return l->op ? E_TICK : 0;
 }
 
-unsigned stor__act_unsure(void *ctx, void *arg)
+/* A renewal goes on; of what was asked for, only what is under way must be waited for. */
+unsigned stor__act_cancel_write(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
 
 	(void)arg;
-	stor__lease_retry_soon(l);
+	if (l->writing == l->op)
+		stor__lease_hurry(l);
+	else
+		stor__lease_answer(l, -ECANCELED, NULL);
+	return 0;
+}
+
+/*
+ * No success. What was answered and not executed is tried again by the same session, after a pause. What is
+ * in doubt waits for a new session, and goes on as soon as that is there, unless answers leave it in doubt again and again.
+ */
+unsigned stor__act_unsure(void *ctx, void *arg)
+{
+	struct stor_lease *l = ctx;
+	uint64_t now = cm_now_ns(), pause = 0;
+	bool answered = stor_dev_usable(l->devs[0].dev); /* else its session is gone already */
+
+	(void)arg;
+	if (answered && (!l->in_doubt || l->doubts))
+		pause = stor__lease_pause_ns(now, atomic_load(&l->valid_until_ns), l->in_doubt,
+					     l->io_timeout_ms);
+	l->doubts += answered && l->in_doubt;
+	l->not_before_ns = now + pause;
+	if (pause)
+		cm_timer_arm_ns(&l->tick, CM_MAX(pause, CM_NS_PER_MS));
+	else
+		stor__lease_retry_soon(l);
 	return l->cancelled && l->op ? E_CANCEL : 0;
 }
 
@@ -124,8 +158,13 @@ unsigned stor__act_unsure_tick(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
 	const struct stor_dev *dev = l->devs[0].dev;
+	uint64_t now = cm_now_ns();
 
 	(void)arg;
+	if (now < l->not_before_ns) {
+		cm_timer_arm_ns(&l->tick, l->not_before_ns - now);
+		return 0;
+	}
 	if (stor_dev_usable(l->devs[0].dev) && (!l->in_doubt || !stor_dev_info(dev)->shared ||
 						stor_dev_incarnation(dev) != l->devs[0].written))
 		return E_AGAIN;
@@ -207,8 +246,10 @@ unsigned stor__act_expire(void *ctx, void *arg)
 		return 0;
 	}
 	atomic_store(&l->valid_until_ns, 0);
-	cm_crit("%s: no renewal succeeded for %llu ms: the vCPUs stop", l->label,
-		(unsigned long long)STOR_FAIL(l->io_timeout_ms));
+	cm_crit("%s: no renewal succeeded for %llu ms: the vCPUs stop%s%s", l->label,
+		(unsigned long long)STOR_FAIL(l->io_timeout_ms),
+		l->refusal ? "; the last try: " : "",
+		l->refusal ? cm_err_text(l->refusal) : "");
 	if (l->ops && l->ops->lost)
 		l->ops->lost(l, STOR_LOST_EXPIRED, l->arg);
 	return 0;

@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cm_fault.h"
@@ -72,6 +74,10 @@ unsigned stor__act_seen(void *ctx, void *arg)
 	int rc = stor_block_decode(l->seen_raw, l->sector_bytes, &l->seen);
 
 	(void)arg;
+	if (l->cancelled) {
+		stor__lease_answer(l, -ECANCELED, NULL);
+		return E_ENDED;
+	}
 	stor__lease_fill_self(l);
 	p.self = l->self;
 	stor_uuid_random(&p.nonce);
@@ -121,18 +127,30 @@ unsigned stor__act_taken(void *ctx, void *arg)
 	}
 	l->last = l->next;
 	memcpy(l->last_raw, l->next_raw, l->sector_bytes);
-	return E_DO_FENCE;
+	if (!l->cancelled)
+		return E_DO_FENCE;
+	stor__lease_answer(l, -ECANCELED, NULL); /* the block stays ours: whoever comes needs a proof */
+	return E_ENDED;
 }
 
+static void lease_fence_begin(void *arg);
 static unsigned lease_fence_next(struct stor_lease *l);
 
 static void lease_fence_done(int rc, const struct cm_err *err, void *arg)
 {
-	struct stor_lease *l = arg;
+	struct stor_lease_fence *f = arg;
+	struct stor_lease *l = f->lease;
+	bool left;
 
-	l->fence_busy = false;
-	if (l->closing) {
-		stor__lease_closed_check(l);
+	if (!l) { /* closed meanwhile */
+		free(f);
+		return;
+	}
+	left = l->fence_left;
+	l->fence_busy = l->fence_left = false;
+	if (left) { /* cancelled; another operation may have come to the same point since then */
+		l->fence_dev += !rc;
+		lease_fence_begin(l);
 		return;
 	}
 	if (rc) {
@@ -151,8 +169,22 @@ static unsigned lease_fence_next(struct stor_lease *l)
 	if (l->fence_dev == l->ndevs)
 		return E_FENCED;
 	l->fence_busy = true;
-	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence_keys, STOR_SHUT_KEYS, lease_fence_done, l);
+	stor_dev_fence(l->devs[l->fence_dev].dev, l->fence->keys, STOR_SHUT_KEYS, lease_fence_done,
+		       l->fence);
 	return 0;
+}
+
+/* What an earlier try has seen the end of, and the devices that it was done with, are done with. */
+static void lease_fence_prepare(struct stor_lease *l)
+{
+	bool same = true;
+
+	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
+		same &= l->fence->keys[i].key == l->last.shut[i].key;
+	if (same)
+		return;
+	memcpy(l->fence->keys, l->last.shut, sizeof l->fence->keys);
+	l->fence_dev = 0;
 }
 
 static void lease_fence_begin(void *arg)
@@ -163,6 +195,7 @@ static void lease_fence_begin(void *arg)
 		stor__lease_closed_check(l);
 		return;
 	}
+	lease_fence_prepare(l);
 	if (cm_fault("lease_fence")) {
 		stor__lease_feed(l, E_FENCE_FAIL, "fault point");
 		return;
@@ -174,19 +207,22 @@ static void lease_fence_begin(void *arg)
 unsigned stor__act_fence(void *ctx, void *arg)
 {
 	struct stor_lease *l = ctx;
-	bool same = true;
 
 	(void)arg;
-	/* What an earlier try has seen the end of, and the devices that it was done with, are done with. */
-	for (unsigned i = 0; i < STOR_SHUT_KEYS; i++)
-		same &= l->fence_keys[i].key == l->last.shut[i].key;
-	if (!same) {
-		memcpy(l->fence_keys, l->last.shut, sizeof l->fence_keys);
-		l->fence_dev = 0;
-	}
-	if (!l->fence_keys[0].key)
+	if (!l->last.shut[0].key)
 		return E_FENCED;
 	/* Deferred: a fence that answers at once must not feed us inside of a feed. */
 	cm_loop_defer(l->loop, lease_fence_begin, l);
+	return 0;
+}
+
+/* The barrier takes what it takes (30 T): who asks for the end has it now. */
+unsigned stor__act_leave_fence(void *ctx, void *arg)
+{
+	struct stor_lease *l = ctx;
+
+	(void)arg;
+	l->fence_left = l->fence_busy;
+	stor__lease_answer(l, -ECANCELED, NULL);
 	return 0;
 }

@@ -42,6 +42,11 @@ static void disk_fence(struct stor_dev *dev, struct stor_key *keys, unsigned nke
 	stor_dev_fence(stor__disk_of(dev)->vol->dev, keys, nkeys, done, arg);
 }
 
+static void disk_fence_cancel(struct stor_dev *dev, void *arg)
+{
+	stor_dev_fence_cancel(stor__disk_of(dev)->vol->dev, arg);
+}
+
 static void disk_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)
 {
 	stor_dev_read_keys(stor__disk_of(dev)->vol->dev, done, arg);
@@ -55,6 +60,7 @@ static const struct stor_dev_ops disk_ops = {
 	.close = disk_close,
 	.free = disk_free,
 	.fence = disk_fence,
+	.fence_cancel = disk_fence_cancel,
 	.read_keys = disk_read_keys,
 };
 

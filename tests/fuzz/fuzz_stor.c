@@ -66,7 +66,7 @@ static void volume(const uint8_t *data, size_t n)
 
 static void scsi(const uint8_t *data, size_t n)
 {
-	static const uint8_t pages[] = {0x80, 0xb0, 0xb2};
+	static const uint8_t pages[] = {0x80, 0x83, 0xb0, 0xb2};
 	uint8_t page[256];
 	uint64_t keys[8], holder;
 	uint32_t generation;
@@ -75,7 +75,7 @@ static void scsi(const uint8_t *data, size_t n)
 	struct stor_pr_nexus nexus[4];
 	struct stor_capacity c;
 	struct stor_limits l;
-	char serial[16];
+	char serial[16], id[64];
 	bool a, b;
 
 	(void)!stor_pr_decode_keys(data, n, keys, 8, &count, &generation);
@@ -90,6 +90,7 @@ static void scsi(const uint8_t *data, size_t n)
 		memcpy(page, data, CM_MIN(n, sizeof page));
 		page[1] = pages[i];
 		(void)!stor__decode_serial(page, CM_MIN(n, sizeof page), serial, sizeof serial);
+		(void)!stor__decode_lun_id(page, CM_MIN(n, sizeof page), id, sizeof id);
 		(void)!stor__decode_limits(page, CM_MIN(n, sizeof page), &l);
 		(void)!stor__decode_provisioning(page, CM_MIN(n, sizeof page), &a, &b);
 	}

@@ -49,7 +49,7 @@ static void usage(FILE *f)
 		"  --portal ADDR:PORT[,tpg=N]  listen there (several; [ADDR] for IPv6; port 0 = "
 		"any;\n"
 		"                              default 127.0.0.1:3260)\n"
-		"  --lun FILE[,thin][,readonly][,blocksize=512|4096][,size=N[KMGT]][,serial=TEXT|none]\n"
+		"  --lun FILE[,thin][,readonly][,blocksize=512|4096][,size=N[KMGT]][,serial=TEXT|none][,ids=naa|eui|t10|none]\n"
 		"                              next logical unit, from 0; size= makes the file\n"
 		"  --control SOCKET            UNIX socket for commands, see README.md\n"
 		"  --chap USER:SECRETFILE      initiators must authenticate\n"
@@ -134,6 +134,8 @@ static int lun_option(struct san_lun *lun, const char *word, uint64_t *size)
 		lun->bs = 4096;
 	else if (strncmp(word, "serial=", 7) == 0 && strlen(word + 7) < sizeof lun->serial)
 		strcpy(lun->serial, word + 7);
+	else if (strncmp(word, "ids=", 4) == 0 && strlen(word + 4) < sizeof lun->ids)
+		strcpy(lun->ids, word + 4);
 	else if (strncmp(word, "size=", 5) == 0)
 		return san_parse_size(word + 5, size);
 	else
@@ -421,6 +423,7 @@ int main(int argc, char **argv)
 	san.log.fd = -1;
 	san.control.fd = -1;
 	san.strict_reinstate = true;
+	san.window = SAN_QUEUE;
 	TAILQ_INIT(&san.nexuses);
 	TAILQ_INIT(&san.conns);
 	TAILQ_INIT(&san.dirty);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # labsan, the iSCSI target of our tests.
 noinst_PROGRAMS += tests/san/labsan tests/san/labsanctl
-tests_san_labsan_SOURCES = tests/san/labsan_main.c tests/san/san_block.c tests/san/san_chap.c \
+tests_san_labsan_SOURCES = tests/san/labsan_main.c tests/san/san_array.c tests/san/san_block.c tests/san/san_chap.c \
 	tests/san/san_cmd.c tests/san/san_conn.c tests/san/san_ctl.c tests/san/san_inject.c \
 	tests/san/san_log.c tests/san/san_login.c tests/san/san_medium.c tests/san/san_power.c \
 	tests/san/san_pr.c tests/san/san_pr_out.c tests/san/san_pr_state.c \

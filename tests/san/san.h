@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/queue.h>
 
 #define SAN_MAX_LUNS	64
@@ -97,6 +98,9 @@ struct san_cmd {
 	bool aborted, parked, stalled, in_order, immediate, is_read, is_write, unsol_open;
 	bool durable; /* what it changed survives a power cut */
 	bool data_error, cut, drop_after, silent, on_lun, own_barrier, logged;
+	bool told; /* its answer is to be told_key and told_code, though it is executed */
+	uint8_t told_key;
+	uint16_t told_code;
 	uint8_t bhs[SAN_BHS];
 	uint8_t cdb[16];
 	uint16_t lun_no;
@@ -170,6 +174,7 @@ struct san_lun {
 	uint64_t reads, writes, read_bytes, write_bytes;
 	char path[256];
 	char serial[32]; /* "none": it has no such page; "": made up */
+	char ids[32];	 /* of VPD page 0x83: "naa", "eui", "t10", "none", "" as an array has it */
 	struct san_cache cache;
 	struct san_pr pr;
 	struct san_nexus *reserved; /* RESERVE(6) */
@@ -202,6 +207,7 @@ struct san_chap {
 
 enum san_rx { SAN_RX_HEADER, SAN_RX_DATA, SAN_RX_TAIL };
 
+struct san_portal;
 struct san_conn {
 	struct san_io io;
 	TAILQ_ENTRY(san_conn) link, dirty;
@@ -210,6 +216,7 @@ struct san_conn {
 	bool full, discovery, closing, dead, hung, unwatched, is_dirty, close_after, want_out,
 		login_wait;
 	uint16_t tpgt;
+	const struct san_portal *portal; /* it came by */
 	char peer[64];
 	/* login */
 	struct san_params par;
@@ -259,10 +266,12 @@ struct san_rule {
 	int lun;		 /* -1 = any */
 	unsigned int nexus;	 /* 0 = any */
 	char name[SAN_NAME_MAX]; /* initiator name, "" = any */
+	char portal[64];	 /* address, "" = any */
 	uint32_t classes;	 /* bit per san_class */
 	long count;		 /* commands it still hits, -1 = for ever */
 	long skip;		 /* commands it lets pass first */
 	uint64_t ms;
+	bool done; /* SENSE: the command is executed, and answered so */
 	uint8_t status, key, asc, ascq;
 };
 
@@ -282,6 +291,8 @@ struct san_log {
 
 struct san_portal {
 	struct san_io io;
+	char moved_to[96]; /* logins are redirected there; "" no */
+	bool moved_for_good;
 	char addr[64];
 	uint16_t port;
 	uint16_t tpgt;
@@ -318,6 +329,7 @@ struct san {
 	struct san_log log;
 	struct san_io control;
 	uint64_t cmd_seq;
+	uint32_t window; /* CmdSN window of a session: at most SAN_QUEUE */
 	uint64_t lacks; /* bit per row of san_ops: a lesser array, that has not got it */
 	uint64_t leaks; /* ... that lets it pass all reservations */
 	char control_path[108];
@@ -420,6 +432,7 @@ void san_reply(struct san_cmd *cmd, const void *data, uint32_t len, uint32_t all
 #define SAN_BUSY	   0x08
 #define SAN_CONFLICT	   0x18
 #define SAN_TASK_FULL	   0x28
+#define SAN_TASK_ABORTED   0x40
 
 /* san_spc.c: INQUIRY, MODE SENSE, REPORT ... */
 bool san_run_inquiry(struct san_cmd *cmd);
@@ -493,7 +506,12 @@ void san_log_event(struct san *san, const char *event, const char *text);
 void san_log_flush(struct san *san);
 void san_log_close(struct san *san);
 
+/* san_array.c: control verbs, and what they switch */
+void san_array_window(struct san *san, FILE *out, char **w, int n);
+void san_array_redirect(struct san *san, FILE *out, char **w, int n);
+
 /* san_ctl.c, san_power.c */
+void san_ctl_fail(FILE *out, const char *why, const char *what);
 int san_ctl_open(struct san *san, const char *path);
 void san_ctl_close(struct san *san);
 void san_power_cut(struct san *san, unsigned int keep_percent, uint64_t seed);

@@ -173,6 +173,8 @@ void san_abort(struct san_cmd *cmd, int slot)
 
 void san_cmd_done(struct san_cmd *cmd)
 {
+	if (cmd->told && cmd->status == SAN_GOOD)
+		san_sense(cmd, cmd->told_key, cmd->told_code);
 	san_log_cmd(cmd);
 	if (cmd->drop_after && cmd->conn)
 		san_conn_close(cmd->conn, "dropped after a command, as told");

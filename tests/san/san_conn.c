@@ -462,6 +462,7 @@ static struct san_conn *conn_new(struct san_portal *p, int fd)
 	c->io.fd = fd;
 	c->io.cb = conn_event;
 	c->tpgt = p->tpgt;
+	c->portal = p;
 	c->csg = -1;
 	c->par.max_xmit = 8192;
 	c->par.max_burst = 262144;

@@ -35,7 +35,7 @@ struct verb {
 	const char *args;
 };
 
-static void fail(FILE *out, const char *why, const char *what)
+void san_ctl_fail(FILE *out, const char *why, const char *what)
 {
 	const char *p;
 
@@ -171,7 +171,7 @@ static void add_rule(struct san *san, FILE *out, enum san_rule_kind kind, char *
 	int id = san_inject_add(san, kind, w, n, &why);
 
 	if (id < 0)
-		fail(out, "bad rule", why);
+		san_ctl_fail(out, "bad rule", why);
 	else
 		fprintf(out, "{\"ok\":true,\"rule\":%d}", id);
 }
@@ -201,7 +201,7 @@ static void on_nexuses(struct san *san, FILE *out, char **w, int n, enum nexus_a
 	unsigned int hits = 0;
 
 	if (n < 1) {
-		fail(out, "missing", "NEXUS");
+		san_ctl_fail(out, "missing", "NEXUS");
 		return;
 	}
 	if (strcmp(w[0], "all") == 0 && act != DROP)
@@ -253,7 +253,7 @@ static void set_stall(struct san *san, FILE *out, char **w, int n, bool stalled)
 		hits++;
 	}
 	if (!hits)
-		fail(out, "no such", "LUN");
+		san_ctl_fail(out, "no such", "LUN");
 	else
 		fprintf(out, "{\"ok\":true,\"luns\":%u}", hits);
 }
@@ -289,7 +289,7 @@ static void do_attention(struct san *san, FILE *out, char **w, int n)
 	struct san_nexus *nx;
 
 	if (n < 2 || sscanf(w[1], "%x/%x", &asc, &ascq) != 2 || asc > 255 || ascq > 255) {
-		fail(out, "usage", "attention NEXUS ASC/ASCQ");
+		san_ctl_fail(out, "usage", "attention NEXUS ASC/ASCQ");
 		return;
 	}
 	TAILQ_FOREACH (nx, &san->nexuses, link)
@@ -314,7 +314,7 @@ static void do_power_cut(struct san *san, FILE *out, char **w, int n)
 		else if (strncmp(w[i], "seed=", 5) == 0)
 			seed = strtoull(w[i] + 5, NULL, 0);
 		else {
-			fail(out, "unknown word", w[i]);
+			san_ctl_fail(out, "unknown word", w[i]);
 			return;
 		}
 	}
@@ -329,7 +329,7 @@ static void do_power_on(struct san *san, FILE *out, char **w, int n)
 	(void)w;
 	(void)n;
 	if (rc < 0)
-		fail(out, "power-on", strerror(-rc));
+		san_ctl_fail(out, "power-on", strerror(-rc));
 	else
 		fprintf(out, "{\"ok\":true}");
 }
@@ -341,7 +341,7 @@ static void do_cache(struct san *san, FILE *out, char **w, int n)
 	int rc = 0;
 
 	if (!on && (!n || strcmp(w[0], "writethrough") != 0)) {
-		fail(out, "usage", "cache volatile|writethrough");
+		san_ctl_fail(out, "usage", "cache volatile|writethrough");
 		return;
 	}
 	for (i = 0; i < san->nluns && rc == 0; i++) {
@@ -349,7 +349,7 @@ static void do_cache(struct san *san, FILE *out, char **w, int n)
 		rc = san_medium_sync(san->luns[i], 0, san->luns[i]->blocks * san->luns[i]->bs);
 	}
 	if (rc < 0)
-		fail(out, "sync", strerror(-rc));
+		san_ctl_fail(out, "sync", strerror(-rc));
 	else
 		fprintf(out, "{\"ok\":true}");
 }
@@ -357,7 +357,7 @@ static void do_cache(struct san *san, FILE *out, char **w, int n)
 static void do_reinstate(struct san *san, FILE *out, char **w, int n)
 {
 	if (!n || (strcmp(w[0], "strict") != 0 && strcmp(w[0], "sloppy") != 0)) {
-		fail(out, "usage", "reinstate strict|sloppy");
+		san_ctl_fail(out, "usage", "reinstate strict|sloppy");
 		return;
 	}
 	san->strict_reinstate = strcmp(w[0], "strict") == 0;
@@ -367,7 +367,7 @@ static void do_reinstate(struct san *san, FILE *out, char **w, int n)
 static void set_mask(FILE *out, char **w, int n, uint64_t *mask)
 {
 	if (!n || san_scsi_mask(w[0], mask) < 0)
-		fail(out, "no such command", n ? w[0] : "");
+		san_ctl_fail(out, "no such command", n ? w[0] : "");
 	else
 		fprintf(out, "{\"ok\":true}");
 }
@@ -390,12 +390,12 @@ static void do_grow(struct san *san, FILE *out, char **w, int n)
 	int rc;
 
 	if (no >= san->nluns || san_parse_size(w[1], &bytes) < 0) {
-		fail(out, "usage", "grow LUN SIZE");
+		san_ctl_fail(out, "usage", "grow LUN SIZE");
 		return;
 	}
 	rc = san_medium_grow(san->luns[no], bytes);
 	if (rc < 0) {
-		fail(out, "grow", strerror(-rc));
+		san_ctl_fail(out, "grow", strerror(-rc));
 		return;
 	}
 	san_ua_all(san, san->luns[no], NULL, 0x2a09);
@@ -444,7 +444,8 @@ static const struct verb verbs[] = {
 	{"luns", do_luns, ""},
 	{"rules", do_rules, ""},
 	{"delay", do_delay, "ms=N [lun=N] [nexus=ID|IQN] [class=C,C] [count=N] [skip=N]"},
-	{"error", do_error, "what=K/ASC/ASCQ|busy|full|conflict|drop-before|drop-after|lose [...]"},
+	{"error", do_error,
+	 "what=K/ASC/ASCQ|busy|full|conflict|aborted|drop-before|drop-after|lose [done=yes] [...]"},
 	{"clear", do_clear, "[RULE]"},
 	{"drop", do_drop, "NEXUS|IQN|all"},
 	{"hang", do_hang, "NEXUS|IQN|all"},
@@ -460,6 +461,8 @@ static const struct verb verbs[] = {
 	{"lacks", do_lacks, "NAME,...|none"},
 	{"leaks", do_leaks, "NAME,...|none"},
 	{"grow", do_grow, "LUN SIZE"},
+	{"window", san_array_window, "1..128"},
+	{"redirect", san_array_redirect, "PORTAL ADDRESS[:PORT][,TPGT]|none [permanent]"},
 	{"mark", do_mark, "TEXT"},
 	{"die", do_die, ""},
 	{"quit", do_quit, ""},
@@ -490,7 +493,7 @@ static void run_line(struct san *san, char *line, FILE *out)
 	     p = strtok_r(NULL, " \t\r", &save))
 		w[n++] = p;
 	if (n == 0) {
-		fail(out, "empty", "command");
+		san_ctl_fail(out, "empty", "command");
 	} else {
 		for (i = 0; i < SAN_LEN(verbs); i++)
 			if (strcmp(verbs[i].name, w[0]) == 0)
@@ -498,7 +501,7 @@ static void run_line(struct san *san, char *line, FILE *out)
 		if (i < SAN_LEN(verbs))
 			verbs[i].run(san, out, w + 1, n - 1);
 		else
-			fail(out, "unknown command", w[0]);
+			san_ctl_fail(out, "unknown command", w[0]);
 	}
 	fputc('\n', out);
 	fflush(out);

@@ -59,11 +59,20 @@ static int parse_sense(struct san_rule *r, const char *s)
 {
 	unsigned int key, asc, ascq;
 
-	if (strcmp(s, "busy") == 0 || strcmp(s, "full") == 0 || strcmp(s, "conflict") == 0) {
-		r->kind = SAN_RULE_STATUS;
-		r->status = *s == 'b' ? SAN_BUSY : *s == 'f' ? SAN_TASK_FULL : SAN_CONFLICT;
-		return 0;
-	}
+	static const struct {
+		const char *word;
+		uint8_t status;
+	} statuses[] = {{"busy", SAN_BUSY},
+			{"full", SAN_TASK_FULL},
+			{"conflict", SAN_CONFLICT},
+			{"aborted", SAN_TASK_ABORTED}};
+
+	for (size_t i = 0; i < SAN_LEN(statuses); i++)
+		if (strcmp(s, statuses[i].word) == 0) {
+			r->kind = SAN_RULE_STATUS;
+			r->status = statuses[i].status;
+			return 0;
+		}
 	if (strcmp(s, "drop-before") == 0 || strcmp(s, "drop-after") == 0 ||
 	    strcmp(s, "lose") == 0) {
 		r->kind = *s == 'l'	? SAN_RULE_LOSE
@@ -105,6 +114,11 @@ static int parse_word(struct san *san, struct san_rule *r, const char *w)
 	} else if (strncmp(w, "ms=", 3) == 0) {
 		rc = parse_number(w + 3, 1, 86400000, &v);
 		r->ms = (uint64_t)v;
+	} else if (strncmp(w, "portal=", 7) == 0) {
+		rc = snprintf(r->portal, sizeof r->portal, "%s", w + 7) > 0 ? 0 : -EINVAL;
+	} else if (strcmp(w, "done=yes") == 0) {
+		r->done = true;
+		rc = 0;
 	} else if (strncmp(w, "what=", 5) == 0) {
 		rc = parse_sense(r, w + 5);
 	} else {
@@ -183,6 +197,8 @@ static bool matches(const struct san_rule *r, const struct san_cmd *cmd)
 		return false;
 	if (r->nexus && r->nexus != cmd->nexus->id)
 		return false;
+	if (r->portal[0] && (!cmd->conn || strcmp(r->portal, cmd->conn->portal->addr) != 0))
+		return false;
 	return !r->name[0] || strcasecmp(r->name, cmd->nexus->name) == 0;
 }
 
@@ -194,6 +210,12 @@ static bool apply(struct san_cmd *cmd, const struct san_rule *r)
 		cmd->due_ns = san_now_ns() + r->ms * 1000000;
 		break;
 	case SAN_RULE_SENSE:
+		if (r->done) {
+			cmd->told = true;
+			cmd->told_key = r->key;
+			cmd->told_code = (uint16_t)(r->asc << 8 | r->ascq);
+			break;
+		}
 		san_sense(cmd, r->key, (uint16_t)(r->asc << 8 | r->ascq));
 		return false;
 	case SAN_RULE_STATUS:

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define ST_REDIRECT_NONE 0x0000
+#define ST_MOVED	 0x0101 /* for now; + 1: for good */
 #define ST_ERROR	 0x0200
 #define ST_AUTH		 0x0201
 #define ST_FORBIDDEN	 0x0202
@@ -58,9 +58,9 @@ static void send_reply(struct san_conn *c, const uint8_t *bhs, struct reply *r)
 	memcpy(h + 16, bhs + 16, 4);
 	san_put32(h + 24, c->statsn++);
 	san_put32(h + 28, c->exp_cmdsn);
-	san_put32(h + 32, c->exp_cmdsn + SAN_QUEUE - 1);
+	san_put32(h + 32, c->exp_cmdsn + c->san->window - 1);
 	san_put16(h + 36, r->status);
-	if (r->status)
+	if (r->status && r->status >> 8 != 1)
 		r->len = 0;
 	san_send(c, h, (const uint8_t *)r->text, (uint32_t)r->len, NULL);
 	if (r->status) {
@@ -270,6 +270,12 @@ static uint16_t one_stage(struct san_conn *c, const uint8_t *bhs, struct reply *
 		st = check_names(c, c->text, c->text_len);
 	if (st)
 		return st;
+	if (c->portal->moved_to[0] && !c->discovery) {
+		if (san_text_add(r->text, sizeof r->text, &r->len, "TargetAddress",
+				 c->portal->moved_to) < 0)
+			return ST_TARGET_ERROR;
+		return ST_MOVED + c->portal->moved_for_good;
+	}
 	if (!c->said_tpgt) {
 		char num[8];
 

@@ -96,13 +96,13 @@ void san_ua_all(struct san *san, const struct san_lun *lun, const struct san_nex
 
 void san_session_start(struct san_conn *c)
 {
-	c->max_cmdsn = c->exp_cmdsn + SAN_QUEUE - 1;
+	c->max_cmdsn = c->exp_cmdsn + c->san->window - 1;
 }
 
 /* Fills StatSN, ExpCmdSN and MaxCmdSN of an answer. The window never shrinks. */
 void san_session_stat(struct san_conn *c, uint8_t *bhs, bool advance)
 {
-	uint32_t room = c->queued < SAN_QUEUE ? SAN_QUEUE - c->queued : 0;
+	uint32_t room = c->queued < c->san->window ? c->san->window - c->queued : 0;
 	uint32_t max = c->exp_cmdsn + room - 1;
 
 	if (san_sn_lt(c->max_cmdsn, max))

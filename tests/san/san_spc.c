@@ -81,16 +81,28 @@ static uint8_t *descriptor(uint8_t *p, uint8_t proto_set, uint8_t type, const vo
 	return p + 4 + len;
 }
 
+static bool has_id(const struct san_cmd *cmd, const char *which)
+{
+	return !cmd->lun->ids[0] || strcmp(cmd->lun->ids, which) == 0;
+}
+
 static uint32_t page_ids(const struct san_cmd *cmd, uint8_t *d)
 {
 	uint8_t *p = d + 4, bin[16] = {0};
 	char text[SAN_NAME_MAX + 16];
 	size_t n;
 
-	san_put64(bin, (unit_id(cmd) & 0x0fffffffffffffffull) | 3ull << 60); /* locally assigned */
-	p = descriptor(p, 0x01, 0x03, bin, 8);
+	/* the target port's first, as some arrays have it */
+	p = descriptor(p, 0x51, 0x93, "\x31no unit", 8);
 	snprintf(text, sizeof text, VENDOR "%016llx", (unsigned long long)unit_id(cmd));
-	p = descriptor(p, 0x02, 0x01, text, 24);
+	if (has_id(cmd, "t10"))
+		p = descriptor(p, 0x02, 0x01, text, 24);
+	san_put64(bin, unit_id(cmd));
+	if (strcmp(cmd->lun->ids, "eui") == 0)
+		p = descriptor(p, 0x01, 0x02, bin, 8);
+	san_put64(bin, (unit_id(cmd) & 0x0fffffffffffffffull) | 3ull << 60); /* locally assigned */
+	if (has_id(cmd, "naa"))
+		p = descriptor(p, 0x01, 0x03, bin, 8);
 	memset(bin, 0, sizeof bin);
 	san_put16(bin + 2, cmd->nexus->tpgt);
 	p = descriptor(p, 0x51, 0x94, bin, 4); /* relative target port */

@@ -6,7 +6,8 @@ libsantest_a_SOURCES = tests/san/santarget.c tests/san/santest.c tests/san/sante
 libsantest_a_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 STOR_SAN_TESTS = tests/san/test_san_io tests/san/test_san_lease tests/san/test_san_barrier tests/san/test_san_exclusive \
 	tests/san/test_san_probe tests/san/test_san_faults tests/san/test_san_handover tests/san/test_fence_hvsan \
-	tests/san/test_san_break tests/san/test_san_pause tests/san/test_san_schedule
+	tests/san/test_san_break tests/san/test_san_cancel tests/san/test_san_matrix tests/san/test_san_pause tests/san/test_san_schedule \
+	tests/san/test_san_paths tests/san/test_san_slow
 EXTRA_PROGRAMS += $(STOR_SAN_TESTS)
 CLEANFILES += $(STOR_SAN_TESTS)
 # Volumes: a crash at every write together with a power cut of the SAN (labsan), four processes at once.
@@ -32,12 +33,24 @@ tests_san_test_san_barrier_LDADD = $(SAN_LDADD)
 tests_san_test_san_break_SOURCES = tests/san/test_san_break.c
 tests_san_test_san_break_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_break_LDADD = $(SAN_LDADD)
+tests_san_test_san_cancel_SOURCES = tests/san/test_san_cancel.c
+tests_san_test_san_cancel_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_cancel_LDADD = $(SAN_LDADD)
+tests_san_test_san_matrix_SOURCES = tests/san/test_san_matrix.c tests/san/sanmatrix.c tests/san/sanmatrix.h
+tests_san_test_san_matrix_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
+tests_san_test_san_matrix_LDADD = $(SAN_LDADD)
 tests_san_test_san_pause_SOURCES = tests/san/test_san_pause.c
 tests_san_test_san_pause_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_pause_LDADD = libsantest.a libhvcore.a $(SAN_LDADD)
 tests_san_test_san_schedule_SOURCES = tests/san/test_san_schedule.c
 tests_san_test_san_schedule_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_schedule_LDADD = $(SAN_LDADD)
+tests_san_test_san_paths_SOURCES = tests/san/test_san_paths.c
+tests_san_test_san_paths_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_paths_LDADD = $(SAN_LDADD)
+tests_san_test_san_slow_SOURCES = tests/san/test_san_slow.c
+tests_san_test_san_slow_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_san_test_san_slow_LDADD = $(SAN_LDADD)
 tests_san_test_san_exclusive_SOURCES = tests/san/test_san_exclusive.c
 tests_san_test_san_exclusive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_san_test_san_exclusive_LDADD = $(SAN_LDADD)

@@ -106,6 +106,11 @@ static void test_verdict(void **state)
 		assert_string_equal(r.mode,
 				    "COMPARE AND WRITE, PREEMPT AND ABORT, reservations survive a "
 				    "restart (APTPL)");
+		san_ctl(&f->t, "lacks write-same");
+		r = probe(f, 0, NULL);
+		assert_true(r.safe && !r.write_same);
+		assert_string_equal(strrchr(r.mode, ',') + 2, "zeroes are written (no WRITE SAME)");
+		san_ctl(&f->t, "lacks none");
 		r = probe(f, 2, NULL); /* 4096-byte sectors, thick */
 		assert_true(r.safe && r.native_caw && !r.can_unmap);
 		return;

@@ -6,6 +6,8 @@ stor_tests = \
 	tests/unit/test_stor_lease \
 	tests/unit/test_stor_lease_disk \
 	tests/unit/test_stor_pr \
+	tests/unit/test_stor_scsi \
+	tests/unit/test_stor_sense \
 	tests/unit/test_stor_timing \
 	tests/unit/test_stor_url
 check_PROGRAMS += $(stor_tests)
@@ -22,6 +24,12 @@ tests_unit_test_stor_lease_disk_LDADD = $(stor_test_libs)
 tests_unit_test_stor_pr_SOURCES = tests/unit/test_stor_pr.c
 tests_unit_test_stor_pr_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_pr_LDADD = $(stor_test_libs)
+tests_unit_test_stor_scsi_SOURCES = tests/unit/test_stor_scsi.c
+tests_unit_test_stor_scsi_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_scsi_LDADD = $(stor_test_libs)
+tests_unit_test_stor_sense_SOURCES = tests/unit/test_stor_sense.c
+tests_unit_test_stor_sense_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_sense_LDADD = $(stor_test_libs)
 tests_unit_test_stor_timing_SOURCES = tests/unit/test_stor_timing.c
 tests_unit_test_stor_timing_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_timing_LDADD = $(stor_test_libs)

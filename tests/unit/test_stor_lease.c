@@ -446,6 +446,28 @@ static void test_gate(void **state)
 	assert_int_equal(wait_answer(w, &w->b), -ECANCELED);
 }
 
+/* The pause before the next try: short, and never so long that the permit would run out in it. */
+static void test_pause(void **state)
+{
+	(void)state;
+	for (uint32_t t = STOR_IO_TIMEOUT_MIN_MS; t <= STOR_IO_TIMEOUT_MAX_MS; t += 100) {
+		uint64_t usual = STOR_OBSERVE(t) * CM_NS_PER_MS, now = 1000 * CM_NS_PER_S;
+
+		for (uint64_t left = 1; left <= STOR_FAIL(t) * CM_NS_PER_MS; left = 3 * left + 1)
+			for (unsigned doubted = 0; doubted < 2; doubted++) {
+				uint64_t pause = stor__lease_pause_ns(now, now + left, doubted, t);
+
+				assert_true(pause <= usual && pause <= left / 2);
+				assert_true(pause == usual || pause == left / 2);
+			}
+		/* with no permit left: a doubt, which costs a login, is not to be had as often */
+		assert_int_equal(stor__lease_pause_ns(now, 0, false, t), usual);
+		assert_int_equal(stor__lease_pause_ns(now, now - 1, false, t), usual);
+		assert_true(stor__lease_pause_ns(now, now, true, t) > usual);
+		assert_true(stor__lease_pause_ns(now, now, true, t) < STOR_FAIL(t) * CM_NS_PER_MS);
+	}
+}
+
 static void test_table_is_full(void **state)
 {
 	struct cm_err err = CM_ERR_INIT;
@@ -463,7 +485,7 @@ int main(void)
 		T(test_acquire_release), Q(test_renews), T(test_hand_over), T(test_resume_clears_intent),
 		T(test_decline), T(test_decline_after_commit), Q(test_take_over),
 		T(test_take_over_with_intent), T(test_busy_and_misuse), Q(test_gate),
-		cmocka_unit_test(test_table_is_full),
+		cmocka_unit_test(test_pause), cmocka_unit_test(test_table_is_full),
 	};
 	const struct CMUnitTest faults[] = {
 		T(test_unknown_outcome), T(test_unknown_commit), Q(test_expires_and_comes_back),

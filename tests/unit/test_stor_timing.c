@@ -35,6 +35,12 @@ static void test_timing(void **state)
 		assert_true(STOR_DEAD_WATCHDOG(t) > STOR_DEAD(t));
 		assert_true(STOR_RECONNECT_MAX(t) < STOR_IO(t) && STOR_RECONNECT_MIN(t) > 0);
 		assert_true(STOR_PING(t) < STOR_IO(t));
+		assert_true(STOR_RECONNECT_MAX(t) * (100 + STOR_RECONNECT_JITTER_PERCENT) <= STOR_IO(t) * 100);
+		/* slow is not dead, and a barrier outlasts the write that it waits for */
+		assert_true(STOR_DATA(t, STOR_DATA_TIMEOUT_MS) >= STOR_IO(t));
+		assert_true(STOR_DATA(t, 1) == STOR_IO(t));
+		assert_true(STOR_BARRIER(t, STOR_DATA_TIMEOUT_MS) > STOR_DATA_LONG(t, STOR_DATA_TIMEOUT_MS));
+		assert_true(STOR_DATA_MAX_S * 1000 >= STOR_IO_TIMEOUT_MAX_MS);
 	}
 }
 

@@ -38,6 +38,9 @@ static void test_url_good(void **state)
 	assert_int_equal(u.lun, 3);
 	assert_int_equal(u.lock_lun, 4);
 	assert_false(u.header_digest);
+	assert_int_equal(u.data_timeout_ms, 30000);
+	assert_int_equal(stor_url_parse("iscsi://10.0.0.1/iqn/3?data-timeout=120", &u, NULL), 0);
+	assert_int_equal(u.data_timeout_ms, 120000);
 	assert_int_equal(stor_url_parse("vol1/web.disk", &u, NULL), 0);
 	assert_int_equal(u.kind, STOR_URL_VOLUME);
 	assert_string_equal(u.volume, "vol1");
@@ -54,6 +57,8 @@ static void test_url_bad(void **state)
 		"iscsi://host.name/iqn/1", "iscsi://[::1/iqn/1", "iscsi://[::1]x/iqn/1",
 		"iscsi://1.2.3.4,1.2.3.5,1.2.3.6/iqn/1", "iscsi://1.2.3.4,/iqn/1",
 		"iscsi://joe%secret@1.2.3.4/iqn/1", "iscsi://joe:secret@1.2.3.4/iqn/1",
+		"iscsi://1.2.3.4/iqn/1?data-timeout=0", "iscsi://1.2.3.4/iqn/1?data-timeout=601",
+		"file:x?data-timeout=5",
 		"iscsi://@1.2.3.4/iqn/1", "iscsi://1.2.3.4/iqn/1?color=red", "iscsi://1.2.3.4//1",
 	};
 	struct stor_url u;
