@@ -67,7 +67,8 @@ struct stor_diskslot {
 	struct stor_uuid id;
 	struct stor_uuid vm; /* DISK: the VM that claimed it, zero: nobody; IMAGE: whose state */
 	uint64_t size_bytes;
-	uint64_t grow_bytes; /* thick and being grown: its next size, else 0 */
+	uint64_t grow_bytes; /* being grown: its next size, else 0 */
+	uint64_t grower;     /* ... by whom: a random number, else 0 */
 	uint64_t changes;    /* of this slot */
 	uint32_t generation; /* grows with every use of the slot; extents carry it */
 	bool thick;

@@ -360,7 +360,7 @@ int stor__slot_finish_delete(struct stor_volume *vol, unsigned slot, const struc
 {
 	struct stor_diskslot gone = {.state = STOR_DISKSLOT_FREE, .generation = d->generation};
 	struct stor_slots *t;
-	int rc = stor__vol_table_free(vol, slot, d->generation, 0, err);
+	int rc = stor__vol_table_free(vol, slot, d->generation, 0, NULL, err);
 
 	if (rc)
 		return rc;

@@ -57,8 +57,7 @@ int stor_volume_format(struct stor_dev *dev, const char *name, uint64_t extent_b
 	return rc ? rc : stor__vol_write(dev, 0, sector, s.sector_bytes, err);
 }
 
-/* The copy that counts: of two good ones the one with more changes. */
-static int super_choose(const uint8_t *two, uint32_t sector, struct stor_super *s)
+int stor__super_choose(const uint8_t *two, uint32_t sector, struct stor_super *s)
 {
 	struct stor_super other;
 	int rc = stor_super_decode(two, sector, s),
@@ -85,7 +84,7 @@ int stor_volume_open(struct stor_dev *dev, struct stor_volume **out, struct cm_e
 	rc = stor__vol_read(dev, 0, two, 2ull * info->sector_bytes, err);
 	if (rc)
 		goto fail;
-	rc = super_choose(two, info->sector_bytes, &vol->super);
+	rc = stor__super_choose(two, info->sector_bytes, &vol->super);
 	if (rc) {
 		rc = cm_err_set(err, rc == -ENODATA ? CM_E_VOL_FORMAT : rc,
 				"no volume is there: %s",
@@ -179,7 +178,7 @@ int stor_volume_grow(struct stor_volume *vol, uint64_t *extents, struct cm_err *
 	uint64_t capacity = stor_dev_info(vol->dev)->capacity_bytes, most;
 	int rc = stor__vol_read(vol->dev, 0, two, 2ull * s, err);
 
-	rc = rc ? rc : super_choose(two, s, &now);
+	rc = rc ? rc : stor__super_choose(two, s, &now);
 	if (rc)
 		return cm_err_set(err, rc, "the super block of volume %s cannot be read",
 				  vol->super.name);

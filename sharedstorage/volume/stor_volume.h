@@ -75,13 +75,16 @@ int stor_volume_each_vm(struct stor_volume *vol, stor_volume_vm_fn fn, void *arg
 
 /* --- disks --- */
 
+/* thick: all its extents are its own, and are cleared by its first writes. CM_E_DISK_BUSY: somebody
+ * deleted it meanwhile. */
 int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t size_bytes,
 			    bool thick, struct cm_err *err) cm_must_check;
 /* CM_E_DISK_BUSY while the VM that claimed it runs. An interrupted deletion is finished by the next
  * one. */
 int stor_volume_disk_delete(struct stor_volume *vol, const char *disk,
 			    struct cm_err *err) cm_must_check;
-/* Grows only, also a disk in use: stor_disk_reload tells who has it open. */
+/* Grows only, also a disk in use: stor_disk_reload tells who has it open. CM_E_DISK_BUSY: another
+ * growth, or a repair, ended this one. */
 int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t size_bytes,
 			    struct cm_err *err) cm_must_check;
 /* CM_E_DISK_BUSY while the VM that claimed it runs: it knows the old name. */
@@ -159,7 +162,8 @@ struct stor_volume_report {
 int stor_volume_dump(struct stor_volume *vol, const char *what, FILE *to,
 		     struct cm_err *err) cm_must_check;
 /* Reads everything; complaint(text) per finding. repair: finishes or undoes what was interrupted
- * and gives leaked extents back; only while nobody else works on the volume. */
+ * and gives leaked extents back; others may work on the volume meanwhile (docs/DISK.md), but no VM
+ * of it may run if ownership sectors are damaged. */
 int stor_volume_check(struct stor_volume *vol, bool repair,
 		      void (*complaint)(const char *text, void *arg), void *arg,
 		      struct stor_volume_report *report, struct cm_err *err) cm_must_check;

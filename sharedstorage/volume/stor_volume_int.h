@@ -14,6 +14,11 @@ struct stor_volume {
 	struct stor_super super;
 };
 
+/* --- stor_volume.c --- */
+
+/* The copy that counts: of two good ones the one with more changes. As stor_super_decode. */
+int stor__super_choose(const uint8_t *two, uint32_t sector, struct stor_super *s);
+
 /* --- stor_volio.c: blocking I/O through the device's loop --- */
 
 /* Reads pass the gate (ADMIN); whatever changes something waits until the device is ready. */
@@ -54,12 +59,16 @@ int stor__vol_config_text(struct stor_volume *vol, unsigned i, const struct stor
  * again with the same first when another host was faster. */
 typedef bool (*stor_table_fn)(uint8_t *sector, uint64_t first, uint32_t n, void *arg);
 int stor__vol_table_walk(struct stor_volume *vol, stor_table_fn fn, void *arg, struct cm_err *err);
-/* Gives back all extents of that slot and generation from logical extent `from` on. */
+struct stor_slot_work;
+/* Gives back all extents of that slot and generation from logical extent `from` on. w: only as long
+ * as the slot still says that this work is under way; NULL: the generation is over for good. */
 int stor__vol_table_free(struct stor_volume *vol, unsigned slot, uint32_t generation, uint64_t from,
-			 struct cm_err *err);
-/* Takes and clears what is missing of the logical extents from .. to - 1; durable when done. */
-int stor__vol_table_fill(struct stor_volume *vol, unsigned slot, uint32_t generation, uint64_t from,
-			 uint64_t to, struct cm_err *err);
+			 const struct stor_slot_work *w, struct cm_err *err);
+/* Takes what is missing of the logical extents from .. to - 1, as "being cleared": nobody clears
+ * them but the VM that writes there first, since a tool that is late could clear what is another
+ * disk's by then. Only as long as w is under way. */
+int stor__vol_table_fill(struct stor_volume *vol, const struct stor_slot_work *w,
+			 uint32_t generation, uint64_t from, uint64_t to, struct cm_err *err);
 /* Extents that each slot's disk has: count[STOR_VOL_DISKS]; and free ones. */
 int stor__vol_table_count(struct stor_volume *vol, const struct stor_diskslot *slots,
 			  uint64_t *count, uint64_t *free_extents, struct cm_err *err);
@@ -89,6 +98,29 @@ typedef int (*stor_slot_fn)(struct stor_volume *vol, struct stor_diskslot *d, co
 int stor__slot_edit(struct stor_volume *vol, enum stor_diskslot_kind kind, const char *name,
 		    unsigned states, stor_slot_fn fn, const void *arg, unsigned *slot,
 		    struct stor_diskslot *out, struct cm_err *err);
+
+/* --- stor_volslotat.c: one slot by its number --- */
+
+/* What is being done with a disk that others must see under way; they may end it. */
+struct stor_slot_work {
+	unsigned slot;
+	enum stor_diskslot_state state; /* FILLING: created; USED: grown */
+	struct stor_uuid id;
+	uint64_t grow_bytes, grower;
+	char name[STOR_DISK_NAME]; /* for words */
+};
+/* Reads slot i once more, into t. */
+int stor__slots_again(struct stor_volume *vol, struct stor_slots *t, unsigned i, struct cm_err *err);
+/* As stor__slot_edit; fn judges whether it is still the slot that it wants. */
+int stor__slot_edit_at(struct stor_volume *vol, unsigned slot, stor_slot_fn fn, const void *arg,
+		       struct cm_err *err);
+/* Reads the slot: 0 if the work is under way still, else words. */
+int stor__slot_still(struct stor_volume *vol, const struct stor_slot_work *w, struct cm_err *err);
+bool stor__slot_work_is(const struct stor_slot_work *w, const struct stor_diskslot *d);
+int stor__slot_work_over(const struct stor_slot_work *w, struct cm_err *err);
+
+/* --- stor_volslot.c again --- */
+
 /* Makes a slot with kind, name, size, thick, vm of *d; state when done: `state`. */
 int stor__slot_create(struct stor_volume *vol, struct stor_diskslot *d,
 		      enum stor_diskslot_state state, unsigned *slot, struct cm_err *err);
