@@ -96,6 +96,9 @@ static void dump_super(struct dump *d, uint64_t i, const uint8_t *p)
 		i, s.name, uuid(&s.id).s, s.sector_bytes, s.changes, s.extents, s.extent_bytes,
 		s.data_at, s.hosts_at, s.vms_at, s.disks_at, s.configs_at, s.bodies_at, s.table_at,
 		s.table_sectors);
+	if (s.locked)
+		fprintf(d->to, "    a lock LUN; the data LUN has the serial number '%s'\n",
+			s.data_serial);
 }
 
 static void dump_host(struct dump *d, uint64_t i, const uint8_t *p)

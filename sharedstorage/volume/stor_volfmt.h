@@ -18,6 +18,8 @@
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
 
+#define STOR_VOL_FORMAT		2u /* of the super block */
+#define STOR_SERIAL		64u /* serial number of a LUN, with its NUL */
 #define STOR_VOL_SUPERS		2u /* copies, sectors 0 and 1 */
 #define STOR_VOL_SCRATCH_SECTOR 2u /* nobody's: the self-test of a target works on it */
 #define STOR_VOL_HOSTS		64u
@@ -39,6 +41,15 @@ struct stor_super {
 	uint64_t hosts_at, vms_at, disks_at, configs_at, bodies_at, table_at;
 	uint64_t table_sectors; /* with room for growth */
 	uint64_t data_at;	/* in bytes, a multiple of extent_bytes */
+	bool locked;		/* this is a lock LUN: the data lies on another one, with that serial */
+	char data_serial[STOR_SERIAL];
+};
+
+/* First sector of a data LUN whose metadata lies on a lock LUN. */
+struct stor_bound {
+	struct stor_uuid volume;
+	char name[STOR_DISK_NAME];
+	char lock_serial[STOR_SERIAL];
 };
 
 struct stor_hostslot {
@@ -152,6 +163,11 @@ void stor_super_encode(const struct stor_super *s, uint8_t *out);
 int stor_super_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_super *s) cm_must_check;
 /* Is one of the STOR_VOL_SUPERS first sectors of a device a super block? */
 bool stor_super_any(const uint8_t *sectors, uint32_t sector_bytes);
+void stor_bound_encode(const struct stor_bound *b, uint8_t *out, uint32_t sector_bytes);
+int stor_bound_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_bound *b) cm_must_check;
+/* Sector 0 while a volume is being made there. */
+void stor_forming_encode(const struct stor_super *s, uint8_t *out);
+bool stor_forming_is(const uint8_t *in, uint32_t sector_bytes);
 void stor_hostslot_encode(const struct stor_hostslot *h, uint8_t *out, uint32_t sector_bytes);
 int stor_hostslot_decode(const uint8_t *in, uint32_t sector_bytes,
 			 struct stor_hostslot *h) cm_must_check;

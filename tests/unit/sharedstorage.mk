@@ -36,6 +36,7 @@ stor_vol_tests = \
 	tests/unit/test_stor_volcheck \
 	tests/unit/test_stor_voldump \
 	tests/unit/test_stor_volfmt \
+	tests/unit/test_stor_volguard \
 	tests/unit/test_stor_volleak \
 	tests/unit/test_stor_volume \
 	tests/unit/test_stor_volvm
@@ -53,6 +54,9 @@ tests_unit_test_stor_voldump_LDADD = $(stor_test_libs)
 tests_unit_test_stor_volfmt_SOURCES = tests/unit/test_stor_volfmt.c $(VOLKIT)
 tests_unit_test_stor_volfmt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volfmt_LDADD = $(stor_test_libs)
+tests_unit_test_stor_volguard_SOURCES = tests/unit/test_stor_volguard.c $(VOLKIT)
+tests_unit_test_stor_volguard_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volguard_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(BLKID_LIBS) $(HV_SYS_LIBS)
 tests_unit_test_stor_volleak_SOURCES = tests/unit/test_stor_volleak.c $(VOLKIT)
 tests_unit_test_stor_volleak_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volleak_LDADD = $(stor_test_libs)
