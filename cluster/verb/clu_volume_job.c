@@ -25,6 +25,7 @@ static void job_free(void *arg)
 	struct clu__volume_job *j = arg;
 
 	json_object_put(j->doc);
+	free(j->own);
 	free(j);
 }
 
@@ -61,12 +62,30 @@ void clu__volume_job_stored(int code, const struct cm_err *err, void *arg)
 
 /* --- the work, on its own thread -------------------------------------------- */
 
+/* The device that was looked at is closed: on with the verb. */
+static void job_looked(void *arg)
+{
+	struct clu__volume_job *j = arg;
+
+	j->dev = NULL;
+	j->opened = false;
+	if (j->err.code)
+		clu__volume_job_end(j);
+	else if (j->verb->begin)
+		j->verb->begin(j);
+	else
+		clu__volume_job_open(j);
+}
+
 static void job_posted(void *arg)
 {
 	struct clu__volume_job *j = arg;
 
 	job_join(j);
-	if (!j->err.code && j->verb->done)
+	if (j->looking) {
+		j->looking = false;
+		stor_dev_close(j->dev, job_looked, j);
+	} else if (!j->err.code && j->verb->done)
 		j->verb->done(j);
 	else
 		clu__volume_job_end(j);
@@ -77,8 +96,10 @@ static void *job_thread(void *arg)
 	struct clu__volume_job *j = arg;
 	struct stor_volume *vol = NULL;
 
-	if ((!j->verb->format || j->verb->format(j) == 0) &&
-	    stor_volume_open(j->dev, &vol, &j->err) == 0) {
+	if (j->looking)
+		j->verb->look(j);
+	else if ((!j->verb->format || j->verb->format(j) == 0) &&
+		 stor_volume_open(j->dev, &vol, &j->err) == 0) {
 		j->verb->work(j, vol);
 		stor_volume_free(vol);
 	}
@@ -161,8 +182,7 @@ static int job_names(struct clu__volume_job *j, struct cm_err *err)
 	if (rc == 0 && (u.kind == STOR_URL_VOLUME || u.disk[0]))
 		rc = cm_err_set(err, CM_E_BAD_URL,
 				"a volume lies on a whole file or LUN, not on '%s'", url);
-	snprintf(j->url, sizeof j->url, "%s", url);
-	return rc;
+	return rc ? rc : stor_url_bind(url, &(struct stor_uuid){{0}}, 0, j->url, sizeof j->url, err);
 }
 
 int clu__volume_job_to(struct clu__volume_job *j, const char *key, struct cm_err *err)
@@ -189,6 +209,9 @@ void clu__volume_job(struct px_req *q, void *agent, const struct clu__volume_ver
 	    (verb->args && verb->args(j, &err))) {
 		px_req_fail(q, &err);
 		job_free(j);
+	} else if (verb->look) {
+		j->looking = true;
+		clu__volume_job_open(j);
 	} else if (verb->begin) {
 		verb->begin(j);
 	} else {
