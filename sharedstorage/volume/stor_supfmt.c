@@ -74,7 +74,6 @@ int stor_super_plan(uint64_t capacity, uint32_t sector, uint64_t extent, uint64_
 			err, CM_E_VOL_LIMIT,
 			"%llu extents are more than a volume has (%llu): choose larger ones",
 			(unsigned long long)n, (unsigned long long)STOR_VOL_EXTENTS);
-	s->format = STOR_VOL_FORMAT;
 	s->sector_bytes = sector;
 	s->extent_bytes = extent;
 	place_regions(s);
@@ -116,7 +115,7 @@ void stor_super_encode(const struct stor_super *s, uint8_t *out)
 {
 	memset(out, 0, s->sector_bytes);
 	memcpy(out, super_magic, 8);
-	cm_put_le32(out + 8, s->format);
+	cm_put_le32(out + 8, STOR_VOL_FORMAT);
 	cm_put_le32(out + 12, s->sector_bytes);
 	memcpy(out + 16, s->id.b, 16);
 	memcpy(out + 32, s->name, STOR_DISK_NAME);
@@ -163,8 +162,7 @@ int stor_super_decode(const uint8_t *in, uint32_t sector, struct stor_super *s)
 	rc = stor__sector_check(in, sector, super_magic);
 	if (rc)
 		return rc;
-	s->format = cm_le32(in + 8);
-	if (s->format < 1 || s->format > STOR_VOL_FORMAT || cm_le32(in + 12) != sector)
+	if (cm_le32(in + 8) != STOR_VOL_FORMAT || cm_le32(in + 12) != sector)
 		return CM_E_VOL_FORMAT;
 	s->sector_bytes = sector;
 	memcpy(s->id.b, in + 16, 16);

@@ -50,7 +50,7 @@ void stor_diskslot_encode(const struct stor_diskslot *d, uint8_t *out, uint32_t 
 	cm_put_le64(out + 16, d->size_bytes);
 	cm_put_le64(out + 24, d->grow_bytes);
 	cm_put_le64(out + 32, d->changes);
-	cm_put_le64(out + 40, d->grower);
+	cm_put_le64(out + 296, d->grower);
 	memcpy(out + 48, d->id.b, 16);
 	memcpy(out + 64, d->vm.b, 16);
 	memcpy(out + 80, d->name, STOR_DISK_NAME);
@@ -86,7 +86,7 @@ int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslo
 	d->size_bytes = cm_le64(in + 16);
 	d->grow_bytes = cm_le64(in + 24);
 	d->changes = cm_le64(in + 32);
-	d->grower = cm_le64(in + 40);
+	d->grower = cm_le64(in + 296);
 	memcpy(d->id.b, in + 48, 16);
 	memcpy(d->vm.b, in + 64, 16);
 	rc = stor__get_name(in + 80, d->name);

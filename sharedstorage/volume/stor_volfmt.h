@@ -18,7 +18,7 @@
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
 
-#define STOR_VOL_FORMAT		2u /* of the super block; 1 loads, too: nothing names the LUNs there */
+#define STOR_VOL_FORMAT		2u /* no other is read */
 #define STOR_SERIAL		64u /* serial number of a LUN, with its NUL */
 #define STOR_VOL_SUPERS		2u /* copies, sectors 0 and 1 */
 #define STOR_VOL_SCRATCH_SECTOR 2u /* nobody's: the self-test of a target works on it */
@@ -34,7 +34,7 @@
 struct stor_super {
 	struct stor_uuid id;
 	char name[STOR_DISK_NAME];
-	uint32_t format, sector_bytes;
+	uint32_t sector_bytes;
 	uint64_t changes; /* of the super block: grows with the volume */
 	uint64_t extent_bytes, extents;
 	/* in sectors from the beginning of the device */

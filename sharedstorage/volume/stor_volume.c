@@ -55,11 +55,6 @@ static int check_bound(struct stor_volume *vol, struct stor_dev *data, struct st
 	struct stor_bound b;
 	int rc;
 
-	if (vol->super.format < 2)
-		return cm_err_set(err, CM_E_VOL_FORMAT,
-				  "volume %s has a lock LUN and was made by a release in which nothing names "
-				  "its data LUN: make it anew",
-				  vol->super.name);
 	if (!vol->super.locked)
 		return cm_err_set(err, CM_E_VOL_OTHER,
 				  "volume %s lies wholly on the LUN that the URL calls a lock LUN: it is "

@@ -66,8 +66,7 @@ tests_unit_test_stor_volume_LDADD = $(stor_test_libs)
 tests_unit_test_stor_volvm_SOURCES = tests/unit/test_stor_volvm.c $(VOLKIT)
 tests_unit_test_stor_volvm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volvm_LDADD = $(stor_test_libs)
-EXTRA_DIST += tests/golden/volume-512.z tests/golden/volume-512.dump tests/golden/volume-4096.z tests/golden/volume-4096.dump \
-	tests/golden/volume2-512.z tests/golden/volume2-512.dump tests/golden/volume2-4096.z tests/golden/volume2-4096.dump
+EXTRA_DIST += tests/golden/volume-512.z tests/golden/volume-512.dump tests/golden/volume-4096.z tests/golden/volume-4096.dump
 
 # A crash at every write of any operation, enumerated.
 VOLOPSKIT = tests/unit/volopskit.c tests/unit/volopskit.h tests/unit/volvmopskit.c

@@ -45,10 +45,9 @@ static char *dump_all(struct stor_volume *vol)
 	return text;
 }
 
-static void golden_name(char *out, size_t cap, const char *dir, unsigned format, uint32_t sector,
-			const char *kind)
+static void golden_name(char *out, size_t cap, const char *dir, uint32_t sector, const char *kind)
 {
-	snprintf(out, cap, "%s/volume%s-%u.%s", dir, format == 1 ? "" : "2", sector, kind);
+	snprintf(out, cap, "%s/volume-%u.%s", dir, sector, kind);
 }
 
 /* --- load ---------------------------------------------------------------- */
@@ -65,14 +64,14 @@ static uint8_t *read_file(const char *path, size_t *n)
 	return p;
 }
 
-static void load(unsigned format, uint32_t sector)
+static void load(uint32_t sector)
 {
 	uint8_t *packed, *plain = malloc(PLAIN_MAX);
 	uLongf bytes = PLAIN_MAX;
 	char path[256];
 	size_t n;
 
-	golden_name(path, sizeof path, GOLDEN_DIR, format, sector, "z");
+	golden_name(path, sizeof path, GOLDEN_DIR, sector, "z");
 	packed = read_file(path, &n);
 	assert_int_equal(uncompress(plain, &bytes, packed, n), Z_OK);
 	for (uint8_t *p = plain; p < plain + bytes; p += 8 + sector)
@@ -112,7 +111,7 @@ static void check_contents(struct stor_volume *vol)
 	assert_int_equal(stor_volume_disk_create(vol, "new", VK_EXTENT, true, NULL), 0);
 }
 
-static void golden(unsigned format, uint32_t sector)
+static void golden(uint32_t sector)
 {
 	struct stor_volume_report r;
 	struct stor_volume *vol;
@@ -123,11 +122,11 @@ static void golden(unsigned format, uint32_t sector)
 	size_t n;
 
 	vk_new_file(GOLDEN_BYTES, sector);
-	load(format, sector);
+	load(sector);
 	vk_start();
 	vol = vk_attach(&dev, false);
 	text = dump_all(vol);
-	golden_name(path, sizeof path, GOLDEN_DIR, format, sector, "dump");
+	golden_name(path, sizeof path, GOLDEN_DIR, sector, "dump");
 	want = read_file(path, &n);
 	assert_string_equal(text, (char *)want);
 	free(text);
@@ -151,15 +150,13 @@ static void golden(unsigned format, uint32_t sector)
 static void test_512(void **state)
 {
 	(void)state;
-	for (unsigned format = 1; format <= STOR_VOL_FORMAT; format++)
-		golden(format, 512);
+	golden(512);
 }
 
 static void test_4096(void **state)
 {
 	(void)state;
-	for (unsigned format = 1; format <= STOR_VOL_FORMAT; format++)
-		golden(format, 4096);
+	golden(4096);
 }
 
 /* --- make ---------------------------------------------------------------- */
@@ -259,10 +256,10 @@ static void save(const char *dir, uint32_t sector, const char *text)
 	bytes = compressBound(n);
 	packed = malloc(bytes);
 	MUST(compress2(packed, &bytes, plain, n, 9) == Z_OK);
-	golden_name(path, sizeof path, dir, STOR_VOL_FORMAT, sector, "z");
+	golden_name(path, sizeof path, dir, sector, "z");
 	f = fopen(path, "wb");
 	MUST(f && fwrite(packed, 1, bytes, f) == bytes && fclose(f) == 0);
-	golden_name(path, sizeof path, dir, STOR_VOL_FORMAT, sector, "dump");
+	golden_name(path, sizeof path, dir, sector, "dump");
 	f = fopen(path, "wb");
 	MUST(f && fputs(text, f) >= 0 && fclose(f) == 0);
 	free(plain);
