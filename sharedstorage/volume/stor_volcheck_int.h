@@ -24,9 +24,9 @@ struct checker {
 	int rc;		 /* why the walk of the table is over */
 };
 
-void stor__check_complain(struct checker *c, const char *fmt, ...) cm_printf(2, 3);
-
 /* --- stor_volleak.c --- */
+
+void stor__check_complain(struct checker *c, const char *fmt, ...) cm_printf(2, 3);
 
 /* Disk slots and the extent table; last, since it needs nothing else of a volume to be whole. */
 int stor__check_disks(struct checker *c, struct cm_err *err);

@@ -13,10 +13,24 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sharedstorage/volume/stor_volcheck_int.h"
+
+void stor__check_complain(struct checker *c, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (c->complaint)
+		c->complaint(text, c->arg);
+}
 
 /* --- disk slots ---------------------------------------------------------- */
 

@@ -8,10 +8,12 @@
 
 #include "tests/unit/volkit.h"
 
-#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cm_fault.h"
@@ -241,93 +243,118 @@ static void test_grow_over_leak(void **state)
 
 /* --- work that the repair ends, or that comes late ------------------------------------------ */
 
-struct late {
+/* Another host's work, in a process of its own: frozen at a fault point, it goes on later. */
+#define MUST(x)                                                                                    \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                    \
+			_exit(2);                                                                  \
+		}                                                                                  \
+	} while (0)
+
+static pid_t child(void (*fn)(struct stor_volume *vol), bool format, const char *point)
+{
 	struct stor_volume *vol;
-	struct cm_err err;
-	int rc;
-	pthread_t thread;
-};
-
-static void *late_grow(void *arg)
-{
-	struct late *l = arg;
-
-	l->rc = stor_volume_disk_resize(l->vol, "t", 8 * VK_EXTENT, &l->err);
-	return NULL;
-}
-
-/* The fault point of late_begin is for the first pass only. */
-static void *late_grow_skip(void *arg)
-{
-	struct late *l = arg;
-
-	l->rc = stor_volume_disk_resize(l->vol, "t", 10 * VK_EXTENT, &l->err);
-	return NULL;
-}
-
-static void *late_create(void *arg)
-{
-	struct late *l = arg;
-
-	l->rc = stor_volume_disk_create(l->vol, "late", 4 * VK_EXTENT, true, &l->err);
-	return NULL;
-}
-
-static bool says(struct stor_volume *vol, const char *words)
-{
-	char *text = NULL;
-	size_t n;
-	FILE *f = open_memstream(&text, &n);
-	bool found;
-
-	assert_int_equal(stor_volume_dump(vol, "disks", f, NULL), 0);
-	fclose(f);
-	found = strstr(text, words);
-	free(text);
-	return found;
-}
-
-/* Begins the work, which stops at the fault point when the volume says so. */
-static void late_begin(struct late *l, void *(*fn)(void *), const char *point, const char *words)
-{
+	struct stor_dev *dev;
 	char spec[64];
+	pid_t pid = fork();
 
-	snprintf(spec, sizeof spec, "%s=delay:3600000@1", point);
-	assert_int_equal(cm_fault_arm(spec, NULL), 0);
-	assert_int_equal(pthread_create(&l->thread, NULL, fn, l), 0);
-	while (!says(l->vol, words))
-		usleep(1000);
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	vk_start();
+	vol = vk_attach(&dev, format);
+	snprintf(spec, sizeof spec, "%s=stop", point);
+	MUST(cm_fault_arm(spec, NULL) == 0);
+	fn(vol);
+	_exit(0);
 }
 
-static void late_end(struct late *l)
+static void ended(pid_t pid)
 {
-	cm_fault_arm("", NULL);
-	pthread_join(l->thread, NULL);
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* A volume that `prepare` made; then `work` is frozen at the point. This process has no threads
+ * before. */
+static pid_t frozen(void (*prepare)(struct stor_volume *vol), void (*work)(struct stor_volume *vol),
+		    const char *point)
+{
+	pid_t pid;
+	int status;
+
+	vk_new_file(VK_BYTES, 512);
+	ended(child(prepare, true, "none"));
+	pid = child(work, false, point);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	vk_start();
+	return pid;
+}
+
+static void thaw(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	ended(pid);
+}
+
+static void nothing(struct stor_volume *vol)
+{
+	(void)vol;
+}
+
+static void with_thick(struct stor_volume *vol)
+{
+	MUST(stor_volume_disk_create(vol, "t", 4 * VK_EXTENT, true, NULL) == 0);
+}
+
+static void grow_in_vain(struct stor_volume *vol)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	MUST(stor_volume_disk_resize(vol, "t", 8 * VK_EXTENT, &err) == CM_E_DISK_BUSY);
+	MUST(strstr(err.text, "growth of disk t was ended"));
+}
+
+static void create_in_vain(struct stor_volume *vol)
+{
+	MUST(stor_volume_disk_create(vol, "late", 4 * VK_EXTENT, true, NULL) == CM_E_DISK_BUSY);
+}
+
+/* Thawed, the work harms nobody: what the disk has is read back. */
+static void must_stay(pid_t pid, struct stor_volume *vol, const char *name, unsigned extents,
+		      unsigned seed)
+{
+	struct stor_dev *disk;
+	int rc;
+
+	thaw(pid);
+	disk = vk_open_dev(vol, name, &rc);
+	assert_int_equal(rc, 0);
+	for (unsigned i = 0; i < extents; i++)
+		must_read(disk, i, seed + i);
+	vk_close_dev(disk);
+	vk_check_clean(vol, false, 0);
+	vk_stop();
+	vk_end_file();
 }
 
 /* A growth that was frozen while the repair ended it and all space went to others. */
 static void late_growth(const char *point)
 {
-	struct stor_dev *dev;
-	struct stor_volume *vol = vk_attach(&dev, true);
-	struct late l = {.vol = vol, .rc = 1};
+	pid_t pid = frozen(with_thick, grow_in_vain, point);
 	struct stor_volume_report r;
-	struct stor_dev *rest;
-	int rc;
+	struct stor_dev *dev;
+	struct stor_volume *vol = vk_attach(&dev, false);
 
-	assert_int_equal(stor_volume_disk_create(vol, "t", 4 * VK_EXTENT, true, NULL), 0);
-	late_begin(&l, late_grow, point, "being grown");
 	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), 0);
 	assert_int_equal(r.unfinished, 1);
 	use_up(vol);
-	late_end(&l);
-	assert_int_equal(l.rc, CM_E_DISK_BUSY);
-	assert_non_null(strstr(l.err.text, "growth of disk t was ended"));
-	rest = vk_open_dev(vol, "rest", &rc);
-	for (unsigned i = 0; i < 8; i++)
-		must_read(rest, i, 200 + i);
-	vk_close_dev(rest);
-	vk_check_clean(vol, false, 0);
+	must_stay(pid, vol, "rest", 8, 200);
 }
 
 static void test_late_growth(void **state)
@@ -342,57 +369,47 @@ static void test_late_growth_taken(void **state)
 	late_growth("stor.disk.grown");
 }
 
+static void write_all(struct stor_volume *vol, const char *name, unsigned extents)
+{
+	struct stor_dev *disk;
+	int rc;
+
+	disk = vk_open_dev(vol, name, &rc);
+	assert_int_equal(rc, 0);
+	for (unsigned i = 0; i < extents; i++)
+		write_extent(disk, i, i);
+	vk_close_dev(disk);
+}
+
 /* ... and then the disk was grown again, by another host: what that one took stays. */
 static void test_late_growth_again(void **state)
 {
-	struct stor_dev *dev, *disk;
-	struct stor_volume *vol = vk_attach(&dev, true);
-	struct late l = {.vol = vol, .rc = 1}, again = {.vol = vol, .rc = 1};
+	pid_t pid = frozen(with_thick, grow_in_vain, "stor.disk.grown");
+	struct stor_dev *dev;
+	struct stor_volume *vol = vk_attach(&dev, false);
 	struct stor_disk_info di;
-	int rc;
 
 	(void)state;
-	assert_int_equal(stor_volume_disk_create(vol, "t", 4 * VK_EXTENT, true, NULL), 0);
-	late_begin(&l, late_grow, "stor.disk.grown", "being grown");
-	/* the first one sleeps on: points that are armed anew would wake it */
-	assert_int_equal(pthread_create(&again.thread, NULL, late_grow_skip, &again), 0);
-	pthread_join(again.thread, NULL);
-	assert_int_equal(again.rc, 0);
-	disk = vk_open_dev(vol, "t", &rc);
-	for (unsigned i = 0; i < 10; i++)
-		write_extent(disk, i, i);
-	late_end(&l);
-	assert_int_equal(l.rc, CM_E_DISK_BUSY);
+	assert_int_equal(stor_volume_disk_resize(vol, "t", 10 * VK_EXTENT, NULL), 0);
+	write_all(vol, "t", 10);
 	use_up(vol);
-	for (unsigned i = 0; i < 10; i++)
-		must_read(disk, i, i);
-	vk_close_dev(disk);
 	assert_int_equal(stor_volume_disk_info(vol, "t", &di, NULL), 0);
 	assert_int_equal(di.allocated_bytes, 10 * VK_EXTENT);
-	vk_check_clean(vol, false, 0);
+	must_stay(pid, vol, "t", 10, 0);
 }
 
 /* A creation that was frozen: the disk was deleted, and another one has its name and its slot. */
 static void test_late_creation(void **state)
 {
-	struct stor_dev *dev, *disk;
-	struct stor_volume *vol = vk_attach(&dev, true);
-	struct late l = {.vol = vol, .rc = 1};
-	int rc;
+	pid_t pid = frozen(nothing, create_in_vain, "stor.disk.filling");
+	struct stor_dev *dev;
+	struct stor_volume *vol = vk_attach(&dev, false);
 
 	(void)state;
-	late_begin(&l, late_create, "stor.disk.filling", "late");
 	assert_int_equal(stor_volume_disk_delete(vol, "late", NULL), 0);
 	assert_int_equal(stor_volume_disk_create(vol, "late", 4 * VK_EXTENT, true, NULL), 0);
-	disk = vk_open_dev(vol, "late", &rc);
-	for (unsigned i = 0; i < 4; i++)
-		write_extent(disk, i, i);
-	late_end(&l);
-	assert_int_equal(l.rc, CM_E_DISK_BUSY);
-	for (unsigned i = 0; i < 4; i++)
-		must_read(disk, i, i);
-	vk_close_dev(disk);
-	vk_check_clean(vol, false, 0);
+	write_all(vol, "late", 4);
+	must_stay(pid, vol, "late", 4, 0);
 }
 
 /* Nobody but the VM that writes first clears an extent: a tool could be late. */
@@ -448,16 +465,16 @@ static void test_volume_grown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_late_growth),
+		cmocka_unit_test(test_late_growth_taken),
+		cmocka_unit_test(test_late_growth_again),
+		cmocka_unit_test(test_late_creation),
 		ROW(test_grow),
 		ROW(test_grow_thick),
 		ROW(test_create),
 		ROW(test_image),
 		ROW(test_reuse),
 		ROW(test_grow_over_leak),
-		ROW(test_late_growth),
-		ROW(test_late_growth_taken),
-		ROW(test_late_growth_again),
-		ROW(test_late_creation),
 		ROW(test_thick_writes_no_data),
 		ROW(test_volume_grown),
 	};
