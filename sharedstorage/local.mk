@@ -29,7 +29,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/volume/stor_disk.c sharedstorage/volume/stor_disk.h sharedstorage/volume/stor_disk_int.h \
 	sharedstorage/volume/stor_diskchoose.c sharedstorage/volume/stor_diskio.c \
 	sharedstorage/volume/stor_diskmap.c sharedstorage/volume/stor_diskpart.c \
-	sharedstorage/volume/stor_disktake.c sharedstorage/volume/stor_volcheck.c \
+	sharedstorage/volume/stor_disktake.c sharedstorage/volume/stor_volcheck.c sharedstorage/volume/stor_volclaim.c \
 	sharedstorage/volume/stor_volconf.c sharedstorage/volume/stor_voldisk.c \
 	sharedstorage/volume/stor_voldump.c sharedstorage/volume/stor_volfmt.c \
 	sharedstorage/volume/stor_volfmt.h sharedstorage/volume/stor_volimage.c \

@@ -327,7 +327,8 @@ int stor_volume_check(struct stor_volume *vol, bool repair,
 	memset(report, 0, sizeof *report);
 	*c = (struct checker){
 		.vol = vol, .repair = repair, .complaint = complaint, .arg = arg, .r = report};
-	rc = check_supers(c, err);
+	rc = stor__vol_check_claims(vol, repair, complaint, arg, report, err);
+	rc = rc ? rc : check_supers(c, err);
 	rc = rc ? rc : check_hosts(c, err);
 	rc = rc ? rc : check_blocks(c, err);
 	rc = rc ? rc : check_configs(c, err);

@@ -152,6 +152,9 @@ static void dump_slot(struct dump *d, uint64_t i, const uint8_t *p)
 		k.size_bytes, k.thick ? "thick" : "thin", k.sealed ? ", sealed" : "");
 	if (!stor_uuid_is_zero(&k.vm))
 		fprintf(d->to, "    of VM %s\n", uuid(&k.vm).s);
+	if (k.held)
+		fprintf(d->to, "    held since epoch %" PRIu64 ", node %s, ownership block on %s\n",
+			k.epoch, k.node[0] ? k.node : "-", uuid(&k.home).s);
 	if (k.to[0])
 		fprintf(d->to, "    is being renamed to %s\n", k.to);
 	if (k.grow_bytes)

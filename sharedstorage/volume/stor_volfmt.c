@@ -139,7 +139,7 @@ void stor_super_encode(const struct stor_super *s, uint8_t *out)
 {
 	memset(out, 0, s->sector_bytes);
 	memcpy(out, super_magic, 8);
-	cm_put_le32(out + 8, 1); /* format version */
+	cm_put_le32(out + 8, STOR_VOL_FORMAT);
 	cm_put_le32(out + 12, s->sector_bytes);
 	memcpy(out + 16, s->id.b, 16);
 	memcpy(out + 32, s->name, STOR_DISK_NAME);
@@ -184,7 +184,7 @@ int stor_super_decode(const uint8_t *in, uint32_t sector, struct stor_super *s)
 	rc = check(in, sector, super_magic);
 	if (rc)
 		return rc;
-	if (cm_le32(in + 8) != 1 || cm_le32(in + 12) != sector)
+	if (cm_le32(in + 8) != STOR_VOL_FORMAT || cm_le32(in + 12) != sector)
 		return CM_E_VOL_FORMAT;
 	s->sector_bytes = sector;
 	memcpy(s->id.b, in + 16, 16);
@@ -249,10 +249,14 @@ void stor_diskslot_encode(const struct stor_diskslot *d, uint8_t *out, uint32_t 
 	cm_put_le64(out + 16, d->size_bytes);
 	cm_put_le64(out + 24, d->grow_bytes);
 	cm_put_le64(out + 32, d->changes);
+	out[40] = d->held ? 1 : 0;
 	memcpy(out + 48, d->id.b, 16);
 	memcpy(out + 64, d->vm.b, 16);
 	memcpy(out + 80, d->name, STOR_DISK_NAME);
 	memcpy(out + 144, d->to, STOR_DISK_NAME);
+	memcpy(out + 208, d->home.b, 16);
+	cm_put_le64(out + 224, d->epoch);
+	memcpy(out + 232, d->node, STOR_NODE_NAME);
 	seal(out, sector);
 }
 
@@ -263,7 +267,8 @@ static bool diskslot_sane(const struct stor_diskslot *d)
 		return true;
 	return stor_name_valid(d->name) && d->size_bytes > 0 && d->size_bytes >> 60 == 0 &&
 	       d->grow_bytes >> 60 == 0 && (!d->to[0] || stor_name_valid(d->to)) &&
-	       (d->kind != STOR_DISKSLOT_IMAGE || !stor_uuid_is_zero(&d->vm));
+	       (d->kind != STOR_DISKSLOT_IMAGE || (!stor_uuid_is_zero(&d->vm) && !d->held)) &&
+	       (!d->held || !stor_uuid_is_zero(&d->vm));
 }
 
 int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslot *d)
@@ -274,7 +279,7 @@ int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslo
 	if (rc)
 		return rc;
 	if (in[8] < STOR_DISKSLOT_FREE || in[8] > STOR_DISKSLOT_FILLING ||
-	    in[9] > STOR_DISKSLOT_IMAGE || in[10] > 1 || in[11] > 1)
+	    in[9] > STOR_DISKSLOT_IMAGE || in[10] > 1 || in[11] > 1 || in[40] > 1)
 		return CM_E_VOL_CORRUPT;
 	d->state = (enum stor_diskslot_state)in[8];
 	d->kind = (enum stor_diskslot_kind)in[9];
@@ -286,8 +291,12 @@ int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslo
 	d->changes = cm_le64(in + 32);
 	memcpy(d->id.b, in + 48, 16);
 	memcpy(d->vm.b, in + 64, 16);
+	d->held = in[40];
+	memcpy(d->home.b, in + 208, 16);
+	d->epoch = cm_le64(in + 224);
 	rc = get_name(in + 80, d->name);
 	rc = rc ? rc : get_name(in + 144, d->to);
+	rc = rc ? rc : get_name(in + 232, d->node);
 	return rc ? rc : diskslot_sane(d) ? 0 : CM_E_VOL_CORRUPT;
 }
 

@@ -18,6 +18,7 @@
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
 
+#define STOR_VOL_FORMAT		2u /* no other is read */
 #define STOR_VOL_SUPERS		2u /* copies, sectors 0 and 1 */
 #define STOR_VOL_SCRATCH_SECTOR 2u /* nobody's: the self-test of a target works on it */
 #define STOR_VOL_HOSTS		64u
@@ -65,7 +66,12 @@ struct stor_diskslot {
 	char name[STOR_DISK_NAME];
 	char to[STOR_DISK_NAME]; /* USED: the name that a rename under way wants, "" none */
 	struct stor_uuid id;
-	struct stor_uuid vm; /* DISK: the VM that claimed it, zero: nobody; IMAGE: whose state */
+	struct stor_uuid vm; /* DISK: the VM that claimed it last, zero: nobody; IMAGE: whose state */
+	/* DISK: that VM uses it until it says that it does not. A claim outlives its process. */
+	bool held;
+	struct stor_uuid home; /* where that VM's ownership block lies (struct stor_claim) */
+	uint64_t epoch;	       /* of the VM when it claimed */
+	char node[STOR_NODE_NAME];
 	uint64_t size_bytes;
 	uint64_t grow_bytes; /* thick and being grown: its next size, else 0 */
 	uint64_t changes;    /* of this slot */

@@ -127,9 +127,9 @@ int stor__slot_edit(struct stor_volume *vol, enum stor_diskslot_kind kind, const
 		rc = i < 0 ? stor__vol_no_disk(vol, name, err) : fn(vol, &d, arg, err);
 		if (rc == 0)
 			rc = stor__slot_write(vol, t, (unsigned)i, &d, err);
-		if (rc == 0 && slot)
+		if (rc >= 0 && slot)
 			*slot = (unsigned)i;
-		if (rc == 0 && out)
+		if (rc >= 0 && out)
 			*out = d;
 		stor__slots_free(t);
 	}
@@ -320,9 +320,10 @@ static int rename_begin(struct stor_volume *vol, struct claim *c, const char *fr
 	if (!t)
 		return rc;
 	i = stor__slots_find(t, c->kind, from, STOR_SLOT_IN(STOR_DISKSLOT_USED));
-	if (i < 0) {
-		rc = stor__vol_no_disk(vol, from, err);
-	} else {
+	/* A VM that runs would not find it at its next start, which may be a failover. Who claims it later than this look
+	 * changes the slot, and we begin again. */
+	rc = i < 0 ? stor__vol_no_disk(vol, from, err) : stor__disk_unused(vol, &t->d[i], err);
+	if (rc == 0) {
 		c->slot = (unsigned)i;
 		c->mine = t->d[i];
 		snprintf(c->mine.to, sizeof c->mine.to, "%s", c->name);

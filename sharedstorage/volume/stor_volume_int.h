@@ -12,6 +12,8 @@
 struct stor_volume {
 	struct stor_dev *dev;
 	struct stor_super super;
+	stor_witness_fn witness; /* NULL: none */
+	void *witness_arg;
 };
 
 /* --- stor_volio.c: blocking I/O through the device's loop --- */
@@ -36,11 +38,26 @@ void stor__vol_pause(unsigned tries);
 
 /* --- stor_volvm.c --- */
 
-/* Does somebody own the VM now? 0: no (free or without a block here), 1: yes (*b), or an error. */
-int stor__vol_vm_runs(struct stor_volume *vol, const struct stor_uuid *vm, struct stor_block *b,
-		      struct cm_err *err);
 /* First sector in which a VM's things are looked for. */
 unsigned stor__vol_vm_hash(const struct stor_uuid *vm);
+
+/* --- stor_voldisk.c --- */
+
+void stor__disk_info_fill(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
+			  uint64_t extents, struct stor_disk_info *info);
+
+/* --- stor_volclaim.c --- */
+
+/* 0: no VM uses the disk of that slot, as it was read before this call; CM_E_DISK_BUSY or CM_E_DISK_CLAIMED with words
+ * if one does or may; other errors. Who changes the slot then does so from those bytes. */
+int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d, struct cm_err *err);
+/*
+ * A part of volume check: claims that their VMs left behind are said, and cleared if repair. A claim of a VM that runs, or
+ * may run, is nothing to say, but nothing is repaired then: CM_E_DISK_BUSY or CM_E_DISK_CLAIMED.
+ */
+int stor__vol_check_claims(struct stor_volume *vol, bool repair,
+			   void (*complaint)(const char *text, void *arg), void *arg,
+			   struct stor_volume_report *report, struct cm_err *err);
 
 /* --- stor_volconf.c --- */
 
@@ -82,8 +99,9 @@ int stor__slots_find(const struct stor_slots *t, enum stor_diskslot_kind kind, c
 /* COMPARE AND WRITE of slot i from what was loaded to *d (its count of changes grows). */
 int stor__slot_write(struct stor_volume *vol, const struct stor_slots *t, unsigned i,
 		     struct stor_diskslot *d, struct cm_err *err);
-/* Edits the slot of that kind and name. fn changes the copy, 0 or an error; it runs again after a
- * lost race. CM_E_NO_DISK. slot, out: may be NULL. */
+/* Edits the slot of that kind and name. fn changes the copy, 0, STOR_SLOT_AS_IS (nothing is written; that is the answer,
+ * too) or an error; it runs again after a lost race. CM_E_NO_DISK. slot, out: may be NULL. */
+#define STOR_SLOT_AS_IS 1
 typedef int (*stor_slot_fn)(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
 			    struct cm_err *err);
 int stor__slot_edit(struct stor_volume *vol, enum stor_diskslot_kind kind, const char *name,

@@ -27,7 +27,9 @@ static int write_block(struct stor_volume *vol, const struct stor_uuid *vm)
 
 static int run_claim(struct stor_volume *vol)
 {
-	return stor_volume_disk_claim(vol, "d", &vm_a, NULL);
+	const struct stor_claim c = {.vm = vm_a, .home = stor_volume_id(vol), .epoch = 1};
+
+	return stor_volume_disk_claim(vol, "d", &c, false, NULL, NULL);
 }
 
 static int state_claim(struct stor_volume *vol)
