@@ -54,6 +54,9 @@ enum hv_disks_claim {
 };
 void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, uint64_t epoch,
 		   hv_disks_done_fn done, void *arg);
+/* The VM has come to this process, which owns it now by that epoch: so its claims say. In the background; that they do
+ * not say so yet does no harm. */
+void hv_disks_claim_anew(struct hv_disks *d, uint64_t epoch);
 /*
  * Before the ownership of that epoch is released, when nothing is written any more: the VM does not use its disks now.
  * Also what an earlier process of the VM left behind. Only the owner may. done once; what could not be released stays

@@ -154,6 +154,19 @@ void hv__disks_claim(struct hv_disks *d, enum hv_disks_claim how, uint64_t epoch
 	}
 }
 
+static void claimed_anew(struct hv_disks *d)
+{
+	if (d->failed.code)
+		cm_warning("the claims on the disks name the former node: %s", d->failed.text);
+	cm_err_clear(&d->failed);
+}
+
+void hv_disks_claim_anew(struct hv_disks *d, uint64_t epoch)
+{
+	if (!d->working && !d->released && !d->closing_wanted)
+		hv__disks_claim(d, HV_DISKS_CLAIM_TAKE, epoch, claimed_anew);
+}
+
 /* --- releasing ------------------------------------------------------------ */
 
 static void release_all(void *arg)

@@ -95,7 +95,8 @@ static int edit_claim(struct stor_volume *vol, struct stor_diskslot *d, const vo
 				  d->name);
 	if (claim_same(d, c) && d->epoch > c->epoch)
 		return cm_err_set(err, CM_E_DISK_BUSY,
-				  "disk %s is in use by a later start of this VM (node %s, epoch %llu)", d->name,
+				  "disk %s is in use by a later start of this VM (node %s, epoch %llu); if there is none (an "
+				  "ownership block that was made anew): hvctl disk release", d->name,
 				  d->node, (unsigned long long)d->epoch);
 	if (!claim_same(d, c))
 		rc = stor__disk_unused(vol, d, err);

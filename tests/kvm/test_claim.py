@@ -164,6 +164,8 @@ def test_both_ends_of_a_move_share_the_claim(agent, tmp_path, engine):
         for mode in ("live", "quick", "live"):
             all_refused(agent, "DISK_BUSY")
             f.move(mode)
+            here = f.node(f.hops)
+            wait_for("the claim names the new node", lambda here=here: agent.ask("disk", "inspect", DISK)["disk"]["node"] == here)
         all_refused(agent, "DISK_BUSY")
         with pytest.raises(RuntimeError, match="blackout"):
             f.move("live", max_blackout_ms=1)
