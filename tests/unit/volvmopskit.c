@@ -25,9 +25,14 @@ static int write_block(struct stor_volume *vol, const struct stor_uuid *vm)
 	return vk_caw(stor_volume_dev(vol), at, zero, next, vo_sector);
 }
 
+static struct stor_claim claim_of_a(struct stor_volume *vol)
+{
+	return (struct stor_claim){.vm = vm_a, .home = stor_volume_id(vol), .epoch = 1, .node = "n1"};
+}
+
 static int run_claim(struct stor_volume *vol)
 {
-	const struct stor_claim c = {.vm = vm_a, .home = stor_volume_id(vol), .epoch = 1};
+	const struct stor_claim c = claim_of_a(vol);
 
 	return stor_volume_disk_claim(vol, "d", &c, false, NULL, NULL);
 }
@@ -37,8 +42,35 @@ static int state_claim(struct stor_volume *vol)
 	struct stor_disk_info info;
 
 	MUST(vo_has_disk(vol, "d", &info));
-	MUST(stor_uuid_is_zero(&info.vm) || stor_uuid_equal(&info.vm, &vm_a));
-	return !stor_uuid_is_zero(&info.vm);
+	MUST(info.held ? stor_uuid_equal(&info.vm, &vm_a) : stor_uuid_is_zero(&info.vm));
+	return info.held;
+}
+
+static void with_claim(struct stor_volume *vol)
+{
+	vo_with_disk(vol);
+	MUST(run_claim(vol) == 0);
+}
+
+static int run_release(struct stor_volume *vol)
+{
+	const struct stor_claim c = claim_of_a(vol);
+
+	return stor_volume_disk_release(vol, "d", &c, NULL);
+}
+
+static int run_unclaim(struct stor_volume *vol)
+{
+	return stor_volume_disk_unclaim(vol, "d", false, NULL);
+}
+
+static int state_release(struct stor_volume *vol)
+{
+	struct stor_disk_info info;
+
+	MUST(vo_has_disk(vol, "d", &info));
+	MUST(stor_uuid_equal(&info.vm, &vm_a));
+	return !info.held;
 }
 
 static int run_image(struct stor_volume *vol)
@@ -310,6 +342,8 @@ static int state_repair(struct stor_volume *vol)
 #define OP(n, p, r, s) .name = n, .prepare = p, .run = r, .state = s
 const struct vo_op vo_vm_ops[] = {
 	{OP("claim", vo_with_disk, run_claim, state_claim)},
+	{OP("claim released", with_claim, run_release, state_release)},
+	{OP("claim cleared", with_claim, run_unclaim, state_release)},
 	{OP("image create", vo_nothing, run_image, state_image)},
 	{OP("image seal", with_image, run_seal, state_seal)},
 	{OP("image consume", with_sealed, run_consume, state_consume)},
