@@ -21,22 +21,6 @@
 
 /* --- info ---------------------------------------------------------------- */
 
-void stor__disk_info_fill(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
-			  uint64_t extents, struct stor_disk_info *info)
-{
-	*info = (struct stor_disk_info){
-		.id = d->id,
-		.vm = d->vm,
-		.held = d->held,
-		.size_bytes = d->size_bytes,
-		.allocated_bytes = extents * vol->super.extent_bytes,
-		.thick = d->thick,
-		.index = i,
-	};
-	memcpy(info->name, d->name, sizeof info->name);
-	memcpy(info->node, d->node, sizeof info->node);
-}
-
 int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor_disk_info *info,
 			  struct cm_err *err)
 {
@@ -247,10 +231,18 @@ int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t 
 	return rc;
 }
 
+/* A VM that runs would not find it at its next start, which may be a failover. */
+static int edit_unused(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+		       struct cm_err *err)
+{
+	(void)arg;
+	return stor__disk_unused(vol, d, err);
+}
+
 int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,
 			    struct cm_err *err)
 {
 	if (!stor_name_valid(to))
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no disk name", to);
-	return stor__slot_rename(vol, disk, to, err);
+	return stor__slot_rename(vol, disk, to, edit_unused, err);
 }

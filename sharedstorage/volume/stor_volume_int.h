@@ -41,11 +41,6 @@ void stor__vol_pause(unsigned tries);
 /* First sector in which a VM's things are looked for. */
 unsigned stor__vol_vm_hash(const struct stor_uuid *vm);
 
-/* --- stor_voldisk.c --- */
-
-void stor__disk_info_fill(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
-			  uint64_t extents, struct stor_disk_info *info);
-
 /* --- stor_volclaim.c --- */
 
 /* 0: no VM uses the disk of that slot, as it was read before this call; CM_E_DISK_BUSY or CM_E_DISK_CLAIMED with words
@@ -110,8 +105,11 @@ int stor__slot_edit(struct stor_volume *vol, enum stor_diskslot_kind kind, const
 /* Makes a slot with kind, name, size, thick, vm of *d; state when done: `state`. */
 int stor__slot_create(struct stor_volume *vol, struct stor_diskslot *d,
 		      enum stor_diskslot_state state, unsigned *slot, struct cm_err *err);
-int stor__slot_rename(struct stor_volume *vol, const char *from, const char *to,
+/* may: 0, or an error that ends it; asked about the slot from which it is renamed. */
+int stor__slot_rename(struct stor_volume *vol, const char *from, const char *to, stor_slot_fn may,
 		      struct cm_err *err);
+void stor__disk_info_fill(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
+			  uint64_t extents, struct stor_disk_info *info);
 /* A slot in DELETING: gives its extents back, then the slot. Any host may do it. */
 int stor__slot_finish_delete(struct stor_volume *vol, unsigned slot, const struct stor_diskslot *d,
 			     struct cm_err *err);

@@ -42,8 +42,8 @@ static int state_claim(struct stor_volume *vol)
 	struct stor_disk_info info;
 
 	MUST(vo_has_disk(vol, "d", &info));
-	MUST(info.held ? stor_uuid_equal(&info.vm, &vm_a) : stor_uuid_is_zero(&info.vm));
-	return info.held;
+	MUST(stor_uuid_is_zero(&info.vm) ? !info.held : stor_uuid_equal(&info.vm, &vm_a));
+	return !stor_uuid_is_zero(&info.vm); /* repair clears it: nobody runs the VM */
 }
 
 static void with_claim(struct stor_volume *vol)
