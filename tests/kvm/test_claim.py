@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-import corekit
+import sankit
 from agentkit import Agent, wait_for
 from test_move import Fleet
 
@@ -195,3 +195,42 @@ def test_a_move_needs_the_claim(agent, tmp_path, engine):
             f.move("live")
     finally:
         f.close()
+
+
+def test_on_a_san(tmp_path, engine):
+    """The same on two LUNs of a target; the source of a move is killed, and the claim outlives it."""
+    from conftest import NO_NETWORK
+    if NO_NETWORK:
+        pytest.skip(NO_NETWORK)
+    if not os.path.isfile(sankit.LABSAN):
+        pytest.skip("labsan is not built")
+    san = sankit.San(str(tmp_path), ("thin,size=64M", "thin,size=64M"))
+    agent = sankit.Agent(str(tmp_path), 2000)
+    f = None
+    try:
+        agent.hvctl("volume", "create", "main", san.url(0))
+        agent.hvctl("volume", "create", "data", san.url(1))
+        agent.hvctl("disk", "create", DISK, "--size", "16M")
+
+        def refused(error):
+            for verb in (("disk", "delete", DISK), ("disk", "rename", DISK, "e"), ("disk", "release", DISK)):
+                with pytest.raises(RuntimeError, match=error):
+                    agent.hvctl(*verb)
+
+        f = Fleet(str(tmp_path), engine, cmdline=GUEST, config={"lease": san.url(0), "disks": [{"url": san.url(1, "d")}]})
+        f.here.wait_serial("guest: ready")
+        refused("DISK_BUSY")
+        f.move("live")
+        refused("DISK_BUSY")
+        f.here.process.kill()
+        f.here.process.wait()
+        refused("DISK_BUSY")  # the block has an owner still, nobody has proven that it is dead
+        agent.hvctl("volume", "forget", "main")
+        refused("DISK_CLAIMED")
+        agent.hvctl("volume", "attach", "main", san.url(0))
+        refused("DISK_BUSY")
+    finally:
+        if f:
+            f.close()
+        agent.close()
+        san.close()
