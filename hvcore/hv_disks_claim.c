@@ -87,8 +87,10 @@ static int claim_disk(struct claims *c, struct hv_disk *k, struct stor_volume *v
 	struct stor_disk_info info;
 	int rc;
 
-	if (k->read_only || claim_skipped(c->set, vol))
+	if (claim_skipped(c->set, vol) || (k->read_only && how == HV_DISKS_CLAIM_NONE))
 		rc = stor_volume_disk_info(vol, k->name, &info, &c->err);
+	else if (k->read_only)
+		rc = stor_volume_reader_claim(vol, k->name, &c->claim, &info, &c->err);
 	else if (how == HV_DISKS_CLAIM_NONE)
 		rc = stor_volume_disk_shared(vol, k->name, &c->claim.vm, &info, &c->err);
 	else
@@ -97,7 +99,7 @@ static int claim_disk(struct claims *c, struct hv_disk *k, struct stor_volume *v
 	if (rc < 0)
 		return rc;
 	k->id = info.id;
-	k->claimed = !k->read_only && how != HV_DISKS_CLAIM_NONE;
+	k->claimed = how != HV_DISKS_CLAIM_NONE;
 	return 0;
 }
 
@@ -169,6 +171,20 @@ void hv_disks_claim_anew(struct hv_disks *d, uint64_t epoch)
 
 /* --- releasing ------------------------------------------------------------ */
 
+static int release_disk(struct claims *c, struct hv_disk *k, struct stor_volume *vol, struct cm_err *err)
+{
+	struct stor_disk_info info;
+	int rc = 0;
+
+	if (!k->read_only)
+		return stor_volume_disk_release(vol, k->name, &c->claim, err);
+	if (stor_uuid_is_zero(&k->id)) { /* an earlier process claimed it */
+		rc = stor_volume_disk_info(vol, k->name, &info, err);
+		k->id = info.id;
+	}
+	return rc ? rc : stor_volume_reader_release(vol, &k->id, &c->claim, err);
+}
+
 static void release_all(void *arg)
 {
 	struct claims *c = arg;
@@ -181,10 +197,10 @@ static void release_all(void *arg)
 		struct stor_volume *vol = k->name[0] ? d->store[k->store].vol : NULL;
 
 		/* A VM without a block is not known to be one: it releases what it claimed itself. */
-		if (!vol || k->read_only || (!d->leased && !k->claimed))
+		if (!vol || (!d->leased && !k->claimed))
 			continue;
 		cm_err_clear(&err);
-		rc = stor_volume_disk_release(vol, k->name, &c->claim, &err);
+		rc = release_disk(c, k, vol, &err);
 		if (rc < 0 && rc != CM_E_NO_DISK)
 			c->err = err;
 		rc = 0; /* the next ones all the same */

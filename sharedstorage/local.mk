@@ -33,7 +33,7 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/volume/stor_volconf.c sharedstorage/volume/stor_voldisk.c \
 	sharedstorage/volume/stor_voldump.c sharedstorage/volume/stor_volfmt.c \
 	sharedstorage/volume/stor_volfmt.h sharedstorage/volume/stor_volimage.c \
-	sharedstorage/volume/stor_volio.c sharedstorage/volume/stor_volslot.c \
+	sharedstorage/volume/stor_volio.c sharedstorage/volume/stor_volreader.c sharedstorage/volume/stor_volstale.c sharedstorage/volume/stor_volslot.c \
 	sharedstorage/volume/stor_voltable.c sharedstorage/volume/stor_volume.c \
 	sharedstorage/volume/stor_volume.h sharedstorage/volume/stor_volume_int.h \
 	sharedstorage/volume/stor_volvm.c

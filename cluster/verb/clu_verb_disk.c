@@ -39,7 +39,8 @@ void clu__disk_row(const struct stor_disk_info *d, void *arg)
 		if (d->held)
 			clu_add_str(o, "node", d->node);
 	}
-	clu_add_bool(o, "in_use", d->held);
+	clu_add_bool(o, "in_use", d->held || d->readers);
+	clu_add_u64(o, "readers", d->readers);
 	json_object_array_add(arg, o);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_volclaim.c - which VM uses a disk: taking, releasing and overriding claims (the rules are in
+ * stor_volclaim.c - which VM uses a disk: taking and releasing claims (the rules are in
  * stor_volume.h). Whether a VM runs is said by its ownership block, here or, by the witness, on
  * another volume; what could not be looked at counts as running. Parses nothing.
  */
@@ -22,18 +22,18 @@ void stor_volume_set_witness(struct stor_volume *vol, stor_witness_fn fn, void *
 /* --- does the VM of a claim run? ------------------------------------------ */
 
 static int claim_busy(const struct stor_volume *vol, const struct stor_diskslot *d,
-		      const struct stor_block *b, struct cm_err *err)
+		      const char *disk, const struct stor_block *b, struct cm_err *err)
 {
 	char vm[STOR_UUID_TEXT];
 
 	stor_uuid_format(&d->vm, vm);
-	return cm_err_set(err, CM_E_DISK_BUSY, "disk %s of volume %s is in use by VM %s on node %s", d->name,
+	return cm_err_set(err, CM_E_DISK_BUSY, "disk %s of volume %s is in use by VM %s on node %s", disk,
 			  vol->super.name, vm, b->owner.node);
 }
 
 /* why: what the witness said, "" nothing. */
-static int claim_unseen(const struct stor_volume *vol, const struct stor_diskslot *d, const char *why,
-			struct cm_err *err)
+static int claim_unseen(const struct stor_volume *vol, const struct stor_diskslot *d,
+			const char *disk, const char *why, struct cm_err *err)
 {
 	char vm[STOR_UUID_TEXT], home[STOR_UUID_TEXT];
 
@@ -43,14 +43,15 @@ static int claim_unseen(const struct stor_volume *vol, const struct stor_diskslo
 		return cm_err_set(err, CM_E_DISK_CLAIMED,
 				  "disk %s of volume %s is claimed by VM %s (node %s), which has no ownership block that "
 				  "would tell whether it runs",
-				  d->name, vol->super.name, vm, d->node);
+				  disk, vol->super.name, vm, d->node);
 	return cm_err_set(err, CM_E_DISK_CLAIMED,
 			  "disk %s of volume %s is claimed by VM %s (node %s), and its ownership block (on %s) cannot be "
 			  "looked at%s%s",
-			  d->name, vol->super.name, vm, d->node, home, why[0] ? ": " : "", why);
+			  disk, vol->super.name, vm, d->node, home, why[0] ? ": " : "", why);
 }
 
-int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d, struct cm_err *err)
+int stor__claim_unused(struct stor_volume *vol, const struct stor_diskslot *d, const char *disk,
+		       struct cm_err *err)
 {
 	struct cm_err why = CM_ERR_INIT;
 	struct stor_block b;
@@ -66,17 +67,46 @@ int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d, st
 		rc = CM_E_DISK_CLAIMED;
 	if (rc == 0)
 		return 0;
-	return rc > 0 ? claim_busy(vol, d, &b, err) : claim_unseen(vol, d, why.text, err);
+	return rc > 0 ? claim_busy(vol, d, disk, &b, err) : claim_unseen(vol, d, disk, why.text, err);
+}
+
+int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d,
+		      const struct stor_uuid *but, struct cm_err *err)
+{
+	struct stor_slots *t;
+	int rc = stor__claim_unused(vol, d, d->name, err);
+
+	if (rc)
+		return rc;
+	t = stor__slots_load(vol, &rc, err);
+	for (unsigned i = 0; t && i < STOR_VOL_DISKS && rc == 0; i++) {
+		const struct stor_diskslot *r = &t->d[i];
+
+		if (r->state == STOR_DISKSLOT_USED && r->kind == STOR_DISKSLOT_READER &&
+		    stor_uuid_equal(&r->of, &d->id) && !(but && stor_uuid_equal(&r->vm, but)))
+			rc = stor__claim_unused(vol, r, d->name, err);
+	}
+	stor__slots_free(t);
+	return rc;
 }
 
 /* --- taking and releasing ------------------------------------------------- */
+
+void stor__claim_set(struct stor_diskslot *d, const struct stor_claim *c)
+{
+	d->held = true;
+	d->vm = c->vm;
+	d->home = c->home;
+	d->epoch = c->epoch;
+	memcpy(d->node, c->node, sizeof d->node);
+}
 
 struct claiming {
 	const struct stor_claim *claim;
 	bool keep;
 };
 
-static bool claim_same(const struct stor_diskslot *d, const struct stor_claim *c)
+bool stor__claim_same(const struct stor_diskslot *d, const struct stor_claim *c)
 {
 	return d->held && stor_uuid_equal(&d->vm, &c->vm) && stor_uuid_equal(&d->home, &c->home);
 }
@@ -93,18 +123,14 @@ static int edit_claim(struct stor_volume *vol, struct stor_diskslot *d, const vo
 				  "another VM has used disk %s since this one was saved: the saved state does not fit it any "
 				  "more (hvctl start --fresh discards it)",
 				  d->name);
-	if (claim_same(d, c) && d->epoch > c->epoch)
+	if (stor__claim_same(d, c) && d->epoch > c->epoch)
 		return cm_err_set(err, CM_E_DISK_BUSY,
 				  "disk %s is in use by a later start of this VM (node %s, epoch %llu); if there is none (an "
 				  "ownership block that was made anew): hvctl disk release", d->name,
 				  d->node, (unsigned long long)d->epoch);
-	if (!claim_same(d, c))
-		rc = stor__disk_unused(vol, d, err);
-	d->held = true;
-	d->vm = c->vm;
-	d->home = c->home;
-	d->epoch = c->epoch;
-	memcpy(d->node, c->node, sizeof d->node);
+	if (!stor__claim_same(d, c))
+		rc = stor__disk_unused(vol, d, &c->vm, err);
+	stor__claim_set(d, c);
 	memset(d->to, 0, sizeof d->to); /* a rename under way gives way */
 	return rc;
 }
@@ -133,7 +159,7 @@ static int edit_release(struct stor_volume *vol, struct stor_diskslot *d, const 
 
 	(void)vol;
 	(void)err;
-	if (!claim_same(d, c) || d->epoch > c->epoch)
+	if (!stor__claim_same(d, c) || d->epoch > c->epoch)
 		return STOR_SLOT_AS_IS;
 	d->held = false;
 	return 0;
@@ -145,31 +171,6 @@ int stor_volume_disk_release(struct stor_volume *vol, const char *disk,
 	int rc = stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED, edit_release, claim, NULL, NULL, err);
 
 	return rc == STOR_SLOT_AS_IS ? 0 : rc;
-}
-
-static int edit_unclaim(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
-			struct cm_err *err)
-{
-	const bool *sure = arg;
-	int rc;
-
-	if (!d->held)
-		return STOR_SLOT_AS_IS;
-	rc = stor__disk_unused(vol, d, err);
-	if (rc == CM_E_DISK_CLAIMED && *sure) {
-		cm_err_clear(err);
-		rc = 0;
-	}
-	d->held = false;
-	return rc;
-}
-
-int stor_volume_disk_unclaim(struct stor_volume *vol, const char *disk, bool sure, struct cm_err *err)
-{
-	struct cm_err own = CM_ERR_INIT;
-	int rc = stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED, edit_unclaim, &sure, NULL, NULL, &own);
-
-	return rc < 0 ? cm_err_set(err, rc, "%s", own.text) : 0;
 }
 
 static int edit_shared(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
@@ -194,46 +195,4 @@ int stor_volume_disk_shared(struct stor_volume *vol, const char *disk, const str
 		return rc;
 	stor__disk_info_fill(vol, slot, &d, 0, info);
 	return 0;
-}
-
-/* --- what volume check says ----------------------------------------------- */
-
-static int check_claim(struct stor_volume *vol, struct stor_slots *t, unsigned i, bool repair, char *said,
-		       size_t cap, struct cm_err *err)
-{
-	struct stor_diskslot d = t->d[i];
-	char vm[STOR_UUID_TEXT];
-	int rc = stor__disk_unused(vol, &d, err);
-
-	said[0] = '\0';
-	if (rc && repair)
-		return rc;
-	cm_err_clear(err);
-	if (rc)
-		return 0;
-	stor_uuid_format(&d.vm, vm);
-	snprintf(said, cap, "disk %s is claimed by VM %s, which nobody runs", d.name, vm);
-	d.held = false;
-	return repair ? stor__slot_write(vol, t, i, &d, err) : 0;
-}
-
-int stor__vol_check_claims(struct stor_volume *vol, bool repair,
-			   void (*complaint)(const char *text, void *arg), void *arg,
-			   struct stor_volume_report *report, struct cm_err *err)
-{
-	struct cm_err own = CM_ERR_INIT;
-	char said[256];
-	int rc;
-	struct stor_slots *t = stor__slots_load(vol, &rc, err);
-
-	for (unsigned i = 0; t && i < STOR_VOL_DISKS && rc == 0; i++) {
-		if (t->d[i].state != STOR_DISKSLOT_USED || !t->d[i].held)
-			continue;
-		rc = check_claim(vol, t, i, repair, said, sizeof said, &own);
-		report->unfinished += said[0] != '\0';
-		if (said[0] && complaint)
-			complaint(said, arg);
-	}
-	stor__slots_free(t);
-	return rc && own.code ? cm_err_set(err, rc, "%s", own.text) : rc;
 }

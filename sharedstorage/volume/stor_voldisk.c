@@ -21,6 +21,16 @@
 
 /* --- info ---------------------------------------------------------------- */
 
+static unsigned readers_of(const struct stor_slots *t, const struct stor_uuid *disk)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < STOR_VOL_DISKS; i++)
+		n += t->d[i].state == STOR_DISKSLOT_USED && t->d[i].kind == STOR_DISKSLOT_READER &&
+		     stor_uuid_equal(&t->d[i].of, disk);
+	return n;
+}
+
 int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor_disk_info *info,
 			  struct cm_err *err)
 {
@@ -37,8 +47,10 @@ int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor
 	i = stor__slots_find(t, STOR_DISKSLOT_DISK, disk, USED);
 	rc = i < 0 ? stor__vol_no_disk(vol, disk, err)
 		   : stor__vol_table_count(vol, t->d, count, NULL, err);
-	if (rc == 0)
+	if (rc == 0) {
 		stor__disk_info_fill(vol, (unsigned)i, &t->d[i], count[i], info);
+		info->readers = readers_of(t, &info->id);
+	}
 	stor__slots_free(t);
 	free(count);
 	return rc;
@@ -64,6 +76,7 @@ int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void 
 		if (t->d[i].state != STOR_DISKSLOT_USED || t->d[i].kind != STOR_DISKSLOT_DISK)
 			continue;
 		stor__disk_info_fill(vol, i, &t->d[i], count[i], &info);
+		info.readers = readers_of(t, &info.id);
 		fn(&info, arg);
 	}
 	stor__slots_free(t);
@@ -116,7 +129,7 @@ int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t 
 static int edit_deleting(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
 			 struct cm_err *err)
 {
-	int rc = stor__disk_unused(vol, d, err);
+	int rc = stor__disk_unused(vol, d, NULL, err);
 
 	(void)arg;
 	d->state = STOR_DISKSLOT_DELETING;
@@ -153,6 +166,8 @@ int stor_volume_disk_delete(struct stor_volume *vol, const char *disk, struct cm
 	rc = stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED | FILLING, edit_deleting, NULL,
 			     &slot, &d, err);
 	rc = rc ? rc : cm_fault("stor.disk.deleting");
+	/* Nobody owns who left one behind. */
+	rc = rc ? rc : stor__readers_unclaim(vol, &d.id, disk, true, err);
 	return rc ? rc : stor__slot_finish_delete(vol, slot, &d, err);
 }
 
@@ -236,7 +251,7 @@ static int edit_unused(struct stor_volume *vol, struct stor_diskslot *d, const v
 		       struct cm_err *err)
 {
 	(void)arg;
-	return stor__disk_unused(vol, d, err);
+	return stor__disk_unused(vol, d, NULL, err);
 }
 
 int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,

@@ -37,6 +37,7 @@ struct stor_disk_info {
 	struct stor_uuid vm; /* that claimed it last; zero: nobody */
 	bool held;	     /* that VM uses it, or its process ended without saying that it does not */
 	char node[STOR_NODE_NAME]; /* on which it was claimed */
+	unsigned readers; /* claims of VMs that only read it (of disk_info and each_disk) */
 	uint64_t size_bytes;
 	uint64_t allocated_bytes;
 	bool thick;
@@ -103,8 +104,8 @@ int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void 
 
 /*
  * The block that says whether a VM runs may lie on another volume, so each disk says for itself who uses it: a VM
- * claims every disk that it writes to after it won its ownership block and before its first write, and releases it at
- * its orderly end, before it releases the block. Both ends of a move have one claim: the source does not release what
+ * claims every disk after it won its ownership block and before its first access, and releases it at its orderly end,
+ * before it releases the block. Both ends of a move have one claim: the source does not release what
  * it gave away.
  *
  * A claim that is held by another VM gives way only to who has seen that nobody owns that VM: its block on the volume
@@ -137,7 +138,15 @@ int stor_volume_disk_claim(struct stor_volume *vol, const char *disk, const stru
 /* Does nothing if it is another VM's claim, or one of a later epoch. CM_E_NO_DISK. */
 int stor_volume_disk_release(struct stor_volume *vol, const char *disk,
 			     const struct stor_claim *claim, struct cm_err *err) cm_must_check;
-/* By whoever is not that VM: clears a claim that its VM left behind. sure: the operator says that this VM does not
+/*
+ * The same for a VM that only reads the disk: any number of them, but none beside a VM that writes. Each takes one of the
+ * volume's disk slots (CM_E_VOL_LIMIT).
+ */
+int stor_volume_reader_claim(struct stor_volume *vol, const char *disk, const struct stor_claim *claim,
+			     struct stor_disk_info *info, struct cm_err *err) cm_must_check;
+int stor_volume_reader_release(struct stor_volume *vol, const struct stor_uuid *disk,
+			       const struct stor_claim *claim, struct cm_err *err) cm_must_check;
+/* By whoever is not that VM: clears claims that VMs left behind. sure: the operator says that this VM does not
  * run, which counts only where nothing can be seen (CM_E_DISK_CLAIMED), never against a block that has an owner. */
 int stor_volume_disk_unclaim(struct stor_volume *vol, const char *disk, bool sure,
 			     struct cm_err *err) cm_must_check;

@@ -43,9 +43,28 @@ unsigned stor__vol_vm_hash(const struct stor_uuid *vm);
 
 /* --- stor_volclaim.c --- */
 
-/* 0: no VM uses the disk of that slot, as it was read before this call; CM_E_DISK_BUSY or CM_E_DISK_CLAIMED with words
- * if one does or may; other errors. Who changes the slot then does so from those bytes. */
-int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d, struct cm_err *err);
+/* 0: nobody owns the VM of that slot's claim, or it has none; CM_E_DISK_BUSY or CM_E_DISK_CLAIMED with words about that
+ * disk if somebody does or may; other errors. */
+int stor__claim_unused(struct stor_volume *vol, const struct stor_diskslot *d, const char *disk,
+		       struct cm_err *err);
+/* The same of the disk of that slot, as it was read before this call, and of all that read it; but: not of that VM, NULL
+ * of any. Who changes the slot then does so from those bytes: who reads the disk since has changed it. */
+int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d,
+		      const struct stor_uuid *but, struct cm_err *err);
+bool stor__claim_same(const struct stor_diskslot *d, const struct stor_claim *c);
+/* Puts the claim into the slot. */
+void stor__claim_set(struct stor_diskslot *d, const struct stor_claim *c);
+
+/* --- stor_volreader.c --- */
+
+/* Clears the claims of who only reads the disk with that id, if nobody owns them (sure: as stor_volume_disk_unclaim). */
+int stor__readers_unclaim(struct stor_volume *vol, const struct stor_uuid *disk, const char *name,
+			  bool sure, struct cm_err *err);
+/* --- stor_volreader.c --- */
+
+/* Clears the claims of who only reads the disk with that id, if nobody owns them (sure: as stor_volume_disk_unclaim). */
+int stor__readers_unclaim(struct stor_volume *vol, const struct stor_uuid *disk, const char *name,
+			  bool sure, struct cm_err *err);
 /*
  * A part of volume check: claims that their VMs left behind are said, and cleared if repair. A claim of a VM that runs, or
  * may run, is nothing to say, but nothing is repaired then: CM_E_DISK_BUSY or CM_E_DISK_CLAIMED.
@@ -53,6 +72,8 @@ int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d, st
 int stor__vol_check_claims(struct stor_volume *vol, bool repair,
 			   void (*complaint)(const char *text, void *arg), void *arg,
 			   struct stor_volume_report *report, struct cm_err *err);
+
+/* --- stor_volstale.c --- */
 
 /* --- stor_volconf.c --- */
 

@@ -306,6 +306,105 @@ static void test_saved_state_fits(void **state)
 	assert_non_null(strstr(err.text, "another VM has used"));
 }
 
+/* --- VMs that only read ------------------------------------------------------- */
+
+static int reads(const struct stor_uuid *vm, uint64_t epoch, struct cm_err *err)
+{
+	struct stor_claim c = claim_of(vm, epoch);
+	struct stor_disk_info info;
+
+	return stor_volume_reader_claim(v[B].vol, "d", &c, &info, err);
+}
+
+static int reads_no_more(const struct stor_uuid *vm, uint64_t epoch)
+{
+	struct stor_claim c = claim_of(vm, epoch);
+	struct stor_disk_info info;
+
+	assert_int_equal(stor_volume_disk_info(v[B].vol, "d", &info, NULL), 0);
+	return stor_volume_reader_release(v[B].vol, &info.id, &c, NULL);
+}
+
+static unsigned readers(void)
+{
+	struct stor_disk_info info;
+
+	assert_int_equal(stor_volume_disk_info(v[B].vol, "d", &info, NULL), 0);
+	return info.readers;
+}
+
+static void test_readers(void **state)
+{
+	struct stor_volume_report r;
+	struct cm_err err = CM_ERR_INIT;
+
+	(void)state;
+	set_owner(&vm_x, 1, "n1");
+	set_owner(&vm_y, 1, "n2");
+	assert_int_equal(reads(&vm_x, 1, NULL), 0);
+	assert_int_equal(reads(&vm_y, 1, NULL), 0);
+	assert_int_equal(readers(), 2);
+	assert_int_equal(claim(&vm_y, 1, &err), CM_E_DISK_BUSY); /* X reads it */
+	assert_non_null(strstr(err.text, "n1"));
+	assert_int_equal(reads_no_more(&vm_y, 1), 0);
+	assert_int_equal(stor_volume_disk_delete(v[B].vol, "d", NULL), CM_E_DISK_BUSY);
+	assert_int_equal(stor_volume_disk_rename(v[B].vol, "d", "e", NULL), CM_E_DISK_BUSY);
+	assert_int_equal(stor_volume_disk_unclaim(v[B].vol, "d", true, NULL), CM_E_DISK_BUSY);
+	assert_int_equal(repair(NULL), CM_E_DISK_BUSY);
+	assert_int_equal(readers(), 1);
+	/* the next start, and a late end of the former one */
+	set_owner(&vm_x, 2, "n1");
+	assert_int_equal(reads(&vm_x, 2, NULL), 0);
+	assert_int_equal(reads(&vm_x, 1, NULL), CM_E_DISK_BUSY);
+	assert_int_equal(reads_no_more(&vm_x, 1), 0);
+	assert_int_equal(readers(), 1);
+	/* it writes from now on: its own reading is no hindrance, and nobody reads beside it */
+	assert_int_equal(claim(&vm_x, 2, NULL), 0);
+	assert_int_equal(reads(&vm_y, 1, NULL), CM_E_DISK_BUSY);
+	assert_int_equal(readers(), 1);
+	assert_int_equal(release(&vm_x, 2), 0);
+	/* it dies; its block is freed; what it left behind is in nobody's way */
+	set_owner(&vm_x, 2, NULL);
+	a_is_away = true;
+	assert_int_equal(stor_volume_disk_delete(v[B].vol, "d", NULL), CM_E_DISK_CLAIMED);
+	assert_int_equal(stor_volume_disk_unclaim(v[B].vol, "d", false, NULL), CM_E_DISK_CLAIMED);
+	a_is_away = false;
+	assert_int_equal(stor_volume_check(v[B].vol, false, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(r.unfinished, 1);
+	assert_int_equal(claim(&vm_y, 1, NULL), 0);
+	assert_int_equal(release(&vm_y, 1), 0);
+	assert_int_equal(stor_volume_disk_unclaim(v[B].vol, "d", false, NULL), 0);
+	assert_int_equal(readers(), 0);
+	set_owner(&vm_x, 3, "n1");
+	assert_int_equal(reads(&vm_x, 3, NULL), 0);
+	set_owner(&vm_x, 3, NULL);
+	assert_int_equal(stor_volume_disk_delete(v[B].vol, "d", NULL), 0);
+	set_owner(&vm_x, 4, "n1");
+	assert_int_equal(repair(NULL), 0); /* nothing is left of it */
+}
+
+/* Y begins to read while a verb looks whether X does, or did, in this moment. */
+static void y_reads(void)
+{
+	set_owner(&vm_y, 1, "n2");
+	assert_int_equal(reads(&vm_y, 1, NULL), 0);
+}
+
+static void test_reader_comes(void **state)
+{
+	(void)state;
+	for (unsigned x_reads = 0; x_reads < 2; x_reads++) {
+		set_owner(&vm_x, x_reads + 1, "n1");
+		assert_int_equal(x_reads ? reads(&vm_x, 2, NULL) : claim(&vm_x, 1, NULL), 0);
+		set_owner(&vm_x, x_reads + 1, NULL);
+		witness_hook = y_reads;
+		assert_int_equal(stor_volume_disk_delete(v[B].vol, "d", NULL), CM_E_DISK_BUSY);
+		assert_null(witness_hook);
+		assert_int_equal(reads_no_more(&vm_y, 1), 0);
+		set_owner(&vm_y, 1, NULL);
+	}
+}
+
 /* --- what was read is old when it is acted on --------------------------------- */
 
 /* After the verb saw X's block free, X starts and claims. */
@@ -425,6 +524,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_another_block, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_block, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_saved_state_fits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_readers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reader_comes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_saved_state_in_use, setup, teardown),

@@ -211,6 +211,15 @@ static void make_write(struct stor_dev *d, int rc)
 	vk_close_dev(d);
 }
 
+static int read_thick(struct stor_volume *vol)
+{
+	const struct stor_claim c = {
+		.vm = vm_web, .home = stor_volume_id(vol), .epoch = 5, .node = "node1"};
+	struct stor_disk_info info;
+
+	return stor_volume_reader_claim(vol, "thick", &c, &info, NULL);
+}
+
 static void make_volume(struct stor_volume *vol, uint32_t sector)
 {
 	static const char broken[] = "no ownership block, but something";
@@ -230,6 +239,7 @@ static void make_volume(struct stor_volume *vol, uint32_t sector)
 	make_write(d, rc);
 	MUST(claim_web(vol, &vm_web) == 0);
 	MUST(stor_volume_disk_create(vol, "thick", 2 * VK_EXTENT, true, NULL) == 0);
+	MUST(read_thick(vol) == 0);
 	MUST(stor_volume_image_create(vol, &vm_web, 3 * VK_EXTENT, NULL) == 0);
 	d = vk_open_image(vol, &vm_web, &rc);
 	make_write(d, rc);

@@ -64,6 +64,32 @@ static int run_unclaim(struct stor_volume *vol)
 	return stor_volume_disk_unclaim(vol, "d", false, NULL);
 }
 
+static int run_read(struct stor_volume *vol)
+{
+	const struct stor_claim c = claim_of_a(vol);
+	struct stor_disk_info info;
+
+	return stor_volume_reader_claim(vol, "d", &c, &info, NULL);
+}
+
+static int run_read_and_end(struct stor_volume *vol)
+{
+	const struct stor_claim c = claim_of_a(vol);
+	struct stor_disk_info info;
+	int rc = stor_volume_reader_claim(vol, "d", &c, &info, NULL);
+
+	return rc ? rc : stor_volume_reader_release(vol, &info.id, &c, NULL);
+}
+
+static int state_read(struct stor_volume *vol)
+{
+	struct stor_disk_info info;
+
+	MUST(vo_has_disk(vol, "d", &info));
+	MUST(info.readers <= 1 && !info.held);
+	return 0;
+}
+
 static int state_release(struct stor_volume *vol)
 {
 	struct stor_disk_info info;
@@ -342,6 +368,8 @@ static int state_repair(struct stor_volume *vol)
 #define OP(n, p, r, s) .name = n, .prepare = p, .run = r, .state = s
 const struct vo_op vo_vm_ops[] = {
 	{OP("claim", vo_with_disk, run_claim, state_claim)},
+	{OP("reader", vo_with_disk, run_read, state_read), .no_end = true},
+	{OP("reader and its end", vo_with_disk, run_read_and_end, state_read), .no_end = true},
 	{OP("claim released", with_claim, run_release, state_release)},
 	{OP("claim cleared", with_claim, run_unclaim, state_release)},
 	{OP("image create", vo_nothing, run_image, state_image)},
