@@ -60,11 +60,9 @@ void stor__claim_set(struct stor_diskslot *d, const struct stor_claim *c);
 /* Clears the claims of who only reads the disk with that id, if nobody owns them (sure: as stor_volume_disk_unclaim). */
 int stor__readers_unclaim(struct stor_volume *vol, const struct stor_uuid *disk, const char *name,
 			  bool sure, struct cm_err *err);
-/* --- stor_volreader.c --- */
 
-/* Clears the claims of who only reads the disk with that id, if nobody owns them (sure: as stor_volume_disk_unclaim). */
-int stor__readers_unclaim(struct stor_volume *vol, const struct stor_uuid *disk, const char *name,
-			  bool sure, struct cm_err *err);
+/* --- stor_volstale.c --- */
+
 /*
  * A part of volume check: claims that their VMs left behind are said, and cleared if repair. A claim of a VM that runs, or
  * may run, is nothing to say, but nothing is repaired then: CM_E_DISK_BUSY or CM_E_DISK_CLAIMED.
@@ -72,8 +70,6 @@ int stor__readers_unclaim(struct stor_volume *vol, const struct stor_uuid *disk,
 int stor__vol_check_claims(struct stor_volume *vol, bool repair,
 			   void (*complaint)(const char *text, void *arg), void *arg,
 			   struct stor_volume_report *report, struct cm_err *err);
-
-/* --- stor_volstale.c --- */
 
 /* --- stor_volconf.c --- */
 

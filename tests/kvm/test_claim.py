@@ -93,6 +93,21 @@ def test_no_verb_takes_a_disk_from_a_running_vm(agent):
     agent.ask("disk", "delete", "data/e")
 
 
+def test_readers(agent):
+    """Two VMs read one disk: it is nobody's to write, and stays until both have ended."""
+    for name in ("vm", "other"):
+        agent.create(name, DISK + ",readonly", "mode=beat rate=200", lease="main")
+        start(agent, name)
+    assert agent.ask("disk", "inspect", DISK)["disk"]["readers"] == 2
+    all_refused(agent, "DISK_BUSY")
+    os.kill(agent.pid("other"), signal.SIGKILL)
+    wait_for("it is released", lambda: agent.ask("disk", "inspect", DISK)["disk"]["readers"] == 1)
+    all_refused(agent, "DISK_BUSY")
+    agent.ask("stop", "vm", "--force")
+    assert not in_use(agent)
+    agent.ask("disk", "delete", DISK)
+
+
 def test_a_killed_process_leaves_no_claim(agent):
     """Its agent collects it, releases its ownership, and with that its claims."""
     agent.create("vm", DISK, GUEST, lease="main")
