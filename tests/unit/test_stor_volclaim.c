@@ -379,6 +379,8 @@ static void test_readers(void **state)
 	assert_int_equal(reads(&vm_x, 3, NULL), 0);
 	set_owner(&vm_x, 3, NULL);
 	assert_int_equal(stor_volume_disk_delete(v[B].vol, "d", NULL), 0);
+	assert_int_equal(stor_volume_check(v[B].vol, false, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(r.unfinished, 0);
 	set_owner(&vm_x, 4, "n1");
 	assert_int_equal(repair(NULL), 0); /* nothing is left of it */
 }
