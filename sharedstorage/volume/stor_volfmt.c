@@ -257,7 +257,7 @@ void stor_diskslot_encode(const struct stor_diskslot *d, uint8_t *out, uint32_t 
 	memcpy(out + 208, d->home.b, 16);
 	cm_put_le64(out + 224, d->epoch);
 	memcpy(out + 232, d->node, STOR_NODE_NAME);
-	memcpy(out + 296, d->of.b, 16);
+	memcpy(out + 304, d->of.b, 16);
 	seal(out, sector);
 }
 
@@ -307,7 +307,7 @@ int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslo
 	memcpy(d->vm.b, in + 64, 16);
 	d->held = in[40];
 	memcpy(d->home.b, in + 208, 16);
-	memcpy(d->of.b, in + 296, 16);
+	memcpy(d->of.b, in + 304, 16);
 	d->epoch = cm_le64(in + 224);
 	rc = get_name(in + 80, d->name);
 	rc = rc ? rc : get_name(in + 144, d->to);
