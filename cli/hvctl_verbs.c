@@ -91,6 +91,8 @@ const struct hvctl_verb hvctl_verbs[] = {
 		{"size", "SIZE", NULL, "new size (required)"}}},
 	{"disk rename", "VOLUME/DISK NAME", 2, 2, "disk-rename", "dt", NULL, hvctl_show_tree, "give a disk another name", {{0}}},
 	{"disk delete", "VOLUME/DISK", 1, 1, "disk-delete", "d", NULL, NULL, "delete a disk and its data", {{0}}},
+	{"disk release", "VOLUME/DISK", 1, 1, "disk-release", "d", NULL, hvctl_show_tree, "clear the claim of a VM that does not run any more", {
+		{"sure", NULL, NULL, "although nobody can look whether it runs: you say that it does not"}}},
 	{"events", "", 0, 0, "events", "", hvctl_events, hvctl_show_events, "what happened on this node", {
 		{"follow", NULL, NULL, "go on with new events as they come"}}},
 	{"debug dump", "VM", 1, 1, "dump", "v", NULL, hvctl_show_dump, "all registers and devices of a VM, running or paused", {{0}}},

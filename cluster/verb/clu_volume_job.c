@@ -16,6 +16,7 @@
 #include "cluster/node/clu_agent_int.h"
 #include "cluster/node/clu_doc.h"
 #include "cluster/node/clu_member.h"
+#include "cluster/verb/clu_volume_witness.h"
 #include "cluster/vm/clu_store.h"
 #include "sharedstorage/stor_open.h"
 #include "sharedstorage/volume/stor_volume.h"
@@ -24,6 +25,7 @@ static void job_free(void *arg)
 {
 	struct clu__volume_job *j = arg;
 
+	clu__witness_free(j->witness);
 	json_object_put(j->doc);
 	free(j->own);
 	free(j);
@@ -100,9 +102,11 @@ static void *job_thread(void *arg)
 		j->verb->look(j);
 	else if ((!j->verb->format || j->verb->format(j) == 0) &&
 		 stor_volume_open(j->dev, &vol, &j->err) == 0) {
+		stor_volume_set_witness(vol, clu__witness_look, j->witness);
 		j->verb->work(j, vol);
 		stor_volume_free(vol);
 	}
+	clu__witness_close(j->witness);
 	CM_ASSERT(cm_loop_post(j->agent->loop, job_posted, j) == 0);
 	return NULL;
 }
@@ -141,6 +145,7 @@ void clu__volume_job_open(struct clu__volume_job *j)
 				     .event = job_event,
 				     .event_arg = j};
 
+	j->witness = clu__witness_new(j->agent, j->volume);
 	j->dev = stor_dev_open(j->agent->loop, j->url, &opts, &j->err);
 	if (!j->dev)
 		clu__volume_job_end(j);

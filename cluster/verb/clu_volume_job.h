@@ -15,6 +15,7 @@
 #include "proto/px_req.h"
 
 struct clu__volume_job;
+struct clu__witness;
 struct stor_volume;
 
 struct clu__volume_verb {
@@ -42,6 +43,7 @@ struct clu__volume_job {
 	char to[64]; /* new name of a disk; what of a volume to dump */
 	uint64_t size_bytes, extent_bytes;
 	bool thick, repair;
+	bool sure; /* the operator says so */
 	bool exclusive;		 /* nobody else may use the LUN: it is formatted */
 	void *own;		 /* the verb's, freed with the job */
 	char unfit[CM_ERR_TEXT]; /* the self-test's complaint */
@@ -51,6 +53,7 @@ struct clu__volume_job {
 	/* clu_volume_job.c's own */
 	bool opened, threaded, looking;
 	pthread_t thread;
+	struct clu__witness *witness;
 };
 
 void clu__volume_job(struct px_req *q, void *agent, const struct clu__volume_verb *verb);

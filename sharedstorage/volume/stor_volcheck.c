@@ -168,7 +168,12 @@ int stor_volume_check(struct stor_volume *vol, bool repair,
 	memset(report, 0, sizeof *report);
 	*c = (struct checker){
 		.vol = vol, .repair = repair, .complaint = complaint, .arg = arg, .r = report, .err = err};
-	rc = check_supers(c, err);
+	rc = stor__vol_check_claims(vol, repair, complaint, arg, report, err);
+	if (rc == CM_E_LEASE_MISCOMPARE) /* a VM claims a disk just now */
+		rc = cm_err_set(err, CM_E_DISK_BUSY,
+				"a VM of volume %s is being started: repair it when none runs",
+				vol->super.name);
+	rc = rc ? rc : check_supers(c, err);
 	rc = rc ? rc : check_hosts(c, err);
 	rc = rc ? rc : check_blocks(c, err);
 	rc = rc ? rc : check_configs(c, err);

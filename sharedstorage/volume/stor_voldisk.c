@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_voldisk.c - the disks of a cluster volume: create, delete, rename, claim, list (stor_volgrow.c
- * grows them).
+ * stor_voldisk.c - the disks of a cluster volume: create, delete, rename, list (stor_volgrow.c grows
+ * them).
  *
  * Each operation is a chain of COMPARE AND WRITEs of which one is the moment when it has happened;
  * what a crash leaves before or after it is finished by repeating the operation or by volume check
@@ -22,18 +22,14 @@
 
 /* --- info ---------------------------------------------------------------- */
 
-static void fill_info(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
-		      uint64_t extents, struct stor_disk_info *info)
+static unsigned readers_of(const struct stor_slots *t, const struct stor_uuid *disk)
 {
-	*info = (struct stor_disk_info){
-		.id = d->id,
-		.vm = d->vm,
-		.size_bytes = d->size_bytes,
-		.allocated_bytes = extents * vol->super.extent_bytes,
-		.thick = d->thick,
-		.index = i,
-	};
-	memcpy(info->name, d->name, sizeof info->name);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < STOR_VOL_DISKS; i++)
+		n += t->d[i].state == STOR_DISKSLOT_USED && t->d[i].kind == STOR_DISKSLOT_READER &&
+		     stor_uuid_equal(&t->d[i].of, disk);
+	return n;
 }
 
 int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor_disk_info *info,
@@ -52,8 +48,10 @@ int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor
 	i = stor__slots_find(t, STOR_DISKSLOT_DISK, disk, USED);
 	rc = i < 0 ? stor__vol_no_disk(vol, disk, err)
 		   : stor__vol_table_count(vol, t->d, count, NULL, err);
-	if (rc == 0)
-		fill_info(vol, (unsigned)i, &t->d[i], count[i], info);
+	if (rc == 0) {
+		stor__disk_info_fill(vol, (unsigned)i, &t->d[i], count[i], info);
+		info->readers = readers_of(t, &info->id);
+	}
 	stor__slots_free(t);
 	free(count);
 	return rc;
@@ -78,7 +76,8 @@ int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void 
 
 		if (t->d[i].state != STOR_DISKSLOT_USED || t->d[i].kind != STOR_DISKSLOT_DISK)
 			continue;
-		fill_info(vol, i, &t->d[i], count[i], &info);
+		stor__disk_info_fill(vol, i, &t->d[i], count[i], &info);
+		info.readers = readers_of(t, &info.id);
 		fn(&info, arg);
 	}
 	stor__slots_free(t);
@@ -152,35 +151,10 @@ int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t 
 
 /* --- delete -------------------------------------------------------------- */
 
-static int disk_in_use(const struct stor_diskslot *d, const struct stor_block *b,
-		       struct cm_err *err)
-{
-	char vm[STOR_UUID_TEXT];
-
-	stor_uuid_format(&d->vm, vm);
-	return cm_err_set(err, CM_E_DISK_BUSY, "disk %s is in use by VM %s on node %s", d->name, vm,
-			  b->owner.node);
-}
-
-/* CM_E_DISK_BUSY if another VM than `but` (may be NULL) claimed the disk and runs. */
-static int check_unused(struct stor_volume *vol, const struct stor_diskslot *d,
-			const struct stor_uuid *but, struct cm_err *err)
-{
-	struct stor_block b;
-	int rc;
-
-	if (stor_uuid_is_zero(&d->vm) || (but && stor_uuid_equal(but, &d->vm)))
-		return 0;
-	/* The slot was read before the block: whoever became the owner since then has claimed the
-	 * disk, so our COMPARE AND WRITE of the slot fails. */
-	rc = stor__vol_vm_runs(vol, &d->vm, &b, err);
-	return rc == 1 ? disk_in_use(d, &b, err) : rc;
-}
-
 static int edit_deleting(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
 			 struct cm_err *err)
 {
-	int rc = check_unused(vol, d, NULL, err);
+	int rc = stor__disk_unused(vol, d, NULL, err);
 
 	(void)arg;
 	d->state = STOR_DISKSLOT_DELETING;
@@ -217,45 +191,26 @@ int stor_volume_disk_delete(struct stor_volume *vol, const char *disk, struct cm
 	rc = stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED | FILLING, edit_deleting, NULL,
 			     &slot, &d, err);
 	rc = rc ? rc : cm_fault("stor.disk.deleting");
+	/* Nobody owns who left one behind. */
+	rc = rc ? rc : stor__readers_unclaim(vol, &d.id, disk, true, err);
 	return rc ? rc : stor__slot_finish_delete(vol, slot, &d, err);
 }
 
-/* --- rename, claim ------------------------------------------------- */
+/* --- rename -------------------------------------------------------------- */
+
+
+/* A VM that runs would not find it at its next start, which may be a failover. */
+static int edit_unused(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+		       struct cm_err *err)
+{
+	(void)arg;
+	return stor__disk_unused(vol, d, NULL, err);
+}
 
 int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,
 			    struct cm_err *err)
 {
-	struct stor_diskslot d = {.state = STOR_DISKSLOT_USED};
-	struct stor_disk_info info;
-	int rc;
-
 	if (!stor_name_valid(to))
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no disk name", to);
-	/* A VM that runs would not find it at its next start, which may be a failover. */
-	rc = stor_volume_disk_info(vol, disk, &info, err);
-	if (rc)
-		return rc;
-	d.vm = info.vm;
-	memcpy(d.name, info.name, sizeof d.name);
-	rc = check_unused(vol, &d, NULL, err);
-	return rc ? rc : stor__slot_rename(vol, disk, to, err);
-}
-
-static int edit_claim(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
-		      struct cm_err *err)
-{
-	const struct stor_uuid *vm = arg;
-	int rc = check_unused(vol, d, vm, err);
-
-	d->vm = *vm;
-	return rc;
-}
-
-int stor_volume_disk_claim(struct stor_volume *vol, const char *disk, const struct stor_uuid *vm,
-			   struct cm_err *err)
-{
-	/* Written even if it is ours already: the slot changes, so nobody who saw us stopped can
-	 * take the disk with what he read then. */
-	return stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED, edit_claim, vm, NULL, NULL,
-			       err);
+	return stor__slot_rename(vol, disk, to, edit_unused, err);
 }

@@ -51,11 +51,31 @@ void stor_diskslot_encode(const struct stor_diskslot *d, uint8_t *out, uint32_t 
 	cm_put_le64(out + 24, d->grow_bytes);
 	cm_put_le64(out + 32, d->changes);
 	cm_put_le64(out + 296, d->grower);
+	out[40] = d->held ? 1 : 0;
 	memcpy(out + 48, d->id.b, 16);
 	memcpy(out + 64, d->vm.b, 16);
 	memcpy(out + 80, d->name, STOR_DISK_NAME);
 	memcpy(out + 144, d->to, STOR_DISK_NAME);
+	memcpy(out + 208, d->home.b, 16);
+	cm_put_le64(out + 224, d->epoch);
+	memcpy(out + 232, d->node, STOR_NODE_NAME);
+	memcpy(out + 304, d->of.b, 16);
 	stor__sector_seal(out, sector);
+}
+
+static bool kind_sane(const struct stor_diskslot *d)
+{
+	bool vm = !stor_uuid_is_zero(&d->vm), of = !stor_uuid_is_zero(&d->of);
+
+	switch (d->kind) {
+	case STOR_DISKSLOT_DISK:
+		return !of && (vm || !d->held);
+	case STOR_DISKSLOT_IMAGE:
+		return !of && vm && !d->held;
+	case STOR_DISKSLOT_READER:
+		return of && vm && d->held;
+	}
+	return false;
 }
 
 /* What no writer of ours can have written. */
@@ -64,8 +84,7 @@ static bool diskslot_sane(const struct stor_diskslot *d)
 	if (d->state == STOR_DISKSLOT_FREE)
 		return true;
 	return stor_name_valid(d->name) && d->size_bytes > 0 && d->size_bytes >> 60 == 0 &&
-	       d->grow_bytes >> 60 == 0 && (!d->to[0] || stor_name_valid(d->to)) &&
-	       (d->kind != STOR_DISKSLOT_IMAGE || !stor_uuid_is_zero(&d->vm));
+	       d->grow_bytes >> 60 == 0 && (!d->to[0] || stor_name_valid(d->to)) && kind_sane(d);
 }
 
 int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslot *d)
@@ -76,7 +95,7 @@ int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslo
 	if (rc)
 		return rc;
 	if (in[8] < STOR_DISKSLOT_FREE || in[8] > STOR_DISKSLOT_FILLING ||
-	    in[9] > STOR_DISKSLOT_IMAGE || in[10] > 1 || in[11] > 1)
+	    in[9] > STOR_DISKSLOT_READER || in[10] > 1 || in[11] > 1 || in[40] > 1)
 		return CM_E_VOL_CORRUPT;
 	d->state = (enum stor_diskslot_state)in[8];
 	d->kind = (enum stor_diskslot_kind)in[9];
@@ -89,8 +108,13 @@ int stor_diskslot_decode(const uint8_t *in, uint32_t sector, struct stor_diskslo
 	d->grower = cm_le64(in + 296);
 	memcpy(d->id.b, in + 48, 16);
 	memcpy(d->vm.b, in + 64, 16);
+	d->held = in[40];
+	memcpy(d->home.b, in + 208, 16);
+	memcpy(d->of.b, in + 304, 16);
+	d->epoch = cm_le64(in + 224);
 	rc = stor__get_name(in + 80, d->name);
 	rc = rc ? rc : stor__get_name(in + 144, d->to);
+	rc = rc ? rc : stor__get_name(in + 232, d->node);
 	return rc ? rc : diskslot_sane(d) ? 0 : CM_E_VOL_CORRUPT;
 }
 

@@ -68,6 +68,7 @@ enum stor_diskslot_state {
 enum stor_diskslot_kind {
 	STOR_DISKSLOT_DISK = 0,
 	STOR_DISKSLOT_IMAGE = 1, /* saved state of a VM; its name is the VM's UUID as text */
+	STOR_DISKSLOT_READER = 2, /* no disk, but the claim of a VM that only reads one; has no extents */
 };
 
 struct stor_diskslot {
@@ -76,7 +77,13 @@ struct stor_diskslot {
 	char name[STOR_DISK_NAME];
 	char to[STOR_DISK_NAME]; /* USED: the name that a rename under way wants, "" none */
 	struct stor_uuid id;
-	struct stor_uuid vm; /* DISK: the VM that claimed it, zero: nobody; IMAGE: whose state */
+	struct stor_uuid vm; /* DISK: the VM that claimed it last, zero: nobody; IMAGE: whose state */
+	struct stor_uuid of; /* READER: id of the disk */
+	/* DISK: that VM uses it until it says that it does not. A claim outlives its process. */
+	bool held;
+	struct stor_uuid home; /* where that VM's ownership block lies (struct stor_claim) */
+	uint64_t epoch;	       /* of the VM when it claimed */
+	char node[STOR_NODE_NAME];
 	uint64_t size_bytes;
 	uint64_t grow_bytes; /* being grown: its next size, else 0 */
 	uint64_t grower;     /* ... by whom: a random number, else 0 */

@@ -36,7 +36,9 @@ void stor__check_complain(struct checker *c, const char *fmt, ...)
 
 static const char *slot_noun(const struct stor_diskslot *d)
 {
-	return d->kind == STOR_DISKSLOT_IMAGE ? "saved state" : "disk";
+	return d->kind == STOR_DISKSLOT_IMAGE  ? "saved state"
+	     : d->kind == STOR_DISKSLOT_READER ? "reader"
+					       : "disk";
 }
 
 /* What an interrupted operation left in a slot: words, and the slot as it should be. A disk that

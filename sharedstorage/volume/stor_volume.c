@@ -201,6 +201,11 @@ void stor_volume_attach(struct stor_dev *dev, stor_volume_fn done, void *arg)
 	}
 }
 
+struct stor_uuid stor_volume_id(const struct stor_volume *vol)
+{
+	return vol->super.id;
+}
+
 /* --- growth -------------------------------------------------------------- */
 
 /* Copy 1 first, copy 0 after it; the later one counts, so each COMPARE AND WRITE may be the last

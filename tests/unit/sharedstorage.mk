@@ -39,7 +39,7 @@ stor_vol_tests = \
 	tests/unit/test_stor_volguard \
 	tests/unit/test_stor_volleak \
 	tests/unit/test_stor_volume \
-	tests/unit/test_stor_volvm
+	tests/unit/test_stor_volclaim tests/unit/test_stor_volvm
 check_PROGRAMS += $(stor_vol_tests)
 TESTS += $(stor_vol_tests)
 tests_unit_test_stor_disk_SOURCES = tests/unit/test_stor_disk.c $(VOLKIT)
@@ -63,6 +63,9 @@ tests_unit_test_stor_volleak_LDADD = $(stor_test_libs)
 tests_unit_test_stor_volume_SOURCES = tests/unit/test_stor_volume.c $(VOLKIT)
 tests_unit_test_stor_volume_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volume_LDADD = $(stor_test_libs)
+tests_unit_test_stor_volclaim_SOURCES = tests/unit/test_stor_volclaim.c $(VOLKIT)
+tests_unit_test_stor_volclaim_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volclaim_LDADD = $(stor_test_libs)
 tests_unit_test_stor_volvm_SOURCES = tests/unit/test_stor_volvm.c $(VOLKIT)
 tests_unit_test_stor_volvm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volvm_LDADD = $(stor_test_libs)
