@@ -145,7 +145,8 @@ void clu__volume_job_open(struct clu__volume_job *j)
 				     .event = job_event,
 				     .event_arg = j};
 
-	j->witness = clu__witness_new(j->agent, j->volume);
+	if (!j->witness) /* a job may open its device twice */
+		j->witness = clu__witness_new(j->agent, j->volume);
 	j->dev = stor_dev_open(j->agent->loop, j->url, &opts, &j->err);
 	if (!j->dev)
 		clu__volume_job_end(j);
