@@ -57,6 +57,10 @@ void hv_disks_close(struct hv_disks *d, cm_close_fn done, void *arg)
 	d->closed_arg = arg;
 	d->done = NULL;
 	d->closing_wanted = true;
+	/* A store that is shut lets nothing through any more, and a disk on it would wait for that. */
+	for (unsigned i = 0; i < d->stores; i++)
+		if (d->store[i].dev)
+			stor_dev_abandon(d->store[i].dev);
 	/* A look for the block, or a claim, uses the volume still, and goes on here when done. */
 	if (!d->working)
 		hv__disks_close_all(d);

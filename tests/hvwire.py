@@ -4,8 +4,10 @@
 The message definitions are read from ctl.proto itself, so there is nothing here to keep in step with it. Only what that file uses is
 supported: scalars, strings, bytes, sub-messages and repeated fields of proto3.
 """
+import ctypes
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -174,18 +176,24 @@ class Channel:
             return reply
 
 
-def start_hvcore(program, start, keep=(), **popen):
-    """Starts hvcore with a CORE_START message; returns (process, reply). keep: descriptors that it inherits. The caller ends the process."""
+def start_hvcore(program, start, keep=(), die_with_us=False, spawned=None, **popen):
+    """Starts hvcore with a CORE_START message; returns (process, reply). keep: descriptors that it inherits. The caller ends the process;
+    die_with_us: so does the kernel, when the thread that calls this has ended. spawned(process) is called before it answers."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.sendall(frame("CoreStart", start))
 
     def child():
         """Descriptor 3 is the start socket; what is in `keep` stays where it is (a descriptor 3 of ours must not be in it)."""
         os.dup2(theirs.fileno(), 3)
+        if die_with_us:
+            libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
+    libc = ctypes.CDLL(None)
     assert 3 not in keep
     process = subprocess.Popen([program], pass_fds=(3, *keep), preexec_fn=child, **popen)
     theirs.close()
+    if spawned:
+        spawned(process)
     ours.settimeout(30)
     channel = Channel(ours, hello=False)
     try:

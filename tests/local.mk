@@ -9,6 +9,7 @@ include tests/soft/local.mk
 include tests/san/local.mk
 include tests/lab/local.mk
 include tests/sim/local.mk
+include tests/faults/local.mk
 include tests/golden/local.mk
 include tests/scripts/local.mk
 

@@ -24,8 +24,7 @@
 struct kvm_cpu {
 	int fd; /* -1: not created */
 	struct kvm_run *run;
-	/* vcpu_kick: 1 until a vcpu_run has come back for it. */
-	atomic_int kicked;
+	uint64_t looked; /* cm_ticks() when it last came out of the guest */
 	atomic_int tid; /* thread inside vcpu_run, else 0 */
 	char error[160];
 	_Atomic uint64_t entries, exits_mmio, exits_pio, exits_irq, exits_other;

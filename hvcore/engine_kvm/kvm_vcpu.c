@@ -2,8 +2,8 @@
 /*
  * kvm_vcpu.c - one vCPU: create, run until kicked, kick.
  *
- * Kick: the flag says that vcpu_run shall return, immediate_exit stops a KVM_RUN that has not
- * begun, the signal one that is under way. An exit whose instruction is not finished (a port or
+ * Kick: immediate_exit stops a KVM_RUN that has not begun, the signal one that is under way; whatever ends it so, vcpu_run
+ * comes back, and the caller looks at what he wants. An exit whose instruction is not finished (a port or
  * MMIO read, a repeated string) is finished by entering KVM_RUN once more with immediate_exit set,
  * so that what is saved afterwards is between two instructions.
  *
@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/cm_jump.h"
 #include "common/cm_sys.h"
 #include "hvcore/engine_kvm/kvm_sys.h"
 
@@ -72,7 +73,6 @@ void kvm__vcpu_kick(struct hv_engine *e, unsigned index)
 	struct kvm_cpu *c = &e->cpu[index];
 	int tid;
 
-	atomic_store(&c->kicked, 1);
 	__atomic_store_n(&c->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	tid = atomic_load(&c->tid);
 	/* The thread lives as long as the engine; a signal that comes late ends some system call
@@ -150,8 +150,24 @@ static enum hv_run handle_exit(struct hv_engine *e, struct kvm_cpu *c)
 	}
 }
 
+/* 8 to 33 ms: a host's counter runs at 1 to 4 GHz. */
+#define AWAY_TICKS (1u << 25)
+
+/*
+ * The thread was not running, or in the guest, for so long that whoever called shall say whether the guest may run still: its
+ * host may have been frozen. Without a counter he is asked every time.
+ */
+static bool was_away(struct kvm_cpu *c)
+{
+	uint64_t now = cm_ticks(), last = c->looked;
+
+	c->looked = now;
+	return !now || now - last > AWAY_TICKS;
+}
+
 static enum hv_run run_loop(struct hv_engine *e, struct kvm_cpu *c)
 {
+	c->looked = cm_ticks();
 	for (;;) {
 		enum hv_run how;
 		int rc;
@@ -159,17 +175,19 @@ static enum hv_run run_loop(struct hv_engine *e, struct kvm_cpu *c)
 		COUNT(c, entries);
 		rc = kvm__ioctl(c->fd, KVM_RUN, NULL);
 		kvm__stats_exit(c, rc == -EINTR ? KVM_EXIT_INTR : c->run->exit_reason);
+		/* Also when nobody kicked: a SIGSTOP ends it like this, and the thread is back after the SIGCONT. */
 		if (rc == -EINTR || rc == -EAGAIN) {
 			__atomic_store_n(&c->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-			if (atomic_exchange(&c->kicked, 0))
-				return HV_RUN_KICKED;
-			continue;
+			return HV_RUN_KICKED;
 		}
 		if (rc < 0)
 			return failed(c, HV_RUN_FAILED, strerror(-rc), (uint64_t)-rc, 0);
 		how = handle_exit(e, c);
 		if (how != HV_RUN_INVALID)
 			return how;
+		/* Not at once: the instruction has to be finished first. */
+		if (was_away(c))
+			__atomic_store_n(&c->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	}
 }
 

@@ -176,6 +176,11 @@ struct stor_dev_opts {
 	void *event_arg;
 };
 
+/*
+ * Nothing waits in it from now on: what does, and what else would, ends with -ECANCELED. For who is about to close
+ * what lies on it (disks of a volume), while it may be shut or away.
+ */
+void stor_dev_abandon(struct stor_dev *dev);
 /* Ends all requests (-ECANCELED or their true end), then calls fn(arg); the device is gone then. */
 void stor_dev_close(struct stor_dev *dev, cm_close_fn fn, void *arg);
 /* Valid from READY on. */

@@ -55,7 +55,7 @@ struct stor_dev {
 	uint64_t since_ns;
 	bool opened; /* READY or FAILED was said */
 	bool stalled_said;
-	bool shut;
+	bool shut, abandoned;
 	/* of this incarnation: */
 	enum stor_gate told; /* last stage that the gate was told */
 	bool entered, entering, admitted;

@@ -104,6 +104,8 @@ static bool dev_range_ok(const struct stor_dev *dev, const struct stor_req *r)
 
 static void dev_wait(struct stor_dev *dev, struct stor_req *req)
 {
+	if (dev->abandoned)
+		return dev_fail_now(dev, req, -ECANCELED);
 	req->state = REQ_WAITING;
 	TAILQ_INSERT_TAIL(&dev->waiting, req, link);
 	if (dev->opts.fail_after_ms && !dev->stall_timer.armed)
@@ -149,7 +151,7 @@ void stor_dev_requeue(struct stor_dev *dev, struct stor_req *req)
 
 	CM_ASSERT(req->state == REQ_BACKEND && dev->inflight > 0);
 	dev->inflight--;
-	if (dev->state == STOR_DEV_CLOSING)
+	if (dev->state == STOR_DEV_CLOSING || dev->abandoned)
 		return dev_fail_now(dev, req, -ECANCELED);
 	req->state = REQ_WAITING;
 	TAILQ_FOREACH (at, &dev->waiting, link)
@@ -200,6 +202,12 @@ void stor__dev_queue_fail(struct stor_dev *dev, int rc)
 		TAILQ_REMOVE(&dev->waiting, r, link);
 		dev_fail_now(dev, r, rc);
 	}
+}
+
+void stor_dev_abandon(struct stor_dev *dev)
+{
+	dev->abandoned = true;
+	stor__dev_queue_fail(dev, -ECANCELED);
 }
 
 void stor__dev_queue_init(struct stor_dev *dev)

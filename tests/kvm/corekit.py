@@ -142,22 +142,31 @@ def beats_are_whole(values):
     return True
 
 
+class NotStarted(RuntimeError):
+    """hvcore answered that it does not start; reply is its answer."""
+
+    def __init__(self, reply):
+        super().__init__(f"hvcore: {reply['error']} ({reply['code']})")
+        self.reply = reply
+
+
 class Vm:
-    """One hvcore. close() or a with statement ends it."""
+    """One hvcore. close() or a with statement ends it, and the end of the thread that started it if die_with_us (not said: if that is
+    the main one), however that comes."""
 
     def __init__(self, kernel=BARE, cmdline="", memory_mib=64, cpus=1, engine="kvm", initrd="", disks=(), tap=None,
-                 mac="52:54:00:68:76:01", vm=None, **start):
+                 mac="52:54:00:68:76:01", vm=None, die_with_us=None, spawned=None, **start):
         self.dir = tempfile.mkdtemp(prefix="hvvm.")
         self.log_path = os.path.join(self.dir, "serial")
         self.control = os.path.join(self.dir, "control")
         self.beats = Beats(os.path.join(self.dir, "beat"))
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
-            boot_id = f.read().strip()
+            self.boot_id = f.read().strip()
         message = {
             "vm": {"name": "test", "uuid": str(uuid.uuid4()), "memory_bytes": memory_mib << 20, "cpus": cpus, "engine": engine,
                    "kernel": kernel, "initrd": initrd, "cmdline": cmdline, "machine": "hv-1",
                    "disks": [{"url": "file:" + d} for d in disks], **(vm or {})},
-            "node": "test", "boot_id": boot_id, "control_socket": self.control, "control_fd": -1,
+            "node": "test", "boot_id": self.boot_id, "control_socket": self.control, "control_fd": -1,
             "heartbeat_socket": os.path.join(self.dir, "beat"), "console_log": self.log_path, **start}
         keep = ()
         if tap:
@@ -165,16 +174,22 @@ class Vm:
             keep = (tap.fd,)
         self.config = message["vm"]
         self.errors = open(os.path.join(self.dir, "stderr"), "w+b")
+        if die_with_us is None:
+            die_with_us = threading.current_thread() is threading.main_thread()
         self.process = None
         try:
-            self.process, self.reply = hvwire.start_hvcore(HVCORE, message, keep, stderr=self.errors, stdin=subprocess.DEVNULL)
+            self.process, self.reply = hvwire.start_hvcore(HVCORE, message, keep, die_with_us, spawned, stderr=self.errors,
+                                                            stdin=subprocess.DEVNULL)
         except BaseException:
             self.close()
             raise
         if self.reply["code"]:
-            text = self.reply["error"]
+            try:
+                self.process.wait(20)  # it takes its keys from the SAN first
+            except subprocess.TimeoutExpired:
+                pass
             self.close()
-            raise RuntimeError(f"hvcore: {text} ({self.reply['code']})")
+            raise NotStarted(self.reply)
 
     def __enter__(self):
         return self

@@ -13,7 +13,7 @@ noinst_PROGRAMS += tests/lab/cluprobe
 tests_lab_cluprobe_SOURCES = tests/lab/cluprobe.c
 tests_lab_cluprobe_LDADD = libcluster.a libcommon.a $(COROSYNC_LIBS) $(XML_LIBS) $(HV_SYS_LIBS)
 
-EXTRA_DIST += scripts/lab scripts/faults tests/lab/README.md tests/lab/san.sh tests/lab/conftest.py tests/lab/labkit.py tests/lab/test_lab.py tests/lab/test_fencing.py tests/lab/test_agent.py tests/lab/test_pcmk.py tests/lab/test_vm.py tests/lab/vmkit.py tests/lab/movekit.py tests/lab/test_moves.py tests/lab/test_saved.py
+EXTRA_DIST += scripts/lab tests/lab/README.md tests/lab/san.sh tests/lab/conftest.py tests/lab/labkit.py tests/lab/test_lab.py tests/lab/test_fencing.py tests/lab/test_agent.py tests/lab/test_pcmk.py tests/lab/test_vm.py tests/lab/vmkit.py tests/lab/movekit.py tests/lab/test_moves.py tests/lab/test_saved.py
 
 # Real clusters in namespaces: needs root; says so and passes as "skipped" without.
 .PHONY: check-lab

@@ -13,7 +13,8 @@ labsan)
 	rm -f "$dir/san/control.sock"
 	mkdir -p "$dir/san/state"
 	# A cache that a power cut of the SAN loses, and a log of every write: what the tests' oracle reads.
-	"$build/tests/san/labsan" --portal "$portal" --iqn "$iqn" --lun "$lun,thin" --cache volatile \
+	"$build/tests/san/labsan" --portal "$portal" --iqn "$iqn" --lun "$lun,thin" \
+		--lun "$dir/san/lun1.img,thin,size=256M" --cache volatile \
 		--write-log "$dir/san/writes.jsonl" --control "$dir/san/control.sock" --state "$dir/san/state" &
 	pid=$!
 	until [ -S "$dir/san/control.sock" ]; do

@@ -224,6 +224,34 @@ static void test_reload_deleted(void **state)
 	end(&f);
 }
 
+/* Ownership is lost: a disk with writes under way, to new extents and old ones, closes all the same. */
+static void test_close_on_a_shut_device(void **state)
+{
+	struct fix f;
+	struct iovec iov[3];
+	struct stor_req req[3];
+	int rc[3] = {1, 1, 1};
+
+	(void)state;
+	begin(&f, 30 * VK_EXTENT, false);
+	assert_int_equal(vk_disk_io(f.disk, true, 0, f.a, 4096), 0);
+	vk_check_clean(f.vol, false, 0);
+	vk_shut(f.dev);
+	memset(req, 0, sizeof req);
+	for (unsigned i = 0; i < 3; i++) {
+		iov[i] = (struct iovec){f.a, i == 2 ? VK_EXTENT : 4096};
+		vk_write_late(f.disk, (uint64_t)i * 9 * VK_EXTENT, &iov[i], &req[i], &rc[i]);
+	}
+	vk_abandon(f.dev);
+	vk_close_dev(f.disk);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(rc[i], -ECANCELED);
+	stor_volume_free(f.vol);
+	vk_close_dev(f.dev);
+	free(f.a);
+	free(f.b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +262,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_grow_thin, vk_setup, vk_teardown),
 		cmocka_unit_test_setup_teardown(test_grow_thick, vk_setup, vk_teardown),
 		cmocka_unit_test_setup_teardown(test_reload_deleted, vk_setup, vk_teardown),
+		cmocka_unit_test_setup_teardown(test_close_on_a_shut_device, vk_setup, vk_teardown),
 	};
 
 	cm_log_set_level(CM_LOG_CRIT);

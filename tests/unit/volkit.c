@@ -168,6 +168,66 @@ static void do_io(void *arg)
 	stor_dev_submit(s->dev, &s->req);
 }
 
+static void do_shut(void *arg)
+{
+	struct sync *s = arg;
+
+	stor_dev_shut(s->dev, "the test");
+	sync_say(s, 0);
+}
+
+void vk_shut(struct stor_dev *dev)
+{
+	struct sync s;
+
+	sync_init(&s);
+	s.dev = dev;
+	sync_run(&s, do_shut);
+}
+
+static void late_done(struct stor_req *r, int rc)
+{
+	*(int *)r->arg = rc;
+}
+
+static void do_late(void *arg)
+{
+	struct sync *s = arg;
+
+	stor_dev_submit(s->dev, s->req.arg);
+	sync_say(s, 0);
+}
+
+void vk_write_late(struct stor_dev *dev, uint64_t at, struct iovec *iov, struct stor_req *req,
+		   int *rc)
+{
+	struct sync s;
+	struct stor_req *r = req;
+
+	stor_req_writev(r, at, iov, 1, late_done, rc);
+	sync_init(&s);
+	s.dev = dev;
+	s.req.arg = r;
+	sync_run(&s, do_late);
+}
+
+static void do_abandon(void *arg)
+{
+	struct sync *s = arg;
+
+	stor_dev_abandon(s->dev);
+	sync_say(s, 0);
+}
+
+void vk_abandon(struct stor_dev *dev)
+{
+	struct sync s;
+
+	sync_init(&s);
+	s.dev = dev;
+	sync_run(&s, do_abandon);
+}
+
 int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size_t n)
 {
 	struct sync s;

@@ -39,6 +39,11 @@ struct stor_dev *vk_open_dev(struct stor_volume *vol, const char *name, int *rc)
 struct stor_dev *vk_open_image(struct stor_volume *vol, const struct stor_uuid *vm, int *rc);
 void vk_close_dev(struct stor_dev *dev);
 int vk_disk_io(struct stor_dev *dev, bool write, uint64_t at, uint8_t *buf, size_t n);
+/* Submits and does not wait: *rc is written when it has ended. */
+void vk_write_late(struct stor_dev *dev, uint64_t at, struct iovec *iov, struct stor_req *req,
+		   int *rc);
+void vk_shut(struct stor_dev *dev);    /* nothing goes through any more */
+void vk_abandon(struct stor_dev *dev); /* ... and nothing waits */
 int vk_discard(struct stor_dev *dev, uint64_t at, uint64_t n);
 int vk_reload(struct stor_dev *disk, uint64_t *size_bytes);
 extern unsigned vk_resized; /* STOR_EVENT_RESIZED of any device */

@@ -4,6 +4,7 @@
  *
  *	records=N	a second (100; 0: as fast as it goes)
  *	batch=N		records for each write and flush (1)
+ *	again=1		a write or flush that fails is tried again (a SAN that lost its cache says so once)
  *
  * Says "A SEQ" on the debug port after the flush that made SEQ safe, so do not combine it with
  *mode=beat when the debug port is watched. Goes on after the last record that is found on the disk;
@@ -13,7 +14,7 @@
 
 static struct guest_pace pace;
 static uint64_t per_batch, seq;
-static bool full;
+static bool full, again;
 
 static void init(void)
 {
@@ -21,6 +22,7 @@ static void init(void)
 		guest_fail("writer: no disk");
 	seq = guest_store_last();
 	per_batch = guest_param_number("batch", 1);
+	again = guest_param_number("again", 0) != 0;
 	guest_pace_start(&pace, guest_param_number("records", 100));
 }
 
@@ -46,8 +48,13 @@ static uint64_t poll(uint64_t now)
 		full = true;
 		return GUEST_NEVER;
 	}
-	if (!guest_store_commit())
-		guest_fail("writer: the disk refused a write");
+	if (!guest_store_commit()) {
+		if (!again)
+			guest_fail("writer: the disk refused a write");
+		guest_say("writer: the disk refused a write after %lu", first);
+		seq = first;
+		return guest_now_ns() + 1000000;
+	}
 	pace.done += seq - first;
 	guest_debug_line("A %lu", seq);
 	return guest_now_ns();
