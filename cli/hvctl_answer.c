@@ -31,6 +31,7 @@ int hvctl_exit_code(int code)
 	case CM_E_VM_EXISTS:
 	case CM_E_DISK_EXISTS:
 	case CM_E_DISK_BUSY:
+	case CM_E_DISK_CLAIMED:
 	case CM_E_MIG_BUSY:
 	case CM_E_MIG_SAME_NODE:
 	case CM_E_LEASE_HELD:

@@ -207,6 +207,8 @@ void hvctl_show_volume(struct json_object *doc)
 	struct json_object *list = array(doc, "disks", &n);
 
 	printf("volume %s on %s\n", str(doc, "name"), str(doc, "url"));
+	if (*str(doc, "destroyed"))
+		printf("destroyed: %s\n", str(doc, "destroyed"));
 	if (*str(doc, "protection"))
 		printf("protection: %s\n", str(doc, "protection"));
 	printf("%s, %s free, extents of %s\n", size_text(u64(doc, "size_bytes"), a),

@@ -74,7 +74,7 @@ const struct hvctl_verb hvctl_verbs[] = {
 	{"volume list", "", 0, 0, "volume-list", "", NULL, hvctl_show_volumes, "all volumes", {{0}}},
 	{"volume create", "VOLUME URL", 2, 2, "volume-create", "ur", NULL, hvctl_show_volume, "format a LUN or file as a volume: ALL DATA ON IT IS LOST", {
 		{"extent", "SIZE", NULL, "allocation unit"},
-		{"force", NULL, NULL, "even if a host's key is registered there: sure that nobody uses it"}}},
+		{"force", NULL, NULL, "destroy what is there, also if a host's key is registered: sure that nobody uses it"}}},
 	{"volume attach", "VOLUME URL", 2, 2, "volume-attach", "ur", NULL, hvctl_show_volume, "make an existing volume known here, without changing it", {{0}}},
 	{"volume vms", "VOLUME", 1, 1, "volume-vms", "u", NULL, hvctl_show_volume_vms, "the VMs that a volume tells of", {{0}}},
 	{"volume show", "VOLUME", 1, 1, "volume-show", "u", NULL, hvctl_show_volume, "a volume and its disks", {{0}}},
@@ -91,6 +91,8 @@ const struct hvctl_verb hvctl_verbs[] = {
 		{"size", "SIZE", NULL, "new size (required)"}}},
 	{"disk rename", "VOLUME/DISK NAME", 2, 2, "disk-rename", "dt", NULL, hvctl_show_tree, "give a disk another name", {{0}}},
 	{"disk delete", "VOLUME/DISK", 1, 1, "disk-delete", "d", NULL, NULL, "delete a disk and its data", {{0}}},
+	{"disk release", "VOLUME/DISK", 1, 1, "disk-release", "d", NULL, hvctl_show_tree, "clear the claim of a VM that does not run any more", {
+		{"sure", NULL, NULL, "although nobody can look whether it runs: you say that it does not"}}},
 	{"events", "", 0, 0, "events", "", hvctl_events, hvctl_show_events, "what happened on this node", {
 		{"follow", NULL, NULL, "go on with new events as they come"}}},
 	{"debug dump", "VM", 1, 1, "dump", "v", NULL, hvctl_show_dump, "all registers and devices of a VM, running or paused", {{0}}},

@@ -71,6 +71,7 @@ static const struct clu_verb operator_verbs[] = {
 	{{"disk-resize", "disk size", clu_verb_disk_resize, false}, true},
 	{{"disk-rename", "disk to", clu_verb_disk_rename, false}, true},
 	{{"disk-delete", "disk", clu_verb_disk_delete, false}, true},
+	{{"disk-release", "disk sure", clu_verb_disk_release, true}, true},
 	{{"volume-dump", "volume what", clu_verb_volume_dump, false}, true},
 	{{"volume-grow", "volume", clu_verb_volume_grow, false}, true},
 	{{"disk-resized", "", clu_verb_core, false}, true},

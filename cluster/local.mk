@@ -16,8 +16,9 @@ libcluster_a_SOURCES = \
 	cluster/verb/clu_verb_run.c cluster/verb/clu_verb_run.h \
 	cluster/verb/clu_verb_saved.c cluster/verb/clu_verb_saved.h \
 	cluster/verb/clu_verb_vm.c cluster/verb/clu_verb_vm.h \
-	cluster/verb/clu_verb_volume.c cluster/verb/clu_verb_volume.h \
+	cluster/verb/clu_verb_volume.c cluster/verb/clu_volume_make.c cluster/verb/clu_verb_volume.h \
 	cluster/verb/clu_volume_job.c cluster/verb/clu_volume_job.h \
+	cluster/verb/clu_volume_witness.c cluster/verb/clu_volume_witness.h \
 	cluster/move/clu_heir_offer.c cluster/move/clu_heir_offer.h \
 	cluster/move/clu_land.c cluster/move/clu_land.h \
 	cluster/move/clu_move.c cluster/move/clu_move.h \

@@ -76,6 +76,10 @@
 	XX(2510, VOL_LIMIT, "a limit of the volume is reached", "docs/DISK.md lists the limits") \
 	XX(2511, VOL_CORRUPT, "a structure of the volume is damaged", "hvctl volume check --repair") \
 	XX(2512, DISK_BUSY, "the disk is in use", "stop the VM that uses it first") \
+	XX(2513, DISK_CLAIMED, "a VM claims the disk, and whether it runs cannot be seen", "start that VM and stop it; if it will never run again: hvctl disk release VOLUME/DISK --sure") \
+	XX(2514, VOL_OTHER, "another volume lies there than the one that is meant", "check the URL; hvctl volume forget VOLUME, then hvctl volume attach VOLUME URL, takes the one that is there") \
+	XX(2515, VOL_DATA, "there is data on it", "hvctl volume attach makes an existing volume known; hvctl volume create --force destroys what is there") \
+	XX(2516, VOL_LISTED, "a volume of this cluster lies there already", "hvctl volume list; hvctl volume forget VOLUME first") \
 	/* cluster */ \
 	XX(2601, NO_DAEMON, "hvclusterd does not answer on this node", "start it: systemctl start hvclusterd") \
 	XX(2602, NO_QUORUM, "this node's partition has no quorum", "wait until enough nodes are back; hvctl cluster status") \

@@ -180,7 +180,7 @@ void hv__core_open_disks(struct hv_core *core)
 		claim = HV_DISKS_CLAIM_NONE;
 	else if (core->restore)
 		claim = HV_DISKS_CLAIM_KEEP;
-	hv_disks_open(core->disks, claim, disks_opened, core);
+	hv_disks_open(core->disks, claim, hv_core_epoch(core), disks_opened, core);
 }
 
 void hv_core_go_on(struct hv_core *core, bool restore)

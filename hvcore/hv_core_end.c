@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * hv_core_end.c - the end of the process, in this order: vCPUs stopped, devices drained, disks
- * flushed, ownership released, VM freed, lease and devices closed, loop stopped. Parses nothing.
+ * flushed, claims on them and ownership released, VM freed, lease and devices closed, loop stopped. Parses nothing.
  */
 #include "config.h"
 
@@ -101,12 +101,31 @@ static void released(struct stor_lease *lease, int rc, const struct cm_err *err,
 	free_all(core);
 }
 
-static void give_back(struct hv_core *core)
+static void give_block_back(struct hv_core *core)
 {
 	if (core->release && core->owned && core->owner)
 		stor_lease_release(hv_owner_lease(core->owner), released, core);
 	else
 		free_all(core);
+}
+
+static void unclaimed(void *arg, int rc, const struct cm_err *err)
+{
+	if (rc < 0)
+		cm_warning("a disk stays claimed by this VM until its next start: %s", err->text);
+	give_block_back(arg);
+}
+
+/* Before the block: who owns the VM next claims its disks anew, and that must not be undone by us. */
+static void give_back(struct hv_core *core)
+{
+	bool ours = core->owner ? core->owned && stor_lease_valid_until(hv_owner_lease(core->owner)) != 0
+				: core->disks != NULL;
+
+	if (core->release && core->disks && ours)
+		hv_disks_release(core->disks, hv_core_epoch(core), unclaimed, core);
+	else
+		give_block_back(core);
 }
 
 static void flushed(void *arg, int error)

@@ -65,7 +65,11 @@ bool hv_core_is_ending(const struct hv_core *core)
 
 void hv_core_set_owned(struct hv_core *core, bool owned)
 {
+	bool came = owned && !core->owned;
+
 	core->owned = owned;
+	if (came && core->disks && !core->ending)
+		hv_disks_claim_anew(core->disks, hv_core_epoch(core));
 }
 
 void hv_core_watch(struct hv_core *core, const struct hv_core_watcher *w)

@@ -44,14 +44,25 @@ int hv_disks_new(struct hv_disks **out, struct cm_loop *loop, const struct hv_di
 		 hv_disks_done_fn done, void *arg, struct cm_err *err) cm_must_check;
 /*
  * Second step: the disks themselves. done again. Disks of a volume that are written to are claimed for the VM first, so
- * that no other VM has them at the same time (CM_E_DISK_BUSY).
+ * that no other VM has them, and no verb takes them away, at the same time (CM_E_DISK_BUSY, CM_E_DISK_CLAIMED).
+ * epoch: of the ownership that was won; 0: the VM has no block.
  */
 enum hv_disks_claim {
-	HV_DISKS_CLAIM_NONE = 0, /* whoever owns the VM now has claimed them (an incoming VM) */
+	HV_DISKS_CLAIM_NONE = 0, /* whoever owns the VM now has claimed them (an incoming VM): seen to be so */
 	HV_DISKS_CLAIM_TAKE,	 /* the VM boots */
 	HV_DISKS_CLAIM_KEEP,	 /* a saved state goes on: refused if anybody else claimed one since */
 };
-void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, hv_disks_done_fn done, void *arg);
+void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, uint64_t epoch,
+		   hv_disks_done_fn done, void *arg);
+/* The VM has come to this process, which owns it now by that epoch: so its claims say. In the background; that they do
+ * not say so yet does no harm. */
+void hv_disks_claim_anew(struct hv_disks *d, uint64_t epoch);
+/*
+ * Before the ownership of that epoch is released, when nothing is written any more: the VM does not use its disks now.
+ * Also what an earlier process of the VM left behind. Only the owner may. done once; what could not be released stays
+ * claimed until the VM's next start. Nothing but hv_disks_close may follow.
+ */
+void hv_disks_release(struct hv_disks *d, uint64_t epoch, hv_disks_done_fn done, void *arg);
 /* Third, any time later: the sizes of the VM's disks on volumes are read again (they may have grown;
  * then stor_dev_info of hv_disks_dev says so). done once, also when the disks are closed meanwhile;
  * -EBUSY while another one is under way. */

@@ -32,6 +32,7 @@ struct hv_disk {
 	struct stor_dev *dev; /* the store's own if name is "" */
 	bool ready;
 	struct stor_uuid id; /* of a volume's disk */
+	bool claimed;	     /* by this process */
 };
 
 struct hv_disks {
@@ -56,6 +57,10 @@ struct hv_disks {
 	void *reloaded_arg;
 	unsigned reloading; /* disks whose size is being read, and one */
 	struct cm_err reload_err;
+	struct stor_uuid home; /* where the ownership block lies, as claims say it */
+	hv_disks_done_fn released; /* not NULL: the claims are to be released, or are being */
+	void *released_arg;
+	uint64_t release_epoch;
 	bool working, closing_wanted, closing;
 	cm_close_fn closed;
 	void *closed_arg;
@@ -69,5 +74,8 @@ void hv__disks_step_done(struct hv_disks *d);
 void hv__disks_step_failed(struct hv_disks *d, const struct cm_err *err, const char *what);
 /* hv_disks_close.c: once nothing works on a thread any more. */
 void hv__disks_close_all(struct hv_disks *d);
+/* hv_disks_claim.c: claims the disks on a thread (d->working), then claimed(d); d->failed says how it went. */
+void hv__disks_claim(struct hv_disks *d, enum hv_disks_claim claim, uint64_t epoch,
+		     void (*claimed)(struct hv_disks *d));
 
 #endif

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hv_disks_open.c - the second step: the disks themselves, claimed for the VM and opened; later
+ * hv_disks_open.c - the second step: the disks themselves, once they are claimed; later
  * their sizes, read again. Parses nothing.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
-#include "common/cm_fault.h"
 #include "common/cm_loop.h"
-#include "common/cm_work.h"
 #include "hvcore/hv_disks_int.h"
 
 static void disk_event(struct stor_dev *dev, enum stor_dev_event event, const struct cm_err *err,
@@ -28,6 +25,10 @@ static void disk_event(struct stor_dev *dev, enum stor_dev_event event, const st
 
 static void open_disks(struct hv_disks *d)
 {
+	if (d->failed.code) { /* a claim */
+		hv__disks_answer(d);
+		return;
+	}
 	d->waiting = 1;
 	for (unsigned i = 0; i < d->disks; i++) {
 		struct hv_disk *k = &d->disk[i];
@@ -58,78 +59,12 @@ static void open_disks(struct hv_disks *d)
 		hv__disks_answer(d);
 }
 
-/* --- claims, on a thread of their own: the volume's metadata is blocking code ----------- */
-
-struct claims {
-	struct hv_disks *set;
-	enum hv_disks_claim claim;
-	struct cm_err err;
-};
-
-static int claim_disk(struct claims *c, struct hv_disk *k, struct stor_volume *vol)
+void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, uint64_t epoch,
+		   hv_disks_done_fn done, void *arg)
 {
-	struct stor_disk_info info;
-	int rc = stor_volume_disk_info(vol, k->name, &info, &c->err);
-
-	if (rc < 0)
-		return rc;
-	k->id = info.id;
-	if (k->read_only || c->claim == HV_DISKS_CLAIM_NONE)
-		return 0;
-	if (c->claim == HV_DISKS_CLAIM_KEEP && !stor_uuid_equal(&info.vm, &c->set->vm))
-		return cm_err_set(&c->err, CM_E_DISK_BUSY,
-				  "another VM has used disk %s since this one was saved: the saved state does not fit it any more (hvctl start --fresh discards it)",
-				  k->name);
-	return stor_volume_disk_claim(vol, k->name, &c->set->vm, &c->err);
-}
-
-static void claim_all(void *arg)
-{
-	struct claims *c = arg;
-	struct hv_disks *d = c->set;
-	int rc = cm_fault("core.claim");
-
-	for (unsigned i = 0; rc == 0 && i < d->disks; i++) {
-		struct hv_disk *k = &d->disk[i];
-
-		if (k->name[0] && d->store[k->store].vol)
-			rc = claim_disk(c, k, d->store[k->store].vol);
-	}
-	if (rc < 0)
-		cm_err_set(&c->err, rc, "the VM's disks cannot be claimed: %s", cm_err_text(rc));
-}
-
-static void claimed(void *arg)
-{
-	struct claims *c = arg;
-	struct hv_disks *d = c->set;
-	struct cm_err err = c->err;
-
-	free(c);
-	d->working = false;
-	if (d->closing_wanted) {
-		hv__disks_close_all(d);
-	} else if (err.code) {
-		d->failed = err;
-		hv__disks_answer(d);
-	} else {
-		open_disks(d);
-	}
-}
-
-void hv_disks_open(struct hv_disks *d, enum hv_disks_claim claim, hv_disks_done_fn done, void *arg)
-{
-	struct claims *c = calloc(1, sizeof *c);
-
-	CM_ASSERT(c);
 	d->done = done;
 	d->done_arg = arg;
-	*c = (struct claims){.set = d, .claim = claim};
-	d->working = true;
-	if (cm_work(d->loop, claim_all, claimed, c) < 0) {
-		cm_err_set(&c->err, CM_E_NO_MEMORY, "cannot start a thread");
-		cm_loop_defer(d->loop, claimed, c);
-	}
+	hv__disks_claim(d, claim, epoch, open_disks);
 }
 
 /* --- sizes that changed --------------------------------------------------------- */

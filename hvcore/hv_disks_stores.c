@@ -211,10 +211,10 @@ static int plan(struct hv_disks *d, const struct hv_disks_config *cfg, struct cm
 	return 0;
 }
 
-/* Read-only only if every user of the store is. */
+/* Read-only only if every user of the store is; who uses a volume claims there what it uses. */
 static bool store_read_only(const struct hv_disks *d, unsigned store)
 {
-	if (d->leased && d->lease_store == store)
+	if (d->store[store].volume_wanted)
 		return false;
 	for (unsigned i = 0; i < d->disks; i++)
 		if (d->disk[i].store == store && !d->disk[i].read_only)

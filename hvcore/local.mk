@@ -60,7 +60,7 @@ libhvcore_a_SOURCES += \
 	hvcore/hv_core_state.c \
 	hvcore/hv_core_status.c \
 	hvcore/hv_disks.c hvcore/hv_disks.h \
-	hvcore/hv_disks_close.c \
+	hvcore/hv_disks_claim.c hvcore/hv_disks_close.c \
 	hvcore/hv_disks_int.h \
 	hvcore/hv_disks_open.c \
 	hvcore/hv_disks_stores.c \

@@ -13,7 +13,7 @@ hvctl_LDADD = libcli.a libproto.a libcommon.a $(JSON_LIBS) $(HV_SYS_LIBS)
 hvclusterd_SOURCES = programs/hvclusterd_main.c
 hvclusterd_CFLAGS = $(AM_CFLAGS) $(PROTOBUFC_CFLAGS)
 hvclusterd_LDADD = libcluster.a libfencing.a libsharedstorage.a libproto.a libcommon.a \
-	$(COROSYNC_LIBS) $(XML_LIBS) $(JSON_LIBS) $(HV_SYS_LIBS)
+	$(COROSYNC_LIBS) $(XML_LIBS) $(JSON_LIBS) $(BLKID_LIBS) $(HV_SYS_LIBS)
 # (In programs/, since hvcore/ is a folder of the build tree.)
 # One VM, one process. Not on anybody's PATH: hvclusterd and hvctl start it.
 pkglibexec_PROGRAMS += programs/hvcore programs/hvcore-soft

@@ -30,12 +30,12 @@ libsharedstorage_a_SOURCES = \
 	sharedstorage/volume/stor_disk.c sharedstorage/volume/stor_disk.h sharedstorage/volume/stor_disk_int.h \
 	sharedstorage/volume/stor_diskchoose.c sharedstorage/volume/stor_diskio.c \
 	sharedstorage/volume/stor_diskmap.c sharedstorage/volume/stor_diskpart.c \
-	sharedstorage/volume/stor_disktake.c sharedstorage/volume/stor_volcheck.c \
+	sharedstorage/volume/stor_disktake.c sharedstorage/volume/stor_volcheck.c sharedstorage/volume/stor_volcheck_int.h sharedstorage/volume/stor_volleak.c sharedstorage/volume/stor_volclaim.c \
 	sharedstorage/volume/stor_volconf.c sharedstorage/volume/stor_voldisk.c \
 	sharedstorage/volume/stor_voldump.c sharedstorage/volume/stor_volfmt.c \
-	sharedstorage/volume/stor_volfmt.h sharedstorage/volume/stor_volimage.c \
-	sharedstorage/volume/stor_volio.c sharedstorage/volume/stor_volslot.c \
+	sharedstorage/volume/stor_volguard.c sharedstorage/volume/stor_volguard.h sharedstorage/volume/stor_volfmt.h sharedstorage/volume/stor_volfmt_int.h sharedstorage/volume/stor_supfmt.c sharedstorage/volume/stor_volmake.c sharedstorage/volume/stor_volgrow.c sharedstorage/volume/stor_volimage.c \
+	sharedstorage/volume/stor_volio.c sharedstorage/volume/stor_volreader.c sharedstorage/volume/stor_volstale.c sharedstorage/volume/stor_volslot.c sharedstorage/volume/stor_volslotat.c \
 	sharedstorage/volume/stor_voltable.c sharedstorage/volume/stor_volume.c \
 	sharedstorage/volume/stor_volume.h sharedstorage/volume/stor_volume_int.h \
 	sharedstorage/volume/stor_volvm.c
-libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(ZLIB_CFLAGS)
+libsharedstorage_a_CFLAGS = $(AM_CFLAGS) $(ISCSI_CFLAGS) $(ZLIB_CFLAGS) $(BLKID_CFLAGS)

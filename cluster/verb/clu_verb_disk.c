@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cluster/node/clu_agent_int.h"
 #include "cluster/node/clu_doc.h"
+#include "cluster/node/clu_event.h"
 #include "cluster/verb/clu_disk_grown.h"
 #include "cluster/verb/clu_volume_job.h"
 #include "sharedstorage/dev/stor_url.h"
@@ -34,7 +36,11 @@ void clu__disk_row(const struct stor_disk_info *d, void *arg)
 
 		stor_uuid_format(&d->vm, vm);
 		clu_add_str(o, "vm_uuid", vm);
+		if (d->held)
+			clu_add_str(o, "node", d->node);
 	}
+	clu_add_bool(o, "in_use", d->held || d->readers);
+	clu_add_u64(o, "readers", d->readers);
 	json_object_array_add(arg, o);
 }
 
@@ -162,4 +168,35 @@ void clu_verb_disk_delete(struct px_req *q, void *agent)
 	static const struct clu__volume_verb delete = {.work = work_delete};
 
 	clu__volume_job(q, agent, &delete);
+}
+
+/* --- release -------------------------------------------------------------------- */
+
+static int args_release(struct clu__volume_job *j, struct cm_err *err)
+{
+	(void)err;
+	j->sure = px_req_flag(j->q, "sure");
+	return 0;
+}
+
+static void work_release(struct clu__volume_job *j, struct stor_volume *vol)
+{
+	if (stor_volume_disk_unclaim(vol, j->disk, j->sure, &j->err) == 0)
+		show_disk(j, vol, j->disk);
+}
+
+static void release_done(struct clu__volume_job *j)
+{
+	clu_event(j->agent->events, j->sure ? CLU_WARNING : CLU_NOTICE, "disk-released", NULL, NULL,
+		  "the claim on disk %s/%s was cleared%s", j->volume, j->disk,
+		  j->sure ? " by an operator who is sure that its VM does not run" : "");
+	clu__volume_job_end(j);
+}
+
+void clu_verb_disk_release(struct px_req *q, void *agent)
+{
+	static const struct clu__volume_verb release = {
+		.args = args_release, .work = work_release, .done = release_done};
+
+	clu__volume_job(q, agent, &release);
 }

@@ -13,6 +13,7 @@ void clu_verb_disk_inspect(struct px_req *q, void *agent);
 void clu_verb_disk_resize(struct px_req *q, void *agent);
 void clu_verb_disk_rename(struct px_req *q, void *agent);
 void clu_verb_disk_delete(struct px_req *q, void *agent);
+void clu_verb_disk_release(struct px_req *q, void *agent);
 
 /* A disk as a row of a document: list, an array. */
 void clu__disk_row(const struct stor_disk_info *d, void *list);

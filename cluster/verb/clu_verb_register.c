@@ -174,6 +174,7 @@ static void attach_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 {
 	struct look *k = arg;
 	struct stor_volume_info in;
+	char url[sizeof k->url];
 	int rc = stor_volume_info(vol, &in, err);
 
 	if (rc) {
@@ -183,7 +184,8 @@ static void attach_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 		cm_err_set(err, CM_E_BAD_VALUE,
 			   "the volume on %s is called %s: hvctl volume attach %s %s", k->url,
 			   in.name, in.name, k->url);
-	} else {
+	} else if (stor_url_bind(k->url, &in.id, stor_dev_lun(stor_volume_dev(vol)), url, sizeof url, err) == 0) {
+		memcpy(k->url, url, sizeof url); /* from now on it says which volume it is */
 		clu_add_str(k->doc, "name", in.name);
 		clu_add_str(k->doc, "url", k->url);
 		clu_add_u64(k->doc, "extent_bytes", in.extent_bytes);

@@ -273,7 +273,7 @@ static void before_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 {
 	struct before *b = arg;
 	struct stor_image_info info;
-	int rc = b->fresh ? stor_volume_image_drop(vol, &b->uuid, err)
+	int rc = b->fresh ? stor_volume_image_discard(vol, &b->uuid, err)
 			  : stor_volume_image_find(vol, &b->uuid, &info, err);
 
 	b->saved = rc == 0 && (b->fresh || info.sealed);

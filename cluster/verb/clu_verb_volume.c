@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * clu_verb_volume.c - volumes: a row for each verb, and what it does (clu_volume_job.h has the way
- * there).
+ * there; clu_volume_make.c makes one).
  *
  * Parses arguments of operators.
  */
@@ -61,7 +61,7 @@ void clu_verb_volume_forget(struct px_req *q, void *agent)
 
 /* --- show, grow, dump ------------------------------------------------------ */
 
-static void work_info(struct clu__volume_job *j, struct stor_volume *vol)
+void clu__volume_info(struct clu__volume_job *j, struct stor_volume *vol)
 {
 	struct stor_volume_info in;
 	struct json_object *disks;
@@ -88,7 +88,7 @@ static void work_info(struct clu__volume_job *j, struct stor_volume *vol)
 
 void clu_verb_volume_show(struct px_req *q, void *agent)
 {
-	static const struct clu__volume_verb show = {.work = work_info};
+	static const struct clu__volume_verb show = {.work = clu__volume_info};
 
 	clu__volume_job(q, agent, &show);
 }
@@ -98,7 +98,7 @@ static void work_grow(struct clu__volume_job *j, struct stor_volume *vol)
 	uint64_t extents;
 
 	if (stor_volume_grow(vol, &extents, &j->err) == 0)
-		work_info(j, vol);
+		clu__volume_info(j, vol);
 }
 
 void clu_verb_volume_grow(struct px_req *q, void *agent)
@@ -191,60 +191,4 @@ void clu_verb_volume_check(struct px_req *q, void *agent)
 		.args = args_check, .begin = begin_check, .work = work_check};
 
 	clu__volume_job(q, agent, &check);
-}
-
-/* --- create -------------------------------------------------------------------- */
-
-static int args_create(struct clu__volume_job *j, struct cm_err *err)
-{
-	j->exclusive = !px_req_flag(j->q, "force");
-	return px_req_u64(j->q, "extent", 0, 1u << 20, 1u << 30, &j->extent_bytes, err);
-}
-
-/* A target that cannot keep a shut-out host from the disks must not carry HA VMs: say so before
- * formatting it. */
-static void create_probed(const struct stor_probe_report *r, const struct cm_err *err, void *arg)
-{
-	struct clu__volume_job *j = arg;
-
-	if (!r)
-		cm_err_set(&j->err, err->code, "%s", err->text);
-	else if (!r->safe)
-		cm_err_set(&j->err, CM_E_SAN_UNSAFE, "%s", r->refused);
-	if (j->err.code) {
-		clu__volume_job_end(j);
-		return;
-	}
-	clu_add_str(j->doc, "protection", r->mode);
-	clu__volume_job_open(j);
-}
-
-static void begin_create(struct clu__volume_job *j)
-{
-	clu_probe_url(j->agent, j->url, j->exclusive ? STOR_PROBE_ALONE : 0, create_probed, j);
-}
-
-static int format_create(struct clu__volume_job *j)
-{
-	return stor_volume_format(j->dev, j->volume, j->extent_bytes, &j->err);
-}
-
-/* A new volume is announced to the cluster after it was made. */
-static void create_done(struct clu__volume_job *j)
-{
-	clu_event(j->agent->events, CLU_NOTICE, "volume-created", NULL, NULL, "volume %s on %s",
-		  j->volume, j->url);
-	clu_store_set_volume(j->agent, j->volume, j->url, clu__volume_job_stored, j);
-}
-
-void clu_verb_volume_create(struct px_req *q, void *agent)
-{
-	static const struct clu__volume_verb create = {.makes = true,
-						       .args = args_create,
-						       .begin = begin_create,
-						       .format = format_create,
-						       .work = work_info,
-						       .done = create_done};
-
-	clu__volume_job(q, agent, &create);
 }

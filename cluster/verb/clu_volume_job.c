@@ -16,6 +16,7 @@
 #include "cluster/node/clu_agent_int.h"
 #include "cluster/node/clu_doc.h"
 #include "cluster/node/clu_member.h"
+#include "cluster/verb/clu_volume_witness.h"
 #include "cluster/vm/clu_store.h"
 #include "sharedstorage/stor_open.h"
 #include "sharedstorage/volume/stor_volume.h"
@@ -24,7 +25,9 @@ static void job_free(void *arg)
 {
 	struct clu__volume_job *j = arg;
 
+	clu__witness_free(j->witness);
 	json_object_put(j->doc);
+	free(j->own);
 	free(j);
 }
 
@@ -61,12 +64,30 @@ void clu__volume_job_stored(int code, const struct cm_err *err, void *arg)
 
 /* --- the work, on its own thread -------------------------------------------- */
 
+/* The device that was looked at is closed: on with the verb. */
+static void job_looked(void *arg)
+{
+	struct clu__volume_job *j = arg;
+
+	j->dev = NULL;
+	j->opened = false;
+	if (j->err.code)
+		clu__volume_job_end(j);
+	else if (j->verb->begin)
+		j->verb->begin(j);
+	else
+		clu__volume_job_open(j);
+}
+
 static void job_posted(void *arg)
 {
 	struct clu__volume_job *j = arg;
 
 	job_join(j);
-	if (!j->err.code && j->verb->done)
+	if (j->looking) {
+		j->looking = false;
+		stor_dev_close(j->dev, job_looked, j);
+	} else if (!j->err.code && j->verb->done)
 		j->verb->done(j);
 	else
 		clu__volume_job_end(j);
@@ -77,11 +98,15 @@ static void *job_thread(void *arg)
 	struct clu__volume_job *j = arg;
 	struct stor_volume *vol = NULL;
 
-	if ((!j->verb->format || j->verb->format(j) == 0) &&
-	    stor_volume_open(j->dev, &vol, &j->err) == 0) {
+	if (j->looking)
+		j->verb->look(j);
+	else if ((!j->verb->format || j->verb->format(j) == 0) &&
+		 stor_volume_open(j->dev, &vol, &j->err) == 0) {
+		stor_volume_set_witness(vol, clu__witness_look, j->witness);
 		j->verb->work(j, vol);
 		stor_volume_free(vol);
 	}
+	clu__witness_close(j->witness);
 	CM_ASSERT(cm_loop_post(j->agent->loop, job_posted, j) == 0);
 	return NULL;
 }
@@ -120,6 +145,8 @@ void clu__volume_job_open(struct clu__volume_job *j)
 				     .event = job_event,
 				     .event_arg = j};
 
+	if (!j->witness) /* a job may open its device twice */
+		j->witness = clu__witness_new(j->agent, j->volume);
 	j->dev = stor_dev_open(j->agent->loop, j->url, &opts, &j->err);
 	if (!j->dev)
 		clu__volume_job_end(j);
@@ -161,8 +188,7 @@ static int job_names(struct clu__volume_job *j, struct cm_err *err)
 	if (rc == 0 && (u.kind == STOR_URL_VOLUME || u.disk[0]))
 		rc = cm_err_set(err, CM_E_BAD_URL,
 				"a volume lies on a whole file or LUN, not on '%s'", url);
-	snprintf(j->url, sizeof j->url, "%s", url);
-	return rc;
+	return rc ? rc : stor_url_bind(url, &(struct stor_uuid){{0}}, 0, j->url, sizeof j->url, err);
 }
 
 int clu__volume_job_to(struct clu__volume_job *j, const char *key, struct cm_err *err)
@@ -189,6 +215,9 @@ void clu__volume_job(struct px_req *q, void *agent, const struct clu__volume_ver
 	    (verb->args && verb->args(j, &err))) {
 		px_req_fail(q, &err);
 		job_free(j);
+	} else if (verb->look) {
+		j->looking = true;
+		clu__volume_job_open(j);
 	} else if (verb->begin) {
 		verb->begin(j);
 	} else {

@@ -15,12 +15,16 @@
 #include "proto/px_req.h"
 
 struct clu__volume_job;
+struct clu__witness;
 struct stor_volume;
 
 struct clu__volume_verb {
 	bool makes; /* a volume that is not known yet, at the URL that is given */
 	/* Arguments besides the names; NULL: none. */
 	int (*args)(struct clu__volume_job *j, struct cm_err *err);
+	/* [worker] Looks at the device as it is, before begin and before anything is written; what
+	 * fails is in j->err. NULL: nothing. */
+	void (*look)(struct clu__volume_job *j);
 	/* Before the device is opened: goes on with clu__volume_job_open or _end. NULL: nothing. */
 	void (*begin)(struct clu__volume_job *j);
 	/* [worker] Before the volume is opened; NULL: nothing. What fails is in j->err. */
@@ -39,14 +43,17 @@ struct clu__volume_job {
 	char to[64]; /* new name of a disk; what of a volume to dump */
 	uint64_t size_bytes, extent_bytes;
 	bool thick, repair;
+	bool sure; /* the operator says so */
 	bool exclusive;		 /* nobody else may use the LUN: it is formatted */
+	void *own;		 /* the verb's, freed with the job */
 	char unfit[CM_ERR_TEXT]; /* the self-test's complaint */
 	struct stor_dev *dev;
 	struct json_object *doc; /* the answer */
 	struct cm_err err;
 	/* clu_volume_job.c's own */
-	bool opened, threaded;
+	bool opened, threaded, looking;
 	pthread_t thread;
+	struct clu__witness *witness;
 };
 
 void clu__volume_job(struct px_req *q, void *agent, const struct clu__volume_verb *verb);
@@ -55,6 +62,8 @@ void clu__volume_job_open(struct clu__volume_job *j);
 void clu__volume_job_end(struct clu__volume_job *j);
 /* The end of a job whose last step is the store's; a clu_pcmk_done_fn. */
 void clu__volume_job_stored(int code, const struct cm_err *err, void *job);
+/* [worker] The volume into the answer: a row's work. */
+void clu__volume_info(struct clu__volume_job *j, struct stor_volume *vol);
 /* An argument that goes to j->to. */
 int clu__volume_job_to(struct clu__volume_job *j, const char *key, struct cm_err *err);
 

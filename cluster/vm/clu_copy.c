@@ -81,7 +81,7 @@ static void drop_work(struct stor_volume *vol, void *arg, struct cm_err *err)
 		return;
 	}
 	if (rc == 0)
-		rc = stor_volume_image_drop(vol, &k->uuid, err);
+		rc = stor_volume_image_discard(vol, &k->uuid, err);
 	if (rc == 0 || rc == CM_E_NO_DISK) {
 		cm_err_clear(err);
 		rc = stor_volume_config_drop(vol, &k->uuid, err);

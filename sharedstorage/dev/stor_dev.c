@@ -95,6 +95,16 @@ unsigned stor_dev_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS])
 	return dev->ops->luns ? dev->ops->luns(dev, tags) : 0;
 }
 
+struct stor_dev *stor_dev_part(struct stor_dev *dev, unsigned i)
+{
+	return dev->ops->part ? dev->ops->part(dev, i) : NULL;
+}
+
+const struct stor_uuid *stor_dev_volume(const struct stor_dev *dev)
+{
+	return &dev->volume;
+}
+
 uint32_t stor_dev_lun(const struct stor_dev *dev)
 {
 	return stor_lun_tag(dev->info.serial);

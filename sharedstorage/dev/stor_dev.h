@@ -44,6 +44,7 @@
 #include "common/cm_err.h"
 #include "common/cm_loop.h"
 #include "sharedstorage/dev/stor_key.h"
+#include "sharedstorage/dev/stor_uuid.h"
 
 struct stor_dev;
 struct stor_req;
@@ -201,6 +202,11 @@ unsigned stor_dev_keys(const struct stor_dev *dev, struct stor_key keys[STOR_DEV
 unsigned stor_dev_luns(const struct stor_dev *dev, uint32_t tags[STOR_DEV_LUNS]);
 /* stor_lun_tag() of its (data) LUN. */
 uint32_t stor_dev_lun(const struct stor_dev *dev);
+/* The LUNs that it joins: 0 the data LUN, 1 the lock LUN. NULL: it is a single one. They live as
+ * long as dev; requests to them pass dev by. */
+struct stor_dev *stor_dev_part(struct stor_dev *dev, unsigned i);
+/* [any] The only cluster volume that may lie there, from its URL (volume=); zero: any. */
+const struct stor_uuid *stor_dev_volume(const struct stor_dev *dev);
 bool stor_dev_is_exclusive(const struct stor_dev *dev);
 /* Entered: ADMIN requests may go out, changing ones too. */
 bool stor_dev_usable(const struct stor_dev *dev);

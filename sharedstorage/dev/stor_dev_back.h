@@ -38,6 +38,8 @@ struct stor_dev_ops {
 	void (*admitted)(struct stor_dev *dev);
 	/* Ownership is gone: unregister, so that the key is not seen any more. May be NULL. */
 	void (*shut)(struct stor_dev *dev);
+	/* As stor_dev_part. NULL: it is one. */
+	struct stor_dev *(*part)(struct stor_dev *dev, unsigned i);
 	void (*status)(struct stor_dev *dev, struct stor_dev_status *status); /* may be NULL */
 };
 
@@ -48,6 +50,7 @@ struct stor_dev {
 	struct stor_dev_opts opts; /* initiator points to a copy */
 	char *initiator;
 	struct stor_dev_info info;
+	struct stor_uuid volume; /* as stor_dev_volume */
 	enum stor_dev_state state;
 	char why[192];
 	uint64_t since_ns;

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,21 @@ static bool yes_no(const char *v, bool *out)
 	return *out || !strcmp(v, "no");
 }
 
+/* Those that any URL may have. -1: none of them. */
+static int option_any(struct stor_url *u, const char *key, const char *v)
+{
+	char *end;
+
+	if (!strcmp(key, "volume"))
+		return stor_uuid_parse(v, &u->volume_id) == 0 && !stor_uuid_is_zero(&u->volume_id);
+	if (strcmp(key, "tag") != 0)
+		return -1;
+	if (strlen(v) > 8 || !isxdigit((unsigned char)*v))
+		return 0;
+	u->tag = (uint32_t)strtoul(v, &end, 16);
+	return !*end;
+}
+
 static bool option_iscsi(struct stor_url *u, const char *key, const char *v)
 {
 	unsigned long n;
@@ -153,8 +169,12 @@ static int options(struct stor_url *u, char *rest, struct cm_err *err)
 		bool ok = false;
 
 		if (eq) {
+			int any;
+
 			*eq++ = 0;
-			ok = u->kind == STOR_URL_ISCSI ? option_iscsi(u, o, eq)
+			any = option_any(u, o, eq);
+			ok = any >= 0 ? any
+			   : u->kind == STOR_URL_ISCSI ? option_iscsi(u, o, eq)
 						       : option_file(u, o, eq);
 		}
 		if (!ok)
@@ -255,4 +275,61 @@ int stor_url_parse(const char *text, struct stor_url *url, struct cm_err *err)
 	if (!take(url->path, sizeof url->path, rest, strlen(rest)))
 		return cm_err_set(err, CM_E_BAD_URL, "the path is empty or too long");
 	return 0;
+}
+
+static size_t add_option(char *out, size_t cap, size_t n, const char *fmt, ...) cm_printf(4, 5);
+static size_t add_option(char *out, size_t cap, size_t n, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (n + 1 >= cap)
+		return cap;
+	out[n] = strchr(out, '?') ? '&' : '?';
+	va_start(ap, fmt);
+	n += 1 + (size_t)vsnprintf(out + n + 1, cap - n - 1, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
+int stor_url_bind(const char *text, const struct stor_uuid *volume, uint32_t tag, char *out,
+		  size_t cap, struct cm_err *err)
+{
+	char buf[STOR_URL_MAX], id[STOR_UUID_TEXT], *q, *save = NULL;
+	size_t n;
+
+	if (!take(buf, sizeof buf, text, strlen(text)))
+		return cm_err_set(err, CM_E_BAD_URL, "the URL is empty or too long");
+	q = strchr(buf, '?');
+	if (q)
+		*q++ = 0;
+	n = (size_t)snprintf(out, cap, "%s", buf);
+	for (char *o = q ? strtok_r(q, "&", &save) : NULL; o; o = strtok_r(NULL, "&", &save))
+		if (strncmp(o, "volume=", 7) != 0 && strncmp(o, "tag=", 4) != 0)
+			n = add_option(out, cap, n, "%s", o);
+	stor_uuid_format(volume, id);
+	if (!stor_uuid_is_zero(volume))
+		n = add_option(out, cap, n, "volume=%s", id);
+	if (tag)
+		n = add_option(out, cap, n, "tag=%08x", tag);
+	return n < cap ? 0 : cm_err_set(err, CM_E_BAD_URL, "the URL is too long");
+}
+
+static bool lun_in(unsigned lun, const struct stor_url *u)
+{
+	return lun == u->lun || (u->lock_lun >= 0 && lun == (unsigned)u->lock_lun);
+}
+
+bool stor_url_same(const struct stor_url *a, const struct stor_url *b)
+{
+	bool portal = false;
+
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == STOR_URL_FILE)
+		return strcmp(a->path, b->path) == 0;
+	for (unsigned i = 0; i < a->portals; i++)
+		for (unsigned k = 0; k < b->portals; k++)
+			portal |= !strcmp(a->portal[i], b->portal[k]);
+	return portal && !strcmp(a->target, b->target) &&
+	       (lun_in(a->lun, b) || (a->lock_lun >= 0 && lun_in((unsigned)a->lock_lun, b)));
 }

@@ -20,6 +20,10 @@
  *                         iscsi: what the target must answer (mutual CHAP)
  *   sector=512|4096       file: sector size shown (default 512)
  *   direct=yes|no         file: O_DIRECT (default: yes where the file system can)
+ *   volume=UUID           the only cluster volume that may lie there (checked when it is opened)
+ *   tag=HEX               iscsi: stor_lun_tag() of the LUN when its volume was made; not checked
+ *
+ * The cluster's list of volumes has the last two: hvctl volume create and attach put them there.
  *
  * Data of the operator. Thread: [any], pure functions.
  */
@@ -31,6 +35,7 @@
 #include <stdint.h>
 
 #include "common/cm_err.h"
+#include "sharedstorage/dev/stor_uuid.h"
 
 #define STOR_URL_MAX	 1024 /* bytes of a whole URL with its NUL */
 #define STOR_URL_PORTALS 2
@@ -53,6 +58,8 @@ struct stor_url {
 	char secret_file[256], target_secret_file[256];
 	unsigned sector_bytes;	     /* file */
 	int direct;		     /* file: -1 as possible, 0 no, 1 yes or fail */
+	struct stor_uuid volume_id;  /* volume=; zero: none */
+	uint32_t tag;		     /* tag=; 0: none */
 	char volume[STOR_DISK_NAME]; /* VOLUME/DISK */
 	char disk[STOR_DISK_NAME];   /* "" if the URL names the whole file or LUN */
 };
@@ -60,6 +67,12 @@ struct stor_url {
 int stor_url_parse(const char *text, struct stor_url *url, struct cm_err *err) cm_must_check;
 /* A numeric address[:port] of n bytes as "address:port"; false: it is none, or does not fit. */
 bool stor_url_portal(const char *text, size_t n, char *out, size_t cap);
+/* The URL of a whole file or LUN with volume= and tag= as given (0: without). CM_E_BAD_URL: too long. */
+int stor_url_bind(const char *text, const struct stor_uuid *volume, uint32_t tag, char *out,
+		  size_t cap, struct cm_err *err) cm_must_check;
+/* Do both mean one file path, or one LUN of one target that they reach by one portal? Their lock
+ * LUNs count as theirs. */
+bool stor_url_same(const struct stor_url *a, const struct stor_url *b);
 /* Names of volumes and disks: 1..63 of [A-Za-z0-9._-], not beginning with '.' or '-'. */
 bool stor_name_valid(const char *name);
 

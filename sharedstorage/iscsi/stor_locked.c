@@ -307,6 +307,11 @@ static void locked_read_keys(struct stor_dev *dev, stor_keys_fn done, void *arg)
 	stor_dev_read_keys(locked_of(dev)->child[DATA], done, arg);
 }
 
+static struct stor_dev *locked_part(struct stor_dev *dev, unsigned i)
+{
+	return i < CHILDREN ? locked_of(dev)->child[i == 0 ? DATA : META] : NULL;
+}
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 static void child_closed(void *arg)
@@ -352,6 +357,7 @@ static const struct stor_dev_ops locked_ops = {
 	.keys = locked_keys,
 	.luns = locked_luns,
 	.read_keys = locked_read_keys,
+	.part = locked_part,
 	.enter = locked_enter,
 	.admitted = locked_admitted,
 	.shut = locked_shut,

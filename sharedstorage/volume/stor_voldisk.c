@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_voldisk.c - the disks of a cluster volume: create, delete, grow, rename, claim, list.
+ * stor_voldisk.c - the disks of a cluster volume: create, delete, rename, list (stor_volgrow.c grows
+ * them).
  *
  * Each operation is a chain of COMPARE AND WRITEs of which one is the moment when it has happened;
  * what a crash leaves before or after it is finished by repeating the operation or by volume check
@@ -21,18 +22,14 @@
 
 /* --- info ---------------------------------------------------------------- */
 
-static void fill_info(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
-		      uint64_t extents, struct stor_disk_info *info)
+static unsigned readers_of(const struct stor_slots *t, const struct stor_uuid *disk)
 {
-	*info = (struct stor_disk_info){
-		.id = d->id,
-		.vm = d->vm,
-		.size_bytes = d->size_bytes,
-		.allocated_bytes = extents * vol->super.extent_bytes,
-		.thick = d->thick,
-		.index = i,
-	};
-	memcpy(info->name, d->name, sizeof info->name);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < STOR_VOL_DISKS; i++)
+		n += t->d[i].state == STOR_DISKSLOT_USED && t->d[i].kind == STOR_DISKSLOT_READER &&
+		     stor_uuid_equal(&t->d[i].of, disk);
+	return n;
 }
 
 int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor_disk_info *info,
@@ -51,8 +48,10 @@ int stor_volume_disk_info(struct stor_volume *vol, const char *disk, struct stor
 	i = stor__slots_find(t, STOR_DISKSLOT_DISK, disk, USED);
 	rc = i < 0 ? stor__vol_no_disk(vol, disk, err)
 		   : stor__vol_table_count(vol, t->d, count, NULL, err);
-	if (rc == 0)
-		fill_info(vol, (unsigned)i, &t->d[i], count[i], info);
+	if (rc == 0) {
+		stor__disk_info_fill(vol, (unsigned)i, &t->d[i], count[i], info);
+		info->readers = readers_of(t, &info->id);
+	}
 	stor__slots_free(t);
 	free(count);
 	return rc;
@@ -77,7 +76,8 @@ int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void 
 
 		if (t->d[i].state != STOR_DISKSLOT_USED || t->d[i].kind != STOR_DISKSLOT_DISK)
 			continue;
-		fill_info(vol, i, &t->d[i], count[i], &info);
+		stor__disk_info_fill(vol, i, &t->d[i], count[i], &info);
+		info.readers = readers_of(t, &info.id);
 		fn(&info, arg);
 	}
 	stor__slots_free(t);
@@ -90,19 +90,49 @@ int stor_volume_each_disk(struct stor_volume *vol, stor_volume_disk_fn fn, void 
 static int edit_used(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
 		     struct cm_err *err)
 {
-	const struct stor_diskslot *mine = arg;
+	const struct stor_slot_work *w = arg;
 
-	if (!stor_uuid_equal(&d->id, &mine->id))
-		return stor__vol_no_disk(vol, d->name, err); /* deleted while we filled it */
+	(void)vol;
+	if (!stor__slot_work_is(w, d))
+		return stor__slot_work_over(w, err); /* deleted while we filled it */
 	d->state = STOR_DISKSLOT_USED;
 	return 0;
+}
+
+static int edit_drop(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+		     struct cm_err *err)
+{
+	int rc = edit_used(vol, d, arg, err);
+
+	d->state = STOR_DISKSLOT_DELETING;
+	return rc;
+}
+
+/* All extents, then the disk is there. On failure it goes again: this very slot, never another disk
+ * that has its name by now. */
+static int create_fill(struct stor_volume *vol, unsigned slot, const struct stor_diskslot *d,
+		       struct cm_err *err)
+{
+	struct stor_slot_work w = {.slot = slot, .state = STOR_DISKSLOT_FILLING, .id = d->id};
+	struct cm_err undo = CM_ERR_INIT;
+	int rc = cm_fault("stor.disk.filling"), rc2;
+
+	memcpy(w.name, d->name, sizeof w.name);
+	rc = rc ? rc : stor__vol_table_fill(vol, &w, d->generation, 0, stor__vol_extents_of(vol, d->size_bytes), err);
+	rc = rc ? rc : stor__slot_edit_at(vol, slot, edit_used, &w, err);
+	if (rc == 0)
+		return 0;
+	rc2 = stor__slot_edit_at(vol, slot, edit_drop, &w, &undo);
+	rc2 = rc2 ? rc2 : stor__slot_finish_delete(vol, slot, d, &undo);
+	if (rc2 && rc2 != CM_E_DISK_BUSY)
+		cm_err_prefix(err, "(and it could not be removed again)");
+	return rc;
 }
 
 int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t size, bool thick,
 			    struct cm_err *err)
 {
 	struct stor_diskslot d = {.kind = STOR_DISKSLOT_DISK, .size_bytes = size, .thick = thick};
-	struct cm_err undo = CM_ERR_INIT;
 	unsigned slot = 0;
 	int rc;
 
@@ -114,48 +144,17 @@ int stor_volume_disk_create(struct stor_volume *vol, const char *disk, uint64_t 
 	snprintf(d.name, sizeof d.name, "%s", disk);
 	rc = stor__slot_create(vol, &d, thick ? STOR_DISKSLOT_FILLING : STOR_DISKSLOT_USED, &slot,
 			       err);
-	if (rc || !thick)
-		return rc ? cm_err_set(err, rc, "disk %s: %s", disk, cm_err_text(rc)) : 0;
-	rc = stor__vol_table_fill(vol, slot, d.generation, 0, stor__vol_extents_of(vol, size), err);
-	rc = rc ? rc
-		: stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, FILLING, edit_used, &d, NULL, NULL,
-				  err);
-	if (rc && stor_volume_disk_delete(vol, disk, &undo))
-		cm_err_prefix(err, "(and it could not be removed again)");
+	if (rc == 0 && thick)
+		rc = create_fill(vol, slot, &d, err);
 	return rc ? cm_err_set(err, rc, "disk %s: %s", disk, cm_err_text(rc)) : 0;
 }
 
 /* --- delete -------------------------------------------------------------- */
 
-static int disk_in_use(const struct stor_diskslot *d, const struct stor_block *b,
-		       struct cm_err *err)
-{
-	char vm[STOR_UUID_TEXT];
-
-	stor_uuid_format(&d->vm, vm);
-	return cm_err_set(err, CM_E_DISK_BUSY, "disk %s is in use by VM %s on node %s", d->name, vm,
-			  b->owner.node);
-}
-
-/* CM_E_DISK_BUSY if another VM than `but` (may be NULL) claimed the disk and runs. */
-static int check_unused(struct stor_volume *vol, const struct stor_diskslot *d,
-			const struct stor_uuid *but, struct cm_err *err)
-{
-	struct stor_block b;
-	int rc;
-
-	if (stor_uuid_is_zero(&d->vm) || (but && stor_uuid_equal(but, &d->vm)))
-		return 0;
-	/* The slot was read before the block: whoever became the owner since then has claimed the
-	 * disk, so our COMPARE AND WRITE of the slot fails. */
-	rc = stor__vol_vm_runs(vol, &d->vm, &b, err);
-	return rc == 1 ? disk_in_use(d, &b, err) : rc;
-}
-
 static int edit_deleting(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
 			 struct cm_err *err)
 {
-	int rc = check_unused(vol, d, NULL, err);
+	int rc = stor__disk_unused(vol, d, NULL, err);
 
 	(void)arg;
 	d->state = STOR_DISKSLOT_DELETING;
@@ -192,118 +191,26 @@ int stor_volume_disk_delete(struct stor_volume *vol, const char *disk, struct cm
 	rc = stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED | FILLING, edit_deleting, NULL,
 			     &slot, &d, err);
 	rc = rc ? rc : cm_fault("stor.disk.deleting");
+	/* Nobody owns who left one behind. */
+	rc = rc ? rc : stor__readers_unclaim(vol, &d.id, disk, true, err);
 	return rc ? rc : stor__slot_finish_delete(vol, slot, &d, err);
 }
 
-/* --- grow, rename, claim ------------------------------------------------- */
+/* --- rename -------------------------------------------------------------- */
 
-static int edit_size(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
-		     struct cm_err *err)
+
+/* A VM that runs would not find it at its next start, which may be a failover. */
+static int edit_unused(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
+		       struct cm_err *err)
 {
-	uint64_t size = *(const uint64_t *)arg;
-
-	(void)vol;
-	if (size < d->size_bytes)
-		return cm_err_set(err, CM_E_BAD_VALUE, "disk %s has %llu MiB: disks only grow",
-				  d->name, (unsigned long long)(d->size_bytes >> 20));
-	if (d->grow_bytes)
-		return cm_err_set(err, CM_E_DISK_BUSY,
-				  "disk %s is being grown; if that was interrupted: hvctl volume "
-				  "check --repair",
-				  d->name);
-	if (d->thick)
-		d->grow_bytes = size;
-	else
-		d->size_bytes = size;
-	return 0;
-}
-
-struct grown {
-	struct stor_uuid id;
-	uint64_t size_bytes, grow_bytes;
-};
-
-static int edit_grown(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
-		      struct cm_err *err)
-{
-	const struct grown *g = arg;
-
-	if (!stor_uuid_equal(&d->id, &g->id) || d->grow_bytes != g->grow_bytes)
-		return stor__vol_no_disk(vol, d->name, err); /* another one by now */
-	d->size_bytes = g->size_bytes;
-	d->grow_bytes = 0;
-	return 0;
-}
-
-/* A thick disk takes its new extents before it has its new size: nobody else looks at them. */
-int stor_volume_disk_resize(struct stor_volume *vol, const char *disk, uint64_t size,
-			    struct cm_err *err)
-{
-	struct cm_err undo = CM_ERR_INIT;
-	struct stor_diskslot d;
-	struct grown g;
-	uint64_t old;
-	unsigned slot;
-	int rc = stor__vol_check_size(vol, size, err), rc2;
-
-	rc = rc ? rc
-		: stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED, edit_size, &size, &slot, &d,
-				  err);
-	if (rc || !d.thick)
-		return rc;
-	old = stor__vol_extents_of(vol, d.size_bytes);
-	g = (struct grown){d.id, size, size};
-	rc = stor__vol_table_fill(vol, slot, d.generation, old, stor__vol_extents_of(vol, size),
-				  err);
-	rc = rc ? rc
-		: stor__slot_edit(vol, STOR_DISKSLOT_DISK, d.name, USED, edit_grown, &g, NULL, NULL,
-				  err);
-	if (rc == 0)
-		return 0;
-	rc2 = stor__vol_table_free(vol, slot, d.generation, old, &undo);
-	g.size_bytes = d.size_bytes;
-	rc2 = rc2 ? rc2
-		  : stor__slot_edit(vol, STOR_DISKSLOT_DISK, d.name, USED, edit_grown, &g, NULL,
-				    NULL, &undo);
-	if (rc2)
-		cm_err_prefix(err, "(and what was taken could not be given back)");
-	return rc;
+	(void)arg;
+	return stor__disk_unused(vol, d, NULL, err);
 }
 
 int stor_volume_disk_rename(struct stor_volume *vol, const char *disk, const char *to,
 			    struct cm_err *err)
 {
-	struct stor_diskslot d = {.state = STOR_DISKSLOT_USED};
-	struct stor_disk_info info;
-	int rc;
-
 	if (!stor_name_valid(to))
 		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no disk name", to);
-	/* A VM that runs would not find it at its next start, which may be a failover. */
-	rc = stor_volume_disk_info(vol, disk, &info, err);
-	if (rc)
-		return rc;
-	d.vm = info.vm;
-	memcpy(d.name, info.name, sizeof d.name);
-	rc = check_unused(vol, &d, NULL, err);
-	return rc ? rc : stor__slot_rename(vol, disk, to, err);
-}
-
-static int edit_claim(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
-		      struct cm_err *err)
-{
-	const struct stor_uuid *vm = arg;
-	int rc = check_unused(vol, d, vm, err);
-
-	d->vm = *vm;
-	return rc;
-}
-
-int stor_volume_disk_claim(struct stor_volume *vol, const char *disk, const struct stor_uuid *vm,
-			   struct cm_err *err)
-{
-	/* Written even if it is ours already: the slot changes, so nobody who saw us stopped can
-	 * take the disk with what he read then. */
-	return stor__slot_edit(vol, STOR_DISKSLOT_DISK, disk, USED, edit_claim, vm, NULL, NULL,
-			       err);
+	return stor__slot_rename(vol, disk, to, edit_unused, err);
 }

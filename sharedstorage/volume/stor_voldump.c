@@ -96,6 +96,9 @@ static void dump_super(struct dump *d, uint64_t i, const uint8_t *p)
 		i, s.name, uuid(&s.id).s, s.sector_bytes, s.changes, s.extents, s.extent_bytes,
 		s.data_at, s.hosts_at, s.vms_at, s.disks_at, s.configs_at, s.bodies_at, s.table_at,
 		s.table_sectors);
+	if (s.locked)
+		fprintf(d->to, "    a lock LUN; the data LUN has the serial number '%s'\n",
+			s.data_serial);
 }
 
 static void dump_host(struct dump *d, uint64_t i, const uint8_t *p)
@@ -134,6 +137,7 @@ static void dump_slot(struct dump *d, uint64_t i, const uint8_t *p)
 {
 	static const char *const states[] = {"none",	 "free",     "used",
 					     "deleting", "creating", "filling"};
+	static const char *const kinds[] = {"disk", "saved state", "reader"};
 	struct stor_diskslot k;
 	int rc = stor_diskslot_decode(p, d->s, &k);
 
@@ -148,10 +152,15 @@ static void dump_slot(struct dump *d, uint64_t i, const uint8_t *p)
 	if (k.state == STOR_DISKSLOT_FREE)
 		return;
 	fprintf(d->to, "    %s %s %s, %" PRIu64 " bytes, %s%s\n",
-		k.kind == STOR_DISKSLOT_IMAGE ? "saved state" : "disk", k.name, uuid(&k.id).s,
+		kinds[k.kind], k.name, uuid(&k.id).s,
 		k.size_bytes, k.thick ? "thick" : "thin", k.sealed ? ", sealed" : "");
 	if (!stor_uuid_is_zero(&k.vm))
 		fprintf(d->to, "    of VM %s\n", uuid(&k.vm).s);
+	if (k.kind == STOR_DISKSLOT_READER)
+		fprintf(d->to, "    reads disk %s\n", uuid(&k.of).s);
+	if (k.held)
+		fprintf(d->to, "    held since epoch %" PRIu64 ", node %s, ownership block on %s\n",
+			k.epoch, k.node[0] ? k.node : "-", uuid(&k.home).s);
 	if (k.to[0])
 		fprintf(d->to, "    is being renamed to %s\n", k.to);
 	if (k.grow_bytes)

@@ -18,6 +18,8 @@
 #include "sharedstorage/dev/stor_url.h"
 #include "sharedstorage/lease/stor_lease_disk.h"
 
+#define STOR_VOL_FORMAT		2u /* no other is read */
+#define STOR_SERIAL		64u /* serial number of a LUN, with its NUL */
 #define STOR_VOL_SUPERS		2u /* copies, sectors 0 and 1 */
 #define STOR_VOL_SCRATCH_SECTOR 2u /* nobody's: the self-test of a target works on it */
 #define STOR_VOL_HOSTS		64u
@@ -39,6 +41,15 @@ struct stor_super {
 	uint64_t hosts_at, vms_at, disks_at, configs_at, bodies_at, table_at;
 	uint64_t table_sectors; /* with room for growth */
 	uint64_t data_at;	/* in bytes, a multiple of extent_bytes */
+	bool locked;		/* this is a lock LUN: the data lies on another one, with that serial */
+	char data_serial[STOR_SERIAL];
+};
+
+/* First sector of a data LUN whose metadata lies on a lock LUN. */
+struct stor_bound {
+	struct stor_uuid volume;
+	char name[STOR_DISK_NAME];
+	char lock_serial[STOR_SERIAL];
 };
 
 struct stor_hostslot {
@@ -57,6 +68,7 @@ enum stor_diskslot_state {
 enum stor_diskslot_kind {
 	STOR_DISKSLOT_DISK = 0,
 	STOR_DISKSLOT_IMAGE = 1, /* saved state of a VM; its name is the VM's UUID as text */
+	STOR_DISKSLOT_READER = 2, /* no disk, but the claim of a VM that only reads one; has no extents */
 };
 
 struct stor_diskslot {
@@ -65,9 +77,16 @@ struct stor_diskslot {
 	char name[STOR_DISK_NAME];
 	char to[STOR_DISK_NAME]; /* USED: the name that a rename under way wants, "" none */
 	struct stor_uuid id;
-	struct stor_uuid vm; /* DISK: the VM that claimed it, zero: nobody; IMAGE: whose state */
+	struct stor_uuid vm; /* DISK: the VM that claimed it last, zero: nobody; IMAGE: whose state */
+	struct stor_uuid of; /* READER: id of the disk */
+	/* DISK: that VM uses it until it says that it does not. A claim outlives its process. */
+	bool held;
+	struct stor_uuid home; /* where that VM's ownership block lies (struct stor_claim) */
+	uint64_t epoch;	       /* of the VM when it claimed */
+	char node[STOR_NODE_NAME];
 	uint64_t size_bytes;
-	uint64_t grow_bytes; /* thick and being grown: its next size, else 0 */
+	uint64_t grow_bytes; /* being grown: its next size, else 0 */
+	uint64_t grower;     /* ... by whom: a random number, else 0 */
 	uint64_t changes;    /* of this slot */
 	uint32_t generation; /* grows with every use of the slot; extents carry it */
 	bool thick;
@@ -151,6 +170,11 @@ void stor_super_encode(const struct stor_super *s, uint8_t *out);
 int stor_super_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_super *s) cm_must_check;
 /* Is one of the STOR_VOL_SUPERS first sectors of a device a super block? */
 bool stor_super_any(const uint8_t *sectors, uint32_t sector_bytes);
+void stor_bound_encode(const struct stor_bound *b, uint8_t *out, uint32_t sector_bytes);
+int stor_bound_decode(const uint8_t *in, uint32_t sector_bytes, struct stor_bound *b) cm_must_check;
+/* Sector 0 while a volume is being made there. */
+void stor_forming_encode(const struct stor_super *s, uint8_t *out);
+bool stor_forming_is(const uint8_t *in, uint32_t sector_bytes);
 void stor_hostslot_encode(const struct stor_hostslot *h, uint8_t *out, uint32_t sector_bytes);
 int stor_hostslot_decode(const uint8_t *in, uint32_t sector_bytes,
 			 struct stor_hostslot *h) cm_must_check;

@@ -99,12 +99,28 @@ int stor_volume_image_find(struct stor_volume *vol, const struct stor_uuid *vm,
 	return rc;
 }
 
-/* arg: the image's id, NULL: whatever it is. */
+struct gone {
+	const struct stor_uuid *id; /* NULL: whatever it is */
+	bool by_owner;
+};
+
 static int edit_gone(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
 		     struct cm_err *err)
 {
-	const struct stor_uuid *id = arg;
+	const struct gone *g = arg;
+	const struct stor_uuid *id = g->id;
+	struct stor_block b;
+	int rc;
 
+	if (!g->by_owner) {
+		/* Who owns the VM later than this look makes an image of its own before it writes one, so the slot changes. */
+		rc = stor_volume_vm_owned(vol, &d->vm, &b, err);
+		if (rc)
+			return rc < 0 ? rc
+				      : cm_err_set(err, CM_E_DISK_BUSY,
+						   "the VM of this saved state runs on node %s",
+						   b.owner.node);
+	}
 	if (id && (!d->sealed || !stor_uuid_equal(&d->id, id)))
 		return cm_err_set(err, CM_E_NO_DISK,
 				  "volume %s has another saved state of VM %s by now",
@@ -114,11 +130,11 @@ static int edit_gone(struct stor_volume *vol, struct stor_diskslot *d, const voi
 }
 
 static int image_gone(struct stor_volume *vol, const struct stor_uuid *vm,
-		      const struct stor_uuid *id, struct cm_err *err)
+		      const struct gone *g, struct cm_err *err)
 {
 	struct stor_diskslot d;
 	unsigned slot;
-	int rc = image_edit(vol, vm, edit_gone, id, &slot, &d, err);
+	int rc = image_edit(vol, vm, edit_gone, g, &slot, &d, err);
 
 	rc = rc ? rc : cm_fault("stor.image.gone");
 	return rc ? rc : stor__slot_finish_delete(vol, slot, &d, err);
@@ -127,10 +143,22 @@ static int image_gone(struct stor_volume *vol, const struct stor_uuid *vm,
 int stor_volume_image_consume(struct stor_volume *vol, const struct stor_uuid *vm,
 			      const struct stor_uuid *id, struct cm_err *err)
 {
-	return image_gone(vol, vm, id, err);
+	const struct gone consumed = {.id = id, .by_owner = true};
+
+	return image_gone(vol, vm, &consumed, err);
 }
 
 int stor_volume_image_drop(struct stor_volume *vol, const struct stor_uuid *vm, struct cm_err *err)
 {
-	return image_gone(vol, vm, NULL, err);
+	const struct gone dropped = {.by_owner = true};
+
+	return image_gone(vol, vm, &dropped, err);
+}
+
+int stor_volume_image_discard(struct stor_volume *vol, const struct stor_uuid *vm,
+			      struct cm_err *err)
+{
+	const struct gone discarded = {.by_owner = false};
+
+	return image_gone(vol, vm, &discarded, err);
 }

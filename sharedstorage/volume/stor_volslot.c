@@ -66,6 +66,22 @@ int stor__slots_find(const struct stor_slots *t, enum stor_diskslot_kind kind, c
 	return -1;
 }
 
+void stor__disk_info_fill(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
+			  uint64_t extents, struct stor_disk_info *info)
+{
+	*info = (struct stor_disk_info){
+		.id = d->id,
+		.vm = d->vm,
+		.held = d->held,
+		.size_bytes = d->size_bytes,
+		.allocated_bytes = extents * vol->super.extent_bytes,
+		.thick = d->thick,
+		.index = i,
+	};
+	memcpy(info->name, d->name, sizeof info->name);
+	memcpy(info->node, d->node, sizeof info->node);
+}
+
 int stor__slot_write(struct stor_volume *vol, const struct stor_slots *t, unsigned i,
 		     struct stor_diskslot *d, struct cm_err *err)
 {
@@ -127,9 +143,9 @@ int stor__slot_edit(struct stor_volume *vol, enum stor_diskslot_kind kind, const
 		rc = i < 0 ? stor__vol_no_disk(vol, name, err) : fn(vol, &d, arg, err);
 		if (rc == 0)
 			rc = stor__slot_write(vol, t, (unsigned)i, &d, err);
-		if (rc == 0 && slot)
+		if (rc >= 0 && slot)
 			*slot = (unsigned)i;
-		if (rc == 0 && out)
+		if (rc >= 0 && out)
 			*out = d;
 		stor__slots_free(t);
 	}
@@ -310,9 +326,10 @@ int stor__slot_create(struct stor_volume *vol, struct stor_diskslot *d,
 
 /* --- rename -------------------------------------------------------------- */
 
-static int rename_begin(struct stor_volume *vol, struct claim *c, const char *from,
+static int rename_begin(struct stor_volume *vol, struct claim *c, const char *from, stor_slot_fn may,
 			struct cm_err *err)
 {
+	struct stor_diskslot d;
 	struct stor_slots *t;
 	int rc, i;
 
@@ -320,9 +337,11 @@ static int rename_begin(struct stor_volume *vol, struct claim *c, const char *fr
 	if (!t)
 		return rc;
 	i = stor__slots_find(t, c->kind, from, STOR_SLOT_IN(STOR_DISKSLOT_USED));
-	if (i < 0) {
-		rc = stor__vol_no_disk(vol, from, err);
-	} else {
+	/* Who changes the slot later than this look is seen, and we begin again. */
+	if (i >= 0)
+		d = t->d[i];
+	rc = i < 0 ? stor__vol_no_disk(vol, from, err) : may(vol, &d, NULL, err);
+	if (rc == 0) {
 		c->slot = (unsigned)i;
 		c->mine = t->d[i];
 		snprintf(c->mine.to, sizeof c->mine.to, "%s", c->name);
@@ -335,7 +354,8 @@ static int rename_begin(struct stor_volume *vol, struct claim *c, const char *fr
 	return rc;
 }
 
-int stor__slot_rename(struct stor_volume *vol, const char *from, const char *to, struct cm_err *err)
+int stor__slot_rename(struct stor_volume *vol, const char *from, const char *to, stor_slot_fn may,
+		      struct cm_err *err)
 {
 	struct claim c = {.kind = STOR_DISKSLOT_DISK, .name = to};
 	int rc = SETTLE_AGAIN;
@@ -345,7 +365,7 @@ int stor__slot_rename(struct stor_volume *vol, const char *from, const char *to,
 	for (unsigned tries = 0; tries < STOR_VOL_TRIES; tries++) {
 		if (tries)
 			stor__vol_pause(tries);
-		rc = rename_begin(vol, &c, from, err);
+		rc = rename_begin(vol, &c, from, may, err);
 		rc = rc ? rc : settle(vol, &c, err);
 		if (rc != SETTLE_AGAIN && rc != CM_E_LEASE_MISCOMPARE)
 			return rc;
@@ -360,7 +380,7 @@ int stor__slot_finish_delete(struct stor_volume *vol, unsigned slot, const struc
 {
 	struct stor_diskslot gone = {.state = STOR_DISKSLOT_FREE, .generation = d->generation};
 	struct stor_slots *t;
-	int rc = stor__vol_table_free(vol, slot, d->generation, 0, err);
+	int rc = stor__vol_table_free(vol, slot, d->generation, 0, NULL, err);
 
 	if (rc)
 		return rc;

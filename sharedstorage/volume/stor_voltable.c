@@ -100,24 +100,40 @@ int stor__vol_table_count(struct stor_volume *vol, const struct stor_diskslot *s
 
 /* --- giving back --------------------------------------------------------- */
 
+/* The slot is read after the sector of the table, and before the COMPARE AND WRITE of it: what the
+ * slot says then was so when those bytes of the table were there already. */
+static bool work_goes_on(struct stor_volume *vol, const struct stor_slot_work *w, int *rc,
+			 struct cm_err *err)
+{
+	if (*rc == 0 && w)
+		*rc = stor__slot_still(vol, w, err);
+	return *rc == 0;
+}
+
 struct give {
+	struct stor_volume *vol;
+	const struct stor_slot_work *work;
 	unsigned slot;
 	uint32_t generation;
 	uint64_t from;
+	int rc;
+	struct cm_err *err;
 };
 
 static bool give_sector(uint8_t *sector, uint64_t first, uint32_t n, void *arg)
 {
 	static const struct stor_extent none = {.state = STOR_EXTENT_FREE};
-	const struct give *g = arg;
+	struct give *g = arg;
 	bool changed = false;
 
 	(void)first;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && g->rc == 0; i++) {
 		struct stor_extent e = stor_table_get(sector, i);
 
 		if (!stor_extent_is(&e, g->slot, g->generation) || e.logical < g->from)
 			continue;
+		if (!changed && !work_goes_on(g->vol, g->work, &g->rc, g->err))
+			return false;
 		stor_table_put(sector, i, &none);
 		changed = true;
 	}
@@ -125,23 +141,26 @@ static bool give_sector(uint8_t *sector, uint64_t first, uint32_t n, void *arg)
 }
 
 int stor__vol_table_free(struct stor_volume *vol, unsigned slot, uint32_t generation, uint64_t from,
-			 struct cm_err *err)
+			 const struct stor_slot_work *w, struct cm_err *err)
 {
-	struct give g = {slot, generation, from};
+	struct give g = {.vol = vol, .work = w, .slot = slot, .generation = generation, .from = from, .err = err};
+	int rc = stor__vol_table_walk(vol, give_sector, &g, err);
 
-	return stor__vol_table_walk(vol, give_sector, &g, err);
+	return rc ? rc : g.rc;
 }
 
 /* --- filling a thick disk ------------------------------------------------ */
 
 struct fill {
-	unsigned slot;
+	struct stor_volume *vol;
+	const struct stor_slot_work *work;
 	uint32_t generation;
 	uint64_t from, to, have;
-	uint64_t *extent; /* by logical number - from: extent + 1 */
-	bool *cleared;
+	bool *has; /* by logical number - from */
 	uint64_t next, next_at_start,
 		sector; /* the next missing one; the sector that is worked on */
+	int rc;
+	struct cm_err *err;
 };
 
 /* What is ours already. */
@@ -149,14 +168,14 @@ static bool have_sector(uint8_t *sector, uint64_t first, uint32_t n, void *arg)
 {
 	struct fill *f = arg;
 
+	(void)first;
 	for (uint32_t i = 0; i < n; i++) {
 		struct stor_extent e = stor_table_get(sector, i);
 
-		if (!stor_extent_is(&e, f->slot, f->generation) || e.logical < f->from ||
-		    e.logical >= f->to || f->extent[e.logical - f->from])
+		if (!stor_extent_is(&e, f->work->slot, f->generation) || e.logical < f->from ||
+		    e.logical >= f->to || f->has[e.logical - f->from])
 			continue;
-		f->extent[e.logical - f->from] = first + i + 1;
-		f->cleared[e.logical - f->from] = e.state == STOR_EXTENT_USED;
+		f->has[e.logical - f->from] = true;
 		f->have++;
 	}
 	return false;
@@ -171,39 +190,22 @@ static bool take_sector(uint8_t *sector, uint64_t first, uint32_t n, void *arg)
 		f->next = f->next_at_start; /* lost a race: what we chose is not ours */
 	f->sector = first;
 	f->next_at_start = f->next;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && f->rc == 0; i++) {
 		struct stor_extent e = stor_table_get(sector, i);
 
-		while (f->next < f->to && f->extent[f->next - f->from])
+		while (f->next < f->to && f->has[f->next - f->from])
 			f->next++;
 		if (f->next == f->to)
 			break;
 		if (e.state != STOR_EXTENT_FREE)
 			continue;
+		if (!changed && !work_goes_on(f->vol, f->work, &f->rc, f->err))
+			return false;
 		e = (struct stor_extent){.state = STOR_EXTENT_ZEROING,
-					 .disk = (uint16_t)f->slot,
+					 .disk = (uint16_t)f->work->slot,
 					 .generation =
 						 (uint16_t)(f->generation & STOR_EXTENT_GEN_MASK),
 					 .logical = (uint32_t)f->next++};
-		stor_table_put(sector, i, &e);
-		changed = true;
-	}
-	return changed;
-}
-
-static bool use_sector(uint8_t *sector, uint64_t first, uint32_t n, void *arg)
-{
-	struct fill *f = arg;
-	bool changed = false;
-
-	(void)first;
-	for (uint32_t i = 0; i < n; i++) {
-		struct stor_extent e = stor_table_get(sector, i);
-
-		if (!stor_extent_is(&e, f->slot, f->generation) || e.state != STOR_EXTENT_ZEROING ||
-		    e.logical < f->from || e.logical >= f->to)
-			continue;
-		e.state = STOR_EXTENT_USED;
 		stor_table_put(sector, i, &e);
 		changed = true;
 	}
@@ -221,7 +223,9 @@ static int fill_take(struct stor_volume *vol, struct fill *f, struct cm_err *err
 		f->next = f->from;
 		f->sector = UINT64_MAX;
 		rc = stor__vol_table_walk(vol, take_sector, f, err);
-		rc = rc ? rc : stor__vol_table_walk(vol, have_sector, f, err);
+		rc = rc ? rc : f->rc ? f->rc : stor__vol_table_walk(vol, have_sector, f, err);
+		if (rc == 0 && f->have == before)
+			rc = stor__slot_still(vol, f->work, err);
 		if (rc == 0 && f->have == before)
 			return cm_err_set(err, CM_E_VOL_FULL,
 					  "volume %s has room for %llu of %llu MiB",
@@ -231,28 +235,16 @@ static int fill_take(struct stor_volume *vol, struct fill *f, struct cm_err *err
 	return rc;
 }
 
-int stor__vol_table_fill(struct stor_volume *vol, unsigned slot, uint32_t generation, uint64_t from,
-			 uint64_t to, struct cm_err *err)
+int stor__vol_table_fill(struct stor_volume *vol, const struct stor_slot_work *w,
+			 uint32_t generation, uint64_t from, uint64_t to, struct cm_err *err)
 {
-	uint64_t e = vol->super.extent_bytes;
-	struct fill f = {.slot = slot, .generation = generation, .from = from, .to = to};
-	int rc = 0;
+	struct fill f = {.vol = vol, .work = w, .generation = generation, .from = from, .to = to, .err = err};
+	int rc;
 
 	if (to <= from)
 		return 0;
-	f.extent = calloc(to - from, sizeof *f.extent);
-	f.cleared = calloc(to - from, sizeof *f.cleared);
-	if (!f.extent || !f.cleared)
-		rc = cm_err_set(err, -ENOMEM, "out of memory");
-	rc = rc ? rc : fill_take(vol, &f, err);
-	for (uint64_t l = 0; l < to - from && rc == 0; l++)
-		if (!f.cleared[l])
-			rc = stor__vol_zero(vol->dev, vol->super.data_at + (f.extent[l] - 1) * e, e,
-					    err);
-	/* The zeroes are durable before anybody may see the extent. */
-	rc = rc ? rc : stor__vol_flush(vol->dev, err);
-	rc = rc ? rc : stor__vol_table_walk(vol, use_sector, &f, err);
-	free(f.extent);
-	free(f.cleared);
+	f.has = calloc(to - from, sizeof *f.has);
+	rc = f.has ? fill_take(vol, &f, err) : cm_err_set(err, -ENOMEM, "out of memory");
+	free(f.has);
 	return rc;
 }

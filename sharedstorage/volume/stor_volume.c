@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stor_volume.c - a cluster volume as a whole: format, open, grow, host slots. Disks are in
+ * stor_volume.c - a cluster volume as a whole: open, grow, host slots (stor_volmake.c makes one). Disks are in
  * stor_voldisk.c, their data path in stor_disk*.c. Parses data of the disk by stor_volfmt.c only.
  */
 #include "config.h"
@@ -13,52 +13,9 @@
 
 #include "sharedstorage/volume/stor_volume_int.h"
 
-/* --- format and open ----------------------------------------------------- */
+/* --- open ------------------------------------------------------------------- */
 
-#define ZERO_STEP (4ull << 20)
-
-static int zero_regions(struct stor_dev *dev, uint64_t from, uint64_t to, struct cm_err *err)
-{
-	int rc = 0;
-
-	for (uint64_t n; from < to && rc == 0; from += n) {
-		n = CM_MIN(ZERO_STEP, to - from);
-		rc = stor__vol_zero(dev, from, n, err);
-	}
-	return rc;
-}
-
-int stor_volume_format(struct stor_dev *dev, const char *name, uint64_t extent_bytes,
-		       struct cm_err *err)
-{
-	const struct stor_dev_info *info = stor_dev_info(dev);
-	uint8_t sector[STOR_SECTOR_MAX] __attribute__((aligned(4096)));
-	struct stor_super s;
-	int rc;
-
-	if (!stor_name_valid(name))
-		return cm_err_set(err, CM_E_BAD_VALUE, "'%s' is no volume name", name);
-	rc = stor_super_plan(info->capacity_bytes, info->sector_bytes, extent_bytes,
-			     info->caw_bytes, &s, err);
-	if (rc)
-		return rc;
-	stor_uuid_random(&s.id);
-	snprintf(s.name, sizeof s.name, "%s", name);
-	/* The old super blocks go first and the new ones come last: a crash in between leaves no
-	 * volume. Each step is durable before the next begins. */
-	rc = stor__vol_zero(dev, 0, 8ull * s.sector_bytes, err);
-	rc = rc ? rc : stor__vol_flush(dev, err);
-	rc = rc ? rc
-		: zero_regions(dev, 8ull * s.sector_bytes,
-			       (s.table_at + s.table_sectors) * s.sector_bytes, err);
-	rc = rc ? rc : stor__vol_flush(dev, err);
-	stor_super_encode(&s, sector);
-	rc = rc ? rc : stor__vol_write(dev, s.sector_bytes, sector, s.sector_bytes, err);
-	return rc ? rc : stor__vol_write(dev, 0, sector, s.sector_bytes, err);
-}
-
-/* The copy that counts: of two good ones the one with more changes. */
-static int super_choose(const uint8_t *two, uint32_t sector, struct stor_super *s)
+int stor__super_choose(const uint8_t *two, uint32_t sector, struct stor_super *s)
 {
 	struct stor_super other;
 	int rc = stor_super_decode(two, sector, s),
@@ -69,6 +26,82 @@ static int super_choose(const uint8_t *two, uint32_t sector, struct stor_super *
 		return 0;
 	}
 	return rc;
+}
+
+static int no_volume(struct stor_dev *dev, const uint8_t *sector, int rc, struct cm_err *err)
+{
+	uint32_t s = stor_dev_info(dev)->sector_bytes;
+	struct stor_bound b;
+
+	if (stor_bound_decode(sector, s, &b) == 0)
+		return cm_err_set(err, CM_E_VOL_OTHER,
+				  "this LUN has the data of volume %s, whose metadata lies on a lock LUN "
+				  "(serial number '%s'): its URL needs lock=LUN",
+				  b.name, b.lock_serial);
+	if (stor_forming_is(sector, s))
+		return cm_err_set(err, CM_E_VOL_FORMAT,
+				  "no volume is there: one is being made, or that was interrupted");
+	return cm_err_set(err, rc == -ENODATA ? CM_E_VOL_FORMAT : rc, "no volume is there: %s",
+			  rc == -ENODATA ? "the device is empty" : cm_err_text(rc));
+}
+
+/* A lock LUN and its data LUN name each other, so no two data LUNs have one extent table. */
+static int check_bound(struct stor_volume *vol, struct stor_dev *data, struct stor_dev *lock,
+		       struct cm_err *err)
+{
+	uint8_t sector[STOR_SECTOR_MAX] __attribute__((aligned(4096)));
+	const char *have = stor_dev_info(data)->serial, *meta = stor_dev_info(lock)->serial;
+	uint32_t s = vol->super.sector_bytes;
+	struct stor_bound b;
+	int rc;
+
+	if (!vol->super.locked)
+		return cm_err_set(err, CM_E_VOL_OTHER,
+				  "volume %s lies wholly on the LUN that the URL calls a lock LUN: it is "
+				  "no lock LUN of another one",
+				  vol->super.name);
+	if (strcmp(vol->super.data_serial, have) != 0)
+		return cm_err_set(err, CM_E_VOL_OTHER,
+				  "the lock LUN belongs to volume %s, whose data LUN has the serial number "
+				  "'%s', not '%s': each data LUN needs a lock LUN of its own",
+				  vol->super.name, vol->super.data_serial, have);
+	rc = stor__vol_read(data, 0, sector, s, err);
+	if (rc)
+		return rc;
+	rc = stor_bound_decode(sector, s, &b);
+	if (rc || !stor_uuid_equal(&b.volume, &vol->super.id) || strcmp(b.lock_serial, meta) != 0)
+		return cm_err_set(err, CM_E_VOL_OTHER,
+				  "the lock LUN belongs to volume %s, the data LUN to %s%s: check lock= in "
+				  "the URL",
+				  vol->super.name, rc ? "no volume that has a lock LUN" : "another: ",
+				  rc ? "" : b.name);
+	return 0;
+}
+
+/* Is it the volume that is meant, on the LUNs that it was made on? */
+static int check_identity(struct stor_volume *vol, struct cm_err *err)
+{
+	const struct stor_uuid *want = stor_dev_volume(vol->dev);
+	struct stor_dev *data = stor_dev_part(vol->dev, 0), *lock = stor_dev_part(vol->dev, 1);
+	char is[STOR_UUID_TEXT], meant[STOR_UUID_TEXT];
+
+	if (!stor_uuid_is_zero(want) && !stor_uuid_equal(want, &vol->super.id)) {
+		stor_uuid_format(&vol->super.id, is);
+		stor_uuid_format(want, meant);
+		return cm_err_set(err, CM_E_VOL_OTHER,
+				  "volume %s with the UUID %s lies there, not the one with the UUID %s that "
+				  "is meant: hvctl volume forget and hvctl volume attach take the one that "
+				  "is there",
+				  vol->super.name, is, meant);
+	}
+	if (data && lock)
+		return check_bound(vol, data, lock, err);
+	if (vol->super.locked)
+		return cm_err_set(err, CM_E_VOL_OTHER,
+				  "this is the lock LUN of volume %s: its URL is that of the data LUN "
+				  "(serial number '%s') with lock=LUN",
+				  vol->super.name, vol->super.data_serial);
+	return 0;
 }
 
 int stor_volume_open(struct stor_dev *dev, struct stor_volume **out, struct cm_err *err)
@@ -85,13 +118,14 @@ int stor_volume_open(struct stor_dev *dev, struct stor_volume **out, struct cm_e
 	rc = stor__vol_read(dev, 0, two, 2ull * info->sector_bytes, err);
 	if (rc)
 		goto fail;
-	rc = super_choose(two, info->sector_bytes, &vol->super);
+	rc = stor__super_choose(two, info->sector_bytes, &vol->super);
 	if (rc) {
-		rc = cm_err_set(err, rc == -ENODATA ? CM_E_VOL_FORMAT : rc,
-				"no volume is there: %s",
-				rc == -ENODATA ? "the device is empty" : cm_err_text(rc));
+		rc = no_volume(dev, two, rc, err);
 		goto fail;
 	}
+	rc = check_identity(vol, err);
+	if (rc)
+		goto fail;
 	if (vol->super.data_at + vol->super.extents * vol->super.extent_bytes >
 	    info->capacity_bytes) {
 		rc = cm_err_set(err, CM_E_VOL_CORRUPT,
@@ -167,6 +201,11 @@ void stor_volume_attach(struct stor_dev *dev, stor_volume_fn done, void *arg)
 	}
 }
 
+struct stor_uuid stor_volume_id(const struct stor_volume *vol)
+{
+	return vol->super.id;
+}
+
 /* --- growth -------------------------------------------------------------- */
 
 /* Copy 1 first, copy 0 after it; the later one counts, so each COMPARE AND WRITE may be the last
@@ -179,7 +218,7 @@ int stor_volume_grow(struct stor_volume *vol, uint64_t *extents, struct cm_err *
 	uint64_t capacity = stor_dev_info(vol->dev)->capacity_bytes, most;
 	int rc = stor__vol_read(vol->dev, 0, two, 2ull * s, err);
 
-	rc = rc ? rc : super_choose(two, s, &now);
+	rc = rc ? rc : stor__super_choose(two, s, &now);
 	if (rc)
 		return cm_err_set(err, rc, "the super block of volume %s cannot be read",
 				  vol->super.name);

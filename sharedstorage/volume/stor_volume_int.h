@@ -12,7 +12,14 @@
 struct stor_volume {
 	struct stor_dev *dev;
 	struct stor_super super;
+	stor_witness_fn witness; /* NULL: none */
+	void *witness_arg;
 };
+
+/* --- stor_volume.c --- */
+
+/* The copy that counts: of two good ones the one with more changes. As stor_super_decode. */
+int stor__super_choose(const uint8_t *two, uint32_t sector, struct stor_super *s);
 
 /* --- stor_volio.c: blocking I/O through the device's loop --- */
 
@@ -36,11 +43,38 @@ void stor__vol_pause(unsigned tries);
 
 /* --- stor_volvm.c --- */
 
-/* Does somebody own the VM now? 0: no (free or without a block here), 1: yes (*b), or an error. */
-int stor__vol_vm_runs(struct stor_volume *vol, const struct stor_uuid *vm, struct stor_block *b,
-		      struct cm_err *err);
 /* First sector in which a VM's things are looked for. */
 unsigned stor__vol_vm_hash(const struct stor_uuid *vm);
+
+/* --- stor_volclaim.c --- */
+
+/* 0: nobody owns the VM of that slot's claim, or it has none; CM_E_DISK_BUSY or CM_E_DISK_CLAIMED with words about that
+ * disk if somebody does or may; other errors. */
+int stor__claim_unused(struct stor_volume *vol, const struct stor_diskslot *d, const char *disk,
+		       struct cm_err *err);
+/* The same of the disk of that slot, as it was read before this call, and of all that read it; but: not of that VM, NULL
+ * of any. Who changes the slot then does so from those bytes: who reads the disk since has changed it. */
+int stor__disk_unused(struct stor_volume *vol, const struct stor_diskslot *d,
+		      const struct stor_uuid *but, struct cm_err *err);
+bool stor__claim_same(const struct stor_diskslot *d, const struct stor_claim *c);
+/* Puts the claim into the slot. */
+void stor__claim_set(struct stor_diskslot *d, const struct stor_claim *c);
+
+/* --- stor_volreader.c --- */
+
+/* Clears the claims of who only reads the disk with that id, if nobody owns them (sure: as stor_volume_disk_unclaim). */
+int stor__readers_unclaim(struct stor_volume *vol, const struct stor_uuid *disk, const char *name,
+			  bool sure, struct cm_err *err);
+
+/* --- stor_volstale.c --- */
+
+/*
+ * A part of volume check: claims that their VMs left behind are said, and cleared if repair. A claim of a VM that runs, or
+ * may run, is nothing to say, but nothing is repaired then: CM_E_DISK_BUSY or CM_E_DISK_CLAIMED.
+ */
+int stor__vol_check_claims(struct stor_volume *vol, bool repair,
+			   void (*complaint)(const char *text, void *arg), void *arg,
+			   struct stor_volume_report *report, struct cm_err *err);
 
 /* --- stor_volconf.c --- */
 
@@ -54,12 +88,16 @@ int stor__vol_config_text(struct stor_volume *vol, unsigned i, const struct stor
  * again with the same first when another host was faster. */
 typedef bool (*stor_table_fn)(uint8_t *sector, uint64_t first, uint32_t n, void *arg);
 int stor__vol_table_walk(struct stor_volume *vol, stor_table_fn fn, void *arg, struct cm_err *err);
-/* Gives back all extents of that slot and generation from logical extent `from` on. */
+struct stor_slot_work;
+/* Gives back all extents of that slot and generation from logical extent `from` on. w: only as long
+ * as the slot still says that this work is under way; NULL: the generation is over for good. */
 int stor__vol_table_free(struct stor_volume *vol, unsigned slot, uint32_t generation, uint64_t from,
-			 struct cm_err *err);
-/* Takes and clears what is missing of the logical extents from .. to - 1; durable when done. */
-int stor__vol_table_fill(struct stor_volume *vol, unsigned slot, uint32_t generation, uint64_t from,
-			 uint64_t to, struct cm_err *err);
+			 const struct stor_slot_work *w, struct cm_err *err);
+/* Takes what is missing of the logical extents from .. to - 1, as "being cleared": nobody clears
+ * them but the VM that writes there first, since a tool that is late could clear what is another
+ * disk's by then. Only as long as w is under way. */
+int stor__vol_table_fill(struct stor_volume *vol, const struct stor_slot_work *w,
+			 uint32_t generation, uint64_t from, uint64_t to, struct cm_err *err);
 /* Extents that each slot's disk has: count[STOR_VOL_DISKS]; and free ones. */
 int stor__vol_table_count(struct stor_volume *vol, const struct stor_diskslot *slots,
 			  uint64_t *count, uint64_t *free_extents, struct cm_err *err);
@@ -82,18 +120,45 @@ int stor__slots_find(const struct stor_slots *t, enum stor_diskslot_kind kind, c
 /* COMPARE AND WRITE of slot i from what was loaded to *d (its count of changes grows). */
 int stor__slot_write(struct stor_volume *vol, const struct stor_slots *t, unsigned i,
 		     struct stor_diskslot *d, struct cm_err *err);
-/* Edits the slot of that kind and name. fn changes the copy, 0 or an error; it runs again after a
- * lost race. CM_E_NO_DISK. slot, out: may be NULL. */
+/* Edits the slot of that kind and name. fn changes the copy, 0, STOR_SLOT_AS_IS (nothing is written; that is the answer,
+ * too) or an error; it runs again after a lost race. CM_E_NO_DISK. slot, out: may be NULL. */
+#define STOR_SLOT_AS_IS 1
 typedef int (*stor_slot_fn)(struct stor_volume *vol, struct stor_diskslot *d, const void *arg,
 			    struct cm_err *err);
 int stor__slot_edit(struct stor_volume *vol, enum stor_diskslot_kind kind, const char *name,
 		    unsigned states, stor_slot_fn fn, const void *arg, unsigned *slot,
 		    struct stor_diskslot *out, struct cm_err *err);
+
+/* --- stor_volslotat.c: one slot by its number --- */
+
+/* What is being done with a disk that others must see under way; they may end it. */
+struct stor_slot_work {
+	unsigned slot;
+	enum stor_diskslot_state state; /* FILLING: created; USED: grown */
+	struct stor_uuid id;
+	uint64_t grow_bytes, grower;
+	char name[STOR_DISK_NAME]; /* for words */
+};
+/* Reads slot i once more, into t. */
+int stor__slots_again(struct stor_volume *vol, struct stor_slots *t, unsigned i, struct cm_err *err);
+/* As stor__slot_edit; fn judges whether it is still the slot that it wants. */
+int stor__slot_edit_at(struct stor_volume *vol, unsigned slot, stor_slot_fn fn, const void *arg,
+		       struct cm_err *err);
+/* Reads the slot: 0 if the work is under way still, else words. */
+int stor__slot_still(struct stor_volume *vol, const struct stor_slot_work *w, struct cm_err *err);
+bool stor__slot_work_is(const struct stor_slot_work *w, const struct stor_diskslot *d);
+int stor__slot_work_over(const struct stor_slot_work *w, struct cm_err *err);
+
+/* --- stor_volslot.c again --- */
+
 /* Makes a slot with kind, name, size, thick, vm of *d; state when done: `state`. */
 int stor__slot_create(struct stor_volume *vol, struct stor_diskslot *d,
 		      enum stor_diskslot_state state, unsigned *slot, struct cm_err *err);
-int stor__slot_rename(struct stor_volume *vol, const char *from, const char *to,
+/* may: 0, or an error that ends it; asked about the slot from which it is renamed. */
+int stor__slot_rename(struct stor_volume *vol, const char *from, const char *to, stor_slot_fn may,
 		      struct cm_err *err);
+void stor__disk_info_fill(const struct stor_volume *vol, unsigned i, const struct stor_diskslot *d,
+			  uint64_t extents, struct stor_disk_info *info);
 /* A slot in DELETING: gives its extents back, then the slot. Any host may do it. */
 int stor__slot_finish_delete(struct stor_volume *vol, unsigned slot, const struct stor_diskslot *d,
 			     struct cm_err *err);

@@ -85,8 +85,8 @@ int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bo
 	return 0;
 }
 
-int stor__vol_vm_runs(struct stor_volume *vol, const struct stor_uuid *vm, struct stor_block *b,
-		      struct cm_err *err)
+int stor_volume_vm_owned(struct stor_volume *vol, const struct stor_uuid *vm, struct stor_block *b,
+			 struct cm_err *err)
 {
 	int rc, unused, unread, why, i;
 	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, &rc, err);

@@ -2,7 +2,7 @@
 # Tests with whole VMs: hvcore alone, on every engine of this machine. Need /dev/kvm and root for some of it; what cannot run
 # is skipped visibly.
 EXTRA_DIST += tests/kvm/conftest.py tests/kvm/corekit.py tests/kvm/test_bare.py tests/kvm/test_core.py tests/kvm/test_engine.py \
-	tests/kvm/agentkit.py tests/kvm/test_agent.py tests/kvm/test_debug.py tests/kvm/test_linux.py tests/kvm/test_linux_cpu.py \
+	tests/kvm/agentkit.py tests/kvm/test_agent.py tests/kvm/test_claim.py tests/kvm/test_debug.py tests/kvm/test_linux.py tests/kvm/test_linux_cpu.py \
 	tests/kvm/test_move.py tests/kvm/sankit.py tests/kvm/test_san.py \
 	tests/kvm/test_saved.py tests/kvm/test_volume.py
 

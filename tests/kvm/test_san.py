@@ -228,3 +228,29 @@ def test_what_ends_a_vm_is_shown(san, agent, volume):  # pylint: disable=unused-
         wait_for("the VM is not watched", lambda: level() == "none")
         wait_for("the host is not fine", lambda: not check()["ok"])
     agent.hvctl("stop", "w", "--force")
+
+
+def test_one_lun_by_two_portals(san, agent):
+    """A LUN that the cluster lists is refused under another name and portal: by its volume's UUID, or by its serial number."""
+    one, two = (f"iscsi://{portal}:{sankit.PORT}/{sankit.IQN}/0" for portal in sankit.PORTALS)
+    agent.hvctl("volume", "create", "v0", one)
+    for force in ((), ("--force",)):
+        with pytest.raises(RuntimeError, match="is volume v0 of this cluster"):
+            agent.hvctl("volume", "create", "v1", two, *force)
+    with open(san.dir + "/lun0", "r+b") as f:
+        f.write(bytes(16 << 20))
+    with pytest.raises(RuntimeError, match="one serial number"):
+        agent.hvctl("volume", "create", "v1", two)
+    agent.hvctl("volume", "create", "v1", two, "--force")
+    with pytest.raises(RuntimeError, match="another volume|is meant"):
+        agent.hvctl("volume", "show", "v0")
+
+
+def test_force_keeps_off_a_running_vm(san, agent, volume, engine):
+    """A host's key may be a dead one's: --force goes over it, but never over a VM that runs."""
+    agent.hvctl("volume", "forget", "v0")
+    with Vm(engine=engine, cmdline="mode=beat", node="alive", vm=config(*volume)) as vm:
+        vm.wait_serial("guest: ready")
+        with pytest.raises(RuntimeError, match="runs on node alive"):
+            agent.hvctl("volume", "create", "v1", san.url(0), "--force")
+    assert "volume 'v0' (1 disk" in agent.hvctl("volume", "create", "v1", san.url(0), "--force")["destroyed"]

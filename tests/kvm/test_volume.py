@@ -84,6 +84,50 @@ def make_volume(host, mib=128):
     host.hvctl("volume", "create", "main", f"file:{host.dir}/lun", "--extent", "1M")
 
 
+def test_create_keeps_off_data(host):
+    """What is there is named and refused; --force says what it destroys; a LUN that is listed is refused always."""
+    url = f"file:{host.dir}/lun"
+    make_volume(host)
+    host.hvctl("disk", "create", "main/a", "--size", "4M")
+    os.symlink(host.dir + "/lun", host.dir + "/other")
+    for again in (url, f"file:{host.dir}/other"):
+        for force in ((), ("--force",)):
+            assert "VOL_LISTED" in (said := host.hvctl("volume", "create", "new", again, *force, code=1)) and "is volume main" in said
+    host.hvctl("volume", "forget", "main")
+    said = host.hvctl("volume", "create", "new", url, code=1)
+    assert "VOL_DATA" in said and "volume 'main' (1 disk, 0 saved states, 0 VM definitions)" in said and "volume attach" in said
+    host.hvctl("volume", "attach", "main", url)
+    assert [d["name"] for d in host.json("volume", "show", "main")["disks"]] == ["a"]
+    host.hvctl("volume", "forget", "main")
+    assert "volume 'main' (1 disk" in host.json("volume", "create", "new", url, "--force")["destroyed"]
+    assert host.json("volume", "show", "new")["disks"] == []
+    host.hvctl("volume", "forget", "new")
+    os.truncate(host.dir + "/lun", 0)
+    os.truncate(host.dir + "/lun", 64 << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", host.dir + "/lun"], check=True, env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
+    assert "ext4" in host.hvctl("volume", "create", "new", url, code=1)
+    with open(host.dir + "/lun", "rb") as f:
+        f.seek(1024 + 56)
+        assert f.read(2) == b"\x53\xef"  # nothing was written
+
+
+def test_another_volume_lies_there(host):
+    """The list knows which volume it means: another one of the same name is not taken for it."""
+    make_volume(host)
+    host.hvctl("disk", "create", "main/a", "--size", "4M")
+    assert "volume=" in host.json("volume", "list")["volumes"][0]["url"]
+    os.rename(host.dir + "/lun", host.dir + "/first")
+    host.hvctl("volume", "forget", "main")
+    make_volume(host)
+    os.rename(host.dir + "/first", host.dir + "/lun")
+    for verb in (("volume", "show", "main"), ("volume", "check", "main", "--repair"), ("disk", "delete", "main/a"), ("volume", "vms", "main")):
+        said = host.hvctl(*verb, code=1)
+        assert "VOL_OTHER" in said and "hvctl volume attach" in said
+    host.hvctl("volume", "forget", "main")
+    host.hvctl("volume", "attach", "main", f"file:{host.dir}/lun")
+    assert [d["name"] for d in host.json("volume", "show", "main")["disks"]] == ["a"]
+
+
 def test_verbs(host):
     make_volume(host)
     host.hvctl("disk", "create", "main/a", "--size", "4M")

@@ -23,6 +23,7 @@
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
 #include "sharedstorage/volume/stor_volfmt.h"
+#include "sharedstorage/volume/stor_volguard.h"
 #include "tests/san/santest.h"
 
 #define HOSTS	4u
@@ -288,11 +289,94 @@ static void test_mapped_goes_on(void **state)
 	san_stop(&t);
 }
 
+/* --- a lock LUN and its data LUN ------------------------------------------- */
+
+static struct stor_dev *open_url(const struct san_target *t, unsigned lun, const char *options)
+{
+	struct stor_dev *dev;
+	int rc;
+
+	san_url(t, lun, options, vk_url, sizeof vk_url);
+	dev = vk_open_dev(NULL, NULL, &rc);
+	assert_int_equal(rc, 0);
+	return dev;
+}
+
+static void must_open(const struct san_target *t, unsigned lun, const char *options, const char *words)
+{
+	struct stor_dev *dev = open_url(t, lun, options);
+	struct cm_err err = CM_ERR_INIT;
+	struct stor_volume *vol;
+	int rc = stor_volume_open(dev, &vol, &err);
+
+	if (words && (rc != CM_E_VOL_OTHER || !strstr(err.text, words)))
+		fail_msg("wanted '%s', got %d: %s", words, rc, err.text);
+	if (!words && rc)
+		fail_msg("%s", err.text);
+	stor_volume_free(vol);
+	vk_close_dev(dev);
+}
+
+static void must_look(const struct san_target *t, unsigned lun, const char *options, const char *words)
+{
+	struct stor_dev *dev = open_url(t, lun, options);
+	struct stor_found f;
+
+	assert_int_equal(stor_volume_look(dev, &f, NULL), 0);
+	if (!strstr(f.words, words))
+		fail_msg("wanted '%s', found '%s'", words, f.words);
+	vk_close_dev(dev);
+}
+
+static void format(const struct san_target *t, unsigned lun, const char *options, const char *name)
+{
+	struct stor_dev *dev = open_url(t, lun, options);
+	struct cm_err err = CM_ERR_INIT;
+
+	if (stor_volume_format(dev, name, VK_EXTENT, &err))
+		fail_msg("%s: %s", name, err.text);
+	vk_close_dev(dev);
+}
+
+/* Two data LUNs cannot have one lock LUN: neither by mistake nor after --force. */
+static void test_lock_lun_is_bound(void **state)
+{
+	struct san_target t = {.kind = kind, .luns = {"disk0,thin,size=128M", "disk1,thin,size=128M", "lock,size=16M"}};
+	const char *lock = kind == SAN_TGT ? "?lock=3&unmap=no" : "?lock=2&unmap=no";
+
+	(void)state;
+	if (san_start(&t))
+		exit(77);
+	vk_host_slot = STOR_SLOT_TOOL;
+	vk_start();
+	format(&t, 0, lock, "one");
+	must_open(&t, 0, lock, NULL);
+	must_open(&t, 1, lock, "each data LUN needs a lock LUN of its own");
+	must_look(&t, 1, lock, "on the lock LUN: the lock LUN of volume 'one' (0 disks");
+	must_open(&t, 0, NULL, "needs lock=LUN");
+	must_look(&t, 0, NULL, "the data of volume 'one'");
+	must_open(&t, 2, NULL, "this is the lock LUN of volume one");
+	format(&t, 1, lock, "two"); /* with --force */
+	must_open(&t, 1, lock, NULL);
+	must_open(&t, 0, lock, "belongs to volume two");
+	if (kind == SAN_LABSAN) { /* volumes with all metadata on themselves */
+		format(&t, 2, NULL, "three");
+		must_open(&t, 1, lock, "no lock LUN of another one");
+		format(&t, 0, NULL, "four");
+		must_open(&t, 0, NULL, NULL);
+		must_look(&t, 0, lock, "on the data LUN: volume 'four'");
+	}
+	vk_stop();
+	san_stop(&t);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_caw), cmocka_unit_test(test_lock_lun),
-		cmocka_unit_test(test_mapped_goes_on), /* last: it has threads, the others fork */
+		/* last: they have threads, the others fork */
+		cmocka_unit_test(test_mapped_goes_on),
+		cmocka_unit_test(test_lock_lun_is_bound),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "tgt") == 0)

@@ -44,8 +44,10 @@ stor_vol_tests = \
 	tests/unit/test_stor_volcheck \
 	tests/unit/test_stor_voldump \
 	tests/unit/test_stor_volfmt \
+	tests/unit/test_stor_volguard \
+	tests/unit/test_stor_volleak \
 	tests/unit/test_stor_volume \
-	tests/unit/test_stor_volvm
+	tests/unit/test_stor_volclaim tests/unit/test_stor_volvm
 check_PROGRAMS += $(stor_vol_tests)
 TESTS += $(stor_vol_tests)
 tests_unit_test_stor_disk_SOURCES = tests/unit/test_stor_disk.c $(VOLKIT)
@@ -60,9 +62,18 @@ tests_unit_test_stor_voldump_LDADD = $(stor_test_libs)
 tests_unit_test_stor_volfmt_SOURCES = tests/unit/test_stor_volfmt.c $(VOLKIT)
 tests_unit_test_stor_volfmt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volfmt_LDADD = $(stor_test_libs)
+tests_unit_test_stor_volguard_SOURCES = tests/unit/test_stor_volguard.c $(VOLKIT)
+tests_unit_test_stor_volguard_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volguard_LDADD = libsharedstorage.a libcommon.a $(CMOCKA_LIBS) $(BLKID_LIBS) $(HV_SYS_LIBS)
+tests_unit_test_stor_volleak_SOURCES = tests/unit/test_stor_volleak.c $(VOLKIT)
+tests_unit_test_stor_volleak_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volleak_LDADD = $(stor_test_libs)
 tests_unit_test_stor_volume_SOURCES = tests/unit/test_stor_volume.c $(VOLKIT)
 tests_unit_test_stor_volume_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volume_LDADD = $(stor_test_libs)
+tests_unit_test_stor_volclaim_SOURCES = tests/unit/test_stor_volclaim.c $(VOLKIT)
+tests_unit_test_stor_volclaim_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stor_volclaim_LDADD = $(stor_test_libs)
 tests_unit_test_stor_volvm_SOURCES = tests/unit/test_stor_volvm.c $(VOLKIT)
 tests_unit_test_stor_volvm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stor_volvm_LDADD = $(stor_test_libs)

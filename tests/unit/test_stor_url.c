@@ -47,6 +47,65 @@ static void test_url_good(void **state)
 	assert_string_equal(u.disk, "web.disk");
 }
 
+/* What the cluster's list of volumes adds. */
+static void test_url_bind(void **state)
+{
+	static const char *const urls[][3] = {
+		{"file:/x", "file:/x?volume=00000000-0000-0000-0000-000000000007", "file:/x"},
+		{"file:/x?sector=4096", "file:/x?sector=4096&volume=00000000-0000-0000-0000-000000000007",
+		 "file:/x?sector=4096"},
+		{"iscsi://1.2.3.4/iqn/1?lock=2&volume=11111111-0000-0000-0000-000000000000&tag=12&unmap=no",
+		 "iscsi://1.2.3.4/iqn/1?lock=2&unmap=no&volume=00000000-0000-0000-0000-000000000007",
+		 "iscsi://1.2.3.4/iqn/1?lock=2&unmap=no"},
+	};
+	struct stor_uuid id = {{[15] = 7}}, none = {{0}};
+	char out[STOR_URL_MAX];
+	struct stor_url u;
+
+	(void)state;
+	for (size_t i = 0; i < CM_ARRAY_LEN(urls); i++) {
+		assert_int_equal(stor_url_bind(urls[i][0], &id, 0, out, sizeof out, NULL), 0);
+		assert_string_equal(out, urls[i][1]);
+		assert_int_equal(stor_url_parse(out, &u, NULL), 0);
+		assert_true(stor_uuid_equal(&u.volume_id, &id));
+		assert_int_equal(stor_url_bind(out, &none, 0, out, sizeof out, NULL), 0);
+		assert_string_equal(out, urls[i][2]);
+	}
+	assert_int_equal(stor_url_bind(urls[0][0], &none, 0xabc, out, sizeof out, NULL), 0);
+	assert_string_equal(out, "file:/x?tag=00000abc");
+	assert_int_equal(stor_url_parse(out, &u, NULL), 0);
+	assert_int_equal(u.tag, 0xabc);
+	for (size_t cap = 1; cap < 60; cap++) /* no room: said, and not written behind the end */
+		assert_int_equal(stor_url_bind(urls[0][0], &id, 0xabc, out, cap, NULL), CM_E_BAD_URL);
+}
+
+static void test_url_same(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} rows[] = {
+		{"file:/x", "file:/x?sector=4096", true},
+		{"file:/x", "file:/y", false},
+		{"file:/x", "iscsi://1.2.3.4/iqn/1", false},
+		{"iscsi://1.2.3.4/iqn/1", "iscsi://5.6.7.8,1.2.3.4/iqn/1?lock=3", true},
+		{"iscsi://1.2.3.4/iqn/1", "iscsi://5.6.7.8/iqn/1", false}, /* the serial number tells */
+		{"iscsi://1.2.3.4/iqn/1", "iscsi://1.2.3.4/iqn/2", false},
+		{"iscsi://1.2.3.4/iqn/1?lock=3", "iscsi://1.2.3.4/iqn/2?lock=3", true},
+		{"iscsi://1.2.3.4/iqn/1?lock=3", "iscsi://1.2.3.4/iqn/3", true},
+		{"iscsi://1.2.3.4/iqn/1", "iscsi://1.2.3.4/iqm/1", false},
+	};
+	struct stor_url a, b;
+
+	(void)state;
+	for (size_t i = 0; i < CM_ARRAY_LEN(rows); i++) {
+		assert_int_equal(stor_url_parse(rows[i].a, &a, NULL), 0);
+		assert_int_equal(stor_url_parse(rows[i].b, &b, NULL), 0);
+		assert_int_equal(stor_url_same(&a, &b), rows[i].same);
+		assert_int_equal(stor_url_same(&b, &a), rows[i].same);
+	}
+}
+
 static void test_url_bad(void **state)
 {
 	static const char *const bad[] = {
@@ -60,6 +119,8 @@ static void test_url_bad(void **state)
 		"iscsi://1.2.3.4/iqn/1?data-timeout=0", "iscsi://1.2.3.4/iqn/1?data-timeout=601",
 		"file:x?data-timeout=5",
 		"iscsi://@1.2.3.4/iqn/1", "iscsi://1.2.3.4/iqn/1?color=red", "iscsi://1.2.3.4//1",
+		"file:x?volume=7", "file:x?tag=", "file:x?tag=123456789", "file:x?tag=1g",
+		"file:x?volume=00000000-0000-0000-0000-000000000000",
 	};
 	struct stor_url u;
 	struct cm_err err;
@@ -80,6 +141,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_url_good),
+		cmocka_unit_test(test_url_bind),
+		cmocka_unit_test(test_url_same),
 		cmocka_unit_test(test_url_bad),
 	};
 

@@ -50,117 +50,6 @@ static void golden_name(char *out, size_t cap, const char *dir, uint32_t sector,
 	snprintf(out, cap, "%s/volume-%u.%s", dir, sector, kind);
 }
 
-/* --- load ---------------------------------------------------------------- */
-
-static uint8_t *read_file(const char *path, size_t *n)
-{
-	FILE *f = fopen(path, "rb");
-	uint8_t *p = calloc(1, PLAIN_MAX);
-
-	if (!f)
-		fail_msg("%s is missing", path);
-	*n = fread(p, 1, PLAIN_MAX - 1, f);
-	fclose(f);
-	return p;
-}
-
-static void load(uint32_t sector)
-{
-	uint8_t *packed, *plain = malloc(PLAIN_MAX);
-	uLongf bytes = PLAIN_MAX;
-	char path[256];
-	size_t n;
-
-	golden_name(path, sizeof path, GOLDEN_DIR, sector, "z");
-	packed = read_file(path, &n);
-	assert_int_equal(uncompress(plain, &bytes, packed, n), Z_OK);
-	for (uint8_t *p = plain; p < plain + bytes; p += 8 + sector)
-		vk_poke((off_t)(cm_le64(p) * sector), p + 8, sector);
-	free(packed);
-	free(plain);
-}
-
-static void check_contents(struct stor_volume *vol)
-{
-	struct stor_dev *d;
-	uint8_t a[8192], b[8192];
-	struct stor_image_info image;
-	uint64_t at;
-	char *text;
-	size_t n;
-	int rc;
-
-	d = vk_open_dev(vol, "web", &rc);
-	assert_int_equal(rc, 0);
-	vk_fill(a, sizeof a, 1);
-	assert_int_equal(vk_disk_io(d, false, VK_EXTENT - 4096, b, sizeof b), 0);
-	assert_memory_equal(a, b, sizeof a);
-	/* and it goes on living */
-	assert_int_equal(vk_disk_io(d, true, 2 * VK_EXTENT, a, sizeof a), 0);
-	vk_close_dev(d);
-	assert_int_equal(stor_volume_config_get(vol, &vm_web, &text, &n, NULL), 0);
-	assert_string_equal(text, conf_web);
-	free(text);
-	assert_int_equal(stor_volume_image_find(vol, &vm_web, &image, NULL), 0);
-	assert_true(image.sealed);
-	assert_int_equal(stor_volume_image_consume(vol, &vm_web, &image.id, NULL), 0);
-	assert_int_equal(stor_volume_vm_block(vol, &vm_web, false, &at, NULL), 0);
-	/* a damaged sector may be any VM's that has no other */
-	assert_int_equal(stor_volume_vm_block(vol, &vm_gone, true, &at, NULL), CM_E_LEASE_CORRUPT);
-	assert_int_equal(stor_volume_disk_claim(vol, "web", &vm_db, NULL), CM_E_DISK_BUSY);
-	assert_int_equal(stor_volume_disk_create(vol, "new", VK_EXTENT, true, NULL), 0);
-}
-
-static void golden(uint32_t sector)
-{
-	struct stor_volume_report r;
-	struct stor_volume *vol;
-	struct stor_dev *dev;
-	char path[256], *text;
-	uint8_t *want;
-	uint64_t at;
-	size_t n;
-
-	vk_new_file(GOLDEN_BYTES, sector);
-	load(sector);
-	vk_start();
-	vol = vk_attach(&dev, false);
-	text = dump_all(vol);
-	golden_name(path, sizeof path, GOLDEN_DIR, sector, "dump");
-	want = read_file(path, &n);
-	assert_string_equal(text, (char *)want);
-	free(text);
-	free(want);
-	assert_int_equal(stor_volume_check(vol, false, NULL, NULL, &r, NULL), 0);
-	assert_int_equal(r.bad_structures, 1);
-	assert_int_equal(r.unfinished, 3); /* a deletion, a creation, a forgotten VM */
-	assert_int_equal(r.leaked_extents, 1);
-	check_contents(vol);
-	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), 0);
-	assert_int_equal(stor_volume_vm_block(vol, &vm_gone, false, &at, NULL), CM_E_NO_VM);
-	assert_int_equal(stor_volume_check(vol, false, NULL, NULL, &r, NULL), 0);
-	assert_int_equal(r.bad_structures, 0);
-	assert_int_equal(r.leaked_extents + r.doubly_used_extents + r.unfinished, 0);
-	stor_volume_free(vol);
-	vk_close_dev(dev);
-	vk_stop();
-	vk_end_file();
-}
-
-static void test_512(void **state)
-{
-	(void)state;
-	golden(512);
-}
-
-static void test_4096(void **state)
-{
-	(void)state;
-	golden(4096);
-}
-
-/* --- make ---------------------------------------------------------------- */
-
 #define MUST(x)                                                                                    \
 	do {                                                                                       \
 		if (!(x)) {                                                                        \
@@ -191,6 +80,127 @@ static void make_block(struct stor_volume *vol, const struct stor_uuid *vm, cons
 	vk_poke((off_t)at, next, sector);
 }
 
+/* --- load ---------------------------------------------------------------- */
+
+static uint8_t *read_file(const char *path, size_t *n)
+{
+	FILE *f = fopen(path, "rb");
+	uint8_t *p = calloc(1, PLAIN_MAX);
+
+	if (!f)
+		fail_msg("%s is missing", path);
+	*n = fread(p, 1, PLAIN_MAX - 1, f);
+	fclose(f);
+	return p;
+}
+
+static void load(uint32_t sector)
+{
+	uint8_t *packed, *plain = malloc(PLAIN_MAX);
+	uLongf bytes = PLAIN_MAX;
+	char path[256];
+	size_t n;
+
+	golden_name(path, sizeof path, GOLDEN_DIR, sector, "z");
+	packed = read_file(path, &n);
+	assert_int_equal(uncompress(plain, &bytes, packed, n), Z_OK);
+	for (uint8_t *p = plain; p < plain + bytes; p += 8 + sector)
+		vk_poke((off_t)(cm_le64(p) * sector), p + 8, sector);
+	free(packed);
+	free(plain);
+}
+
+static int claim_web(struct stor_volume *vol, const struct stor_uuid *vm)
+{
+	const struct stor_claim c = {.vm = *vm, .home = stor_volume_id(vol), .epoch = 5, .node = "node1"};
+
+	return stor_volume_disk_claim(vol, "web", &c, false, NULL, NULL);
+}
+
+static void check_contents(struct stor_volume *vol)
+{
+	struct stor_dev *d;
+	uint8_t a[8192], b[8192];
+	struct stor_image_info image;
+	uint64_t at;
+	char *text;
+	size_t n;
+	int rc;
+
+	d = vk_open_dev(vol, "web", &rc);
+	assert_int_equal(rc, 0);
+	vk_fill(a, sizeof a, 1);
+	assert_int_equal(vk_disk_io(d, false, VK_EXTENT - 4096, b, sizeof b), 0);
+	assert_memory_equal(a, b, sizeof a);
+	/* and it goes on living */
+	assert_int_equal(vk_disk_io(d, true, 2 * VK_EXTENT, a, sizeof a), 0);
+	vk_close_dev(d);
+	assert_int_equal(stor_volume_config_get(vol, &vm_web, &text, &n, NULL), 0);
+	assert_string_equal(text, conf_web);
+	free(text);
+	assert_int_equal(stor_volume_image_find(vol, &vm_web, &image, NULL), 0);
+	assert_true(image.sealed);
+	assert_int_equal(stor_volume_image_consume(vol, &vm_web, &image.id, NULL), 0);
+	assert_int_equal(stor_volume_vm_block(vol, &vm_web, false, &at, NULL), 0);
+	/* a damaged sector may be any VM's that has no other */
+	assert_int_equal(stor_volume_vm_block(vol, &vm_gone, true, &at, NULL), CM_E_LEASE_CORRUPT);
+	assert_int_equal(claim_web(vol, &vm_db), CM_E_DISK_BUSY);
+	assert_int_equal(stor_volume_disk_create(vol, "new", VK_EXTENT, true, NULL), 0);
+}
+
+static void golden(uint32_t sector)
+{
+	struct stor_volume_report r;
+	struct stor_volume *vol;
+	struct stor_dev *dev;
+	char path[256], *text;
+	uint8_t *want;
+	uint64_t at;
+	size_t n;
+
+	vk_new_file(GOLDEN_BYTES, sector);
+	load(sector);
+	vk_start();
+	vol = vk_attach(&dev, false);
+	text = dump_all(vol);
+	golden_name(path, sizeof path, GOLDEN_DIR, sector, "dump");
+	want = read_file(path, &n);
+	assert_string_equal(text, (char *)want);
+	free(text);
+	free(want);
+	assert_int_equal(stor_volume_check(vol, false, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(r.bad_structures, 1);
+	assert_int_equal(r.unfinished, 3); /* a deletion, a creation, a forgotten VM */
+	assert_int_equal(r.leaked_extents, 1);
+	check_contents(vol);
+	/* it holds disk web, and nothing is repaired under it */
+	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), CM_E_DISK_BUSY);
+	make_block(vol, &vm_web, NULL, sector);
+	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(stor_volume_vm_block(vol, &vm_gone, false, &at, NULL), CM_E_NO_VM);
+	assert_int_equal(stor_volume_check(vol, false, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(r.bad_structures, 0);
+	assert_int_equal(r.leaked_extents + r.doubly_used_extents + r.unfinished, 0);
+	stor_volume_free(vol);
+	vk_close_dev(dev);
+	vk_stop();
+	vk_end_file();
+}
+
+static void test_512(void **state)
+{
+	(void)state;
+	golden(512);
+}
+
+static void test_4096(void **state)
+{
+	(void)state;
+	golden(4096);
+}
+
+/* --- make ---------------------------------------------------------------- */
+
 static void make_write(struct stor_dev *d, int rc)
 {
 	uint8_t a[8192];
@@ -199,6 +209,15 @@ static void make_write(struct stor_dev *d, int rc)
 	vk_fill(a, sizeof a, 1);
 	MUST(vk_disk_io(d, true, VK_EXTENT - 4096, a, sizeof a) == 0);
 	vk_close_dev(d);
+}
+
+static int read_thick(struct stor_volume *vol)
+{
+	const struct stor_claim c = {
+		.vm = vm_web, .home = stor_volume_id(vol), .epoch = 5, .node = "node1"};
+	struct stor_disk_info info;
+
+	return stor_volume_reader_claim(vol, "thick", &c, &info, NULL);
 }
 
 static void make_volume(struct stor_volume *vol, uint32_t sector)
@@ -218,8 +237,9 @@ static void make_volume(struct stor_volume *vol, uint32_t sector)
 	MUST(stor_volume_disk_create(vol, "web", 4 * VK_EXTENT, false, NULL) == 0);
 	d = vk_open_dev(vol, "web", &rc);
 	make_write(d, rc);
-	MUST(stor_volume_disk_claim(vol, "web", &vm_web, NULL) == 0);
+	MUST(claim_web(vol, &vm_web) == 0);
 	MUST(stor_volume_disk_create(vol, "thick", 2 * VK_EXTENT, true, NULL) == 0);
+	MUST(read_thick(vol) == 0);
 	MUST(stor_volume_image_create(vol, &vm_web, 3 * VK_EXTENT, NULL) == 0);
 	d = vk_open_image(vol, &vm_web, &rc);
 	make_write(d, rc);

@@ -35,6 +35,14 @@ static void set_owner(struct stor_volume *vol, const struct stor_uuid *vm, const
 	vk_poke((off_t)at, sector, sizeof sector);
 }
 
+static int claim(struct stor_volume *vol, const char *disk, const struct stor_uuid *vm,
+		 struct cm_err *err)
+{
+	const struct stor_claim c = {.vm = *vm, .home = stor_volume_id(vol), .epoch = 1, .node = "n1"};
+
+	return stor_volume_disk_claim(vol, disk, &c, false, NULL, err);
+}
+
 static void test_claim(void **state)
 {
 	struct stor_dev *dev;
@@ -44,23 +52,23 @@ static void test_claim(void **state)
 
 	(void)state;
 	assert_int_equal(stor_volume_disk_create(vol, "d", VK_EXTENT, false, NULL), 0);
-	assert_int_equal(stor_volume_disk_claim(vol, "e", &vm_a, NULL), CM_E_NO_DISK);
+	assert_int_equal(claim(vol, "e", &vm_a, NULL), CM_E_NO_DISK);
 	set_owner(vol, &vm_a, "n1");
-	assert_int_equal(stor_volume_disk_claim(vol, "d", &vm_a, NULL), 0);
-	assert_int_equal(stor_volume_disk_claim(vol, "d", &vm_a, NULL), 0);
+	assert_int_equal(claim(vol, "d", &vm_a, NULL), 0);
+	assert_int_equal(claim(vol, "d", &vm_a, NULL), 0);
 	assert_int_equal(stor_volume_disk_info(vol, "d", &info, NULL), 0);
 	assert_true(stor_uuid_equal(&info.vm, &vm_a));
 	/* while somebody owns A, nobody else gets its disk */
-	assert_int_equal(stor_volume_disk_claim(vol, "d", &vm_b, &err), CM_E_DISK_BUSY);
+	assert_int_equal(claim(vol, "d", &vm_b, &err), CM_E_DISK_BUSY);
 	assert_non_null(strstr(err.text, "n1"));
 	assert_int_equal(stor_volume_disk_delete(vol, "d", NULL), CM_E_DISK_BUSY);
 	assert_int_equal(stor_volume_disk_rename(vol, "d", "e", NULL), CM_E_DISK_BUSY);
 	assert_int_equal(stor_volume_disk_resize(vol, "d", 2 * VK_EXTENT, NULL), 0);
 	assert_int_equal(stor_volume_vm_forget(vol, &vm_a, NULL), CM_E_LEASE_HELD);
 	set_owner(vol, &vm_a, NULL);
-	assert_int_equal(stor_volume_disk_claim(vol, "d", &vm_b, NULL), 0);
-	/* B has no block: nobody runs it */
-	assert_int_equal(stor_volume_disk_claim(vol, "d", &vm_a, NULL), 0);
+	assert_int_equal(claim(vol, "d", &vm_b, NULL), 0);
+	/* B has no block here, where it would have it: nobody runs it */
+	assert_int_equal(claim(vol, "d", &vm_a, NULL), 0);
 	assert_int_equal(stor_volume_disk_delete(vol, "d", NULL), 0);
 	stor_volume_free(vol);
 	vk_close_dev(dev);

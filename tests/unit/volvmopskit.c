@@ -25,9 +25,16 @@ static int write_block(struct stor_volume *vol, const struct stor_uuid *vm)
 	return vk_caw(stor_volume_dev(vol), at, zero, next, vo_sector);
 }
 
+static struct stor_claim claim_of_a(struct stor_volume *vol)
+{
+	return (struct stor_claim){.vm = vm_a, .home = stor_volume_id(vol), .epoch = 1, .node = "n1"};
+}
+
 static int run_claim(struct stor_volume *vol)
 {
-	return stor_volume_disk_claim(vol, "d", &vm_a, NULL);
+	const struct stor_claim c = claim_of_a(vol);
+
+	return stor_volume_disk_claim(vol, "d", &c, false, NULL, NULL);
 }
 
 static int state_claim(struct stor_volume *vol)
@@ -35,8 +42,61 @@ static int state_claim(struct stor_volume *vol)
 	struct stor_disk_info info;
 
 	MUST(vo_has_disk(vol, "d", &info));
-	MUST(stor_uuid_is_zero(&info.vm) || stor_uuid_equal(&info.vm, &vm_a));
-	return !stor_uuid_is_zero(&info.vm);
+	MUST(stor_uuid_is_zero(&info.vm) ? !info.held : stor_uuid_equal(&info.vm, &vm_a));
+	return !stor_uuid_is_zero(&info.vm); /* repair clears it: nobody runs the VM */
+}
+
+static void with_claim(struct stor_volume *vol)
+{
+	vo_with_disk(vol);
+	MUST(run_claim(vol) == 0);
+}
+
+static int run_release(struct stor_volume *vol)
+{
+	const struct stor_claim c = claim_of_a(vol);
+
+	return stor_volume_disk_release(vol, "d", &c, NULL);
+}
+
+static int run_unclaim(struct stor_volume *vol)
+{
+	return stor_volume_disk_unclaim(vol, "d", false, NULL);
+}
+
+static int run_read(struct stor_volume *vol)
+{
+	const struct stor_claim c = claim_of_a(vol);
+	struct stor_disk_info info;
+
+	return stor_volume_reader_claim(vol, "d", &c, &info, NULL);
+}
+
+static int run_read_and_end(struct stor_volume *vol)
+{
+	const struct stor_claim c = claim_of_a(vol);
+	struct stor_disk_info info;
+	int rc = stor_volume_reader_claim(vol, "d", &c, &info, NULL);
+
+	return rc ? rc : stor_volume_reader_release(vol, &info.id, &c, NULL);
+}
+
+static int state_read(struct stor_volume *vol)
+{
+	struct stor_disk_info info;
+
+	MUST(vo_has_disk(vol, "d", &info));
+	MUST(info.readers <= 1 && !info.held);
+	return 0;
+}
+
+static int state_release(struct stor_volume *vol)
+{
+	struct stor_disk_info info;
+
+	MUST(vo_has_disk(vol, "d", &info));
+	MUST(stor_uuid_equal(&info.vm, &vm_a));
+	return !info.held;
 }
 
 static int run_image(struct stor_volume *vol)
@@ -308,6 +368,10 @@ static int state_repair(struct stor_volume *vol)
 #define OP(n, p, r, s) .name = n, .prepare = p, .run = r, .state = s
 const struct vo_op vo_vm_ops[] = {
 	{OP("claim", vo_with_disk, run_claim, state_claim)},
+	{OP("reader", vo_with_disk, run_read, state_read), .no_end = true},
+	{OP("reader and its end", vo_with_disk, run_read_and_end, state_read), .no_end = true},
+	{OP("claim released", with_claim, run_release, state_release)},
+	{OP("claim cleared", with_claim, run_unclaim, state_release)},
 	{OP("image create", vo_nothing, run_image, state_image)},
 	{OP("image seal", with_image, run_seal, state_seal)},
 	{OP("image consume", with_sealed, run_consume, state_consume)},
