@@ -73,6 +73,11 @@ bool fen_evidence_is_watch(const char *evidence)
 	return strncmp(evidence, "watch ", 6) == 0;
 }
 
+bool fen_evidence_fits(const struct stor_block *b, const struct stor_uuid *boot, uint64_t epoch)
+{
+	return b->epoch == epoch && (stor_uuid_is_zero(boot) || stor_uuid_equal(boot, &b->owner.boot));
+}
+
 int fen_proof_from_evidence(const struct stor_block *block, const char *evidence,
 			    struct fen_proof **proof, struct cm_err *err)
 {

@@ -105,6 +105,11 @@ int fen_evidence_reaped(const struct fen_reaped *reaped, char out[FEN_EVIDENCE_M
 /* NODE is lost and nothing better is known: hvcore has to watch the block itself (kind (d)). */
 int fen_evidence_watch(const char *node, char out[FEN_EVIDENCE_MAX]) cm_must_check;
 bool fen_evidence_is_watch(const char *evidence);
+/*
+ * Evidence is looked for about one owner: is the block still that one's? "Powered off" about an earlier life of a
+ * node says nothing about what it took after. boot: of the owner, zero if it was not known.
+ */
+bool fen_evidence_fits(const struct stor_block *block, const struct stor_uuid *boot, uint64_t epoch);
 /* CM_E_LEASE_NO_PROOF for the word "watch": that is no proof yet. */
 int fen_proof_from_evidence(const struct stor_block *block, const char *evidence,
 			    struct fen_proof **proof, struct cm_err *err) cm_must_check;

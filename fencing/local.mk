@@ -7,4 +7,5 @@ libfencing_a_SOURCES = \
 	fencing/fen_power.c fencing/fen_power.h \
 	fencing/fen_proof.c fencing/fen_proof.h fencing/fen_proof_int.h \
 	fencing/fen_shut_out.c \
+	fencing/fen_takeover.c fencing/fen_takeover.h \
 	fencing/fen_wd.c fencing/fen_wd.h

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * hvcore_hooks.c - the hooks of hv_core: takeover with a proof (fencing/), migration (migration/).
- * Parses the evidence that the parent gave, through fencing/, against the block as it is now. If
- * the parent has none ("watch"), makes proof (d) here: the owner's lease must visibly expire, and
- * its keys be gone.
+ * Parses the ids of the owner that the parent's evidence is about; the rest is fencing's.
  */
 #include "config.h"
 
@@ -16,7 +14,7 @@
 
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
-#include "fencing/fen_proof.h"
+#include "fencing/fen_takeover.h"
 #include "fencing/fen_wd.h"
 #include "hvcore/hv_disks.h"
 #include "migration/core/mig_core_dst.h"
@@ -37,87 +35,38 @@ static struct hvcore_parts *parts_of(struct hv_core *core)
 	return CM_CONTAINER(hv_core_hook_arg(core), struct hvcore_parts, migration);
 }
 
-struct takeover {
-	struct hvcore_parts *parts;
-	struct stor_lease *lease;
-	struct stor_dev *dev;
-	uint64_t offset_bytes;
-	const Hv__Proof *proof;
-	stor_lease_done_fn done;
-	void *arg;
-};
-
-static void watched(struct fen_proof *proof, const struct cm_err *err, void *arg)
+static void taken(struct stor_lease *lease, int rc, const struct cm_err *err, void *arg)
 {
-	struct takeover *t = arg;
+	struct hvcore_parts *p = arg;
 
-	t->parts->watching = NULL;
-	if (proof)
-		fen_take_over(t->lease, proof, false, t->done, t->arg);
-	else
-		t->done(t->lease, err->code, err, t->arg);
-	free(t);
-}
-
-/* True: watched comes later. */
-static bool watch(struct takeover *t, const struct stor_block *b, struct cm_err *err)
-{
-	cm_notice(
-		"nothing is known of the owner on node %s: its lease has to expire before our eyes",
-		b->owner.node);
-	t->parts->watching = fen_shut_out_start(t->dev, t->offset_bytes, watched, t, err);
-	return t->parts->watching != NULL;
-}
-
-static void block_read(int rc, const struct stor_block *b, void *arg)
-{
-	struct takeover *t = arg;
-	struct cm_err err = CM_ERR_INIT;
-	struct fen_proof *proof = NULL;
-
-	/* The block may have been released meanwhile: then no proof is needed. */
-	if (rc == -ENODATA || (rc == 0 && b->state == STOR_BLOCK_FREE)) {
-		stor_lease_acquire(t->lease, t->done, t->arg);
-		goto out;
-	}
-	if (rc == 0 && fen_evidence_is_watch(t->proof->evidence)) {
-		if (watch(t, b, &err))
-			return;
-		rc = err.code;
-	} else if (rc == 0) {
-		rc = fen_proof_from_evidence(b, t->proof->evidence, &proof, &err);
-	}
-	if (rc < 0) {
-		cm_err_set(&err, rc, "reading the ownership block: %s", cm_err_text(rc));
-		t->done(t->lease, rc, &err, t->arg);
-		goto out;
-	}
-	cm_notice("taking over from %s: %s", b->owner.node, t->proof->detail);
-	fen_take_over(t->lease, proof, false, t->done, t->arg);
-out:
-	free(t);
+	p->taking = NULL;
+	p->took(lease, rc, err, p->took_arg);
 }
 
 static void take_over(struct hv_core *core, struct stor_lease *lease, const Hv__Proof *proof,
 		      stor_lease_done_fn done, void *arg)
 {
-	struct takeover *t = calloc(1, sizeof *t);
+	struct hvcore_parts *p = parts_of(core);
+	struct fen_takeover_cfg cfg = {
+		.lease = lease, .evidence = proof->evidence, .epoch = proof->epoch};
 
-	CM_ASSERT(t);
-	*t = (struct takeover){
-		.parts = parts_of(core), .lease = lease, .proof = proof, .done = done, .arg = arg};
-	t->dev = hv_disks_lease_dev(hv_core_disks(core), &t->offset_bytes);
-	CM_ASSERT(t->dev);
-	stor_block_read(t->dev, t->offset_bytes, block_read, t);
+	if (stor_uuid_parse(proof->boot_id, &cfg.boot) < 0)
+		memset(&cfg.boot, 0, sizeof cfg.boot); /* not known: the epoch has to do */
+	cfg.dev = hv_disks_lease_dev(hv_core_disks(core), &cfg.offset_bytes);
+	CM_ASSERT(cfg.dev);
+	p->took = done;
+	p->took_arg = arg;
+	cm_notice("taking over from %s: %s", proof->node, proof->detail);
+	p->taking = fen_takeover_start(&cfg, taken, p);
 }
 
 static bool end(struct hv_core *core)
 {
 	struct hvcore_parts *p = parts_of(core);
 
-	if (p->watching)
-		fen_shut_out_cancel(p->watching);
-	p->watching = NULL;
+	if (p->taking)
+		fen_takeover_cancel(p->taking);
+	p->taking = NULL;
 	return mig_core_end(core);
 }
 

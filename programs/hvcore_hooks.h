@@ -9,13 +9,15 @@
 #include "hvcore/hv_core.h"
 #include "migration/core/mig_core.h"
 
-struct fen_shut_out;
+struct fen_takeover;
 
 /* Of one process; lives as long as its hv_core. */
 struct hvcore_parts {
 	struct hv_core_hooks hooks; /* for hv_core_new; their arg is migration */
 	struct mig_core migration;
-	struct fen_shut_out *watching; /* proof (d) being made; else NULL */
+	struct fen_takeover *taking; /* under way; else NULL */
+	stor_lease_done_fn took;
+	void *took_arg;
 	int watchdog_fd;	       /* -1: nobody watches over us */
 };
 

@@ -100,11 +100,28 @@ static void test_boot_and_reaped(void **state)
 	assert_int_equal(ask(&b, e), CM_E_LEASE_NO_PROOF);
 }
 
+/* "node1 was powered off" was looked for about one life of it; the block may be of a later one. */
+static void test_fits_one_owner(void **state)
+{
+	struct stor_block b = block();
+	struct stor_uuid other, unknown = {{0}};
+
+	(void)state;
+	stor_uuid_random(&other);
+	assert_true(fen_evidence_fits(&b, &b.owner.boot, 7));
+	assert_true(fen_evidence_fits(&b, &unknown, 7));
+	assert_false(fen_evidence_fits(&b, &other, 7));
+	assert_false(fen_evidence_fits(&b, &b.owner.boot, 6));
+	assert_false(fen_evidence_fits(&b, &b.owner.boot, 0));
+	assert_false(fen_evidence_fits(&b, &unknown, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_powered_off),
 		cmocka_unit_test(test_boot_and_reaped),
+		cmocka_unit_test(test_fits_one_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
