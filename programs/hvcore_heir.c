@@ -23,6 +23,23 @@ struct heir {
 	struct px_req *q;
 };
 
+/* Is the block that of the source whose memory is here, and is the evidence about that one? */
+static int heir_check(const struct heir *h, const struct stor_block *b, struct cm_err *err)
+{
+	const Hv__Ticket *ticket = hv_core_start(h->core)->ticket;
+	const Hv__Proof *p = h->q->msg->proof;
+	uint64_t epoch = ticket ? ticket->epoch : 0;
+	struct stor_uuid boot = {{0}};
+
+	if (p->boot_id[0] && stor_uuid_parse(p->boot_id, &boot) < 0)
+		return cm_err_set(err, CM_E_LEASE_NO_PROOF, "the proof names no boot id");
+	if ((p->epoch && p->epoch != epoch) || !fen_evidence_fits(b, &boot, epoch))
+		return cm_err_set(err, CM_E_LEASE_NO_PROOF,
+				  "the block (epoch %llu, node %s) is not any more that of the source (epoch %llu)",
+				  (unsigned long long)b->epoch, b->owner.node, (unsigned long long)epoch);
+	return 0;
+}
+
 static void heir_read(int rc, const struct stor_block *b, void *arg)
 {
 	struct heir *h = arg;
@@ -31,7 +48,8 @@ static void heir_read(int rc, const struct stor_block *b, void *arg)
 
 	if (rc < 0)
 		cm_err_set(&err, rc, "reading the ownership block: %s", cm_err_text(rc));
-	else if (fen_proof_from_evidence(b, h->q->msg->proof->evidence, &proof, &err) == 0 &&
+	else if (heir_check(h, b, &err) == 0 &&
+		 fen_proof_from_evidence(b, h->q->msg->proof->evidence, &proof, &err) == 0 &&
 		 mig_core_take_over(mig_core_of(h->core), fen_permit(proof), &err) == 0)
 		cm_notice("the source is gone (%s): going on with the memory that is here",
 			  h->q->msg->proof->detail);

@@ -176,7 +176,10 @@ static void start_spawned(struct clu_vm *vm, const Hv__Reply *r, const struct cm
 
 /* --- a landing whose source is lost (clu_heir.c) ---------------------------- */
 
-/* It has nothing that could go on: room for a cold start, with the proof that was found. */
+/*
+ * It has nothing that could go on: room for a cold start. What was found was looked for about the source of the move, not
+ * about what the block says: the start looks for a proof of its own.
+ */
 static void heir_refused(struct start *s, const char *why)
 {
 	struct clu_vm *old = clu_super_find(s->agent->super, s->config->name);
@@ -185,6 +188,9 @@ static void heir_refused(struct start *s, const char *why)
 	if (old)
 		clu_vm_kill(old);
 	s->ending = true;
+	if (s->proof)
+		hv__proof__free_unpacked(s->proof, NULL);
+	s->proof = NULL;
 	start_try(s);
 }
 
