@@ -51,6 +51,7 @@ libcluster_a_SOURCES = \
 	cluster/node/clu_host.c cluster/node/clu_host.h \
 	cluster/node/clu_member.c cluster/node/clu_member.h \
 	cluster/node/clu_peer.c cluster/node/clu_peer.h \
+	cluster/node/clu_quorum.c cluster/node/clu_quorum.h \
 	cluster/node/clu_agent_int.h \
 	cluster/node/clu_doc.h \
 	cluster/pcmk/clu_exec.c cluster/pcmk/clu_exec.h \

@@ -15,6 +15,7 @@
 #include "cluster/node/clu_corosync.h"
 #include "cluster/node/clu_event.h"
 #include "cluster/node/clu_peer.h"
+#include "cluster/node/clu_quorum.h"
 #include "cluster/pcmk/clu_pcmk.h"
 #include "common/cm_clock.h"
 #include "common/cm_log.h"
@@ -34,7 +35,7 @@ struct clu_members {
 	unsigned n_lost;
 	char name[CLU_COROSYNC_NODES][64];
 	unsigned n;
-	bool quorate;
+	struct clu_quorum quorum;
 };
 
 struct clu_members *clu_members_new(const struct clu_member_ops *ops)
@@ -83,6 +84,11 @@ uint64_t clu_member_lost_wall_s(const struct clu_agent *a, const char *node)
 		if (strcmp(m->lost[i].node, node) == 0)
 			return m->lost[i].wall_s;
 	return m->started_wall_s;
+}
+
+bool clu_member_fencing_counts(const struct clu_agent *a, const char *node, uint64_t fenced_wall_s)
+{
+	return clu_quorum_fencing_counts(&a->members->quorum, clu_member_lost_wall_s(a, node), fenced_wall_s);
 }
 
 int clu_member_need_quorum(const struct clu_agent *a, struct cm_err *err)
@@ -162,10 +168,9 @@ static void member_quorum(bool quorate, const uint32_t *ids, size_t n, void *age
 			member_joined(a, now[j]);
 	memcpy(m->name, now, sizeof now);
 	m->n = n_now;
-	if (quorate != m->quorate)
+	if (clu_quorum_note(&m->quorum, quorate, cm_wall_ns() / CM_NS_PER_S))
 		clu_event(a->events, quorate ? CLU_NOTICE : CLU_ERROR, "quorum", NULL, NULL,
 			  quorate ? "this partition has quorum" : "this partition has lost quorum");
-	m->quorate = quorate;
 }
 
 static void member_up(void *agent)
@@ -185,7 +190,7 @@ static void member_down(const struct cm_err *err, void *agent)
 	struct clu_agent *a = agent;
 
 	cm_warning("corosync: %s", err->text);
-	a->members->quorate = false;
+	clu_quorum_note(&a->members->quorum, false, cm_wall_ns() / CM_NS_PER_S);
 }
 
 const struct clu_corosync_ops clu_member_corosync_ops = {

@@ -33,6 +33,8 @@ bool clu_member_is(const struct clu_agent *a, const char *node);
 /* Wall clock second at which node was seen to leave; the agent's own start if it was never a
  * member since. */
 uint64_t clu_member_lost_wall_s(const struct clu_agent *a, const char *node);
+/* Is a successful fencing of node at that wall clock second about its life of now (node/clu_quorum.h)? */
+bool clu_member_fencing_counts(const struct clu_agent *a, const char *node, uint64_t fenced_wall_s);
 /* Where the agent of a node is reached; NULL if it is not known. A clu_address_fn. */
 const char *clu_member_address(const char *node, void *agent);
 /* Refuses work that needs quorum: CM_E_NO_QUORUM or CM_E_NO_CLUSTER; 0 when standalone. */

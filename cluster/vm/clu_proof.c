@@ -270,7 +270,8 @@ static void search_fenced(struct search *s)
 
 	memset(&s->word, 0, sizeof s->word);
 	s->word.lost_wall_s = clu_member_lost_wall_s(s->agent, s->owner.node);
-	if (f && f->completed_wall_s > 0 && (uint64_t)f->completed_wall_s >= s->word.lost_wall_s) {
+	if (f && f->completed_wall_s > 0 &&
+	    clu_member_fencing_counts(s->agent, s->owner.node, (uint64_t)f->completed_wall_s)) {
 		snprintf(s->word.node, sizeof s->word.node, "%s", s->owner.node);
 		snprintf(s->word.action, sizeof s->word.action, "%s", f->action);
 		s->word.succeeded = true;

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_clu_quorum.c - which fencing in pacemaker's history is believed by a node that lost quorum in between.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cluster/node/clu_quorum.h"
+
+static void test_quorum_without_a_gap(void **state)
+{
+	struct clu_quorum q = {0};
+
+	(void)state;
+	assert_false(clu_quorum_fencing_counts(&q, 100, 110)); /* never had any */
+	assert_true(clu_quorum_note(&q, true, 50));
+	assert_false(clu_quorum_note(&q, true, 90)); /* no news: it is since 50 */
+	assert_true(clu_quorum_fencing_counts(&q, 100, 110));
+	assert_true(clu_quorum_fencing_counts(&q, 100, 100));
+	assert_false(clu_quorum_fencing_counts(&q, 100, 99)); /* before it was lost this time */
+	assert_false(clu_quorum_fencing_counts(&q, 0, 0));    /* when is not known */
+}
+
+/* Alone from 100 to 200: the others fenced a node at 110, and it may have come back to them since. */
+static void test_quorum_was_lost(void **state)
+{
+	struct clu_quorum q = {0};
+
+	(void)state;
+	clu_quorum_note(&q, true, 50);
+	assert_true(clu_quorum_note(&q, false, 100));
+	assert_false(clu_quorum_fencing_counts(&q, 100, 110));
+	assert_true(clu_quorum_note(&q, true, 200));
+	assert_false(clu_quorum_fencing_counts(&q, 100, 110));
+	assert_false(clu_quorum_fencing_counts(&q, 100, 200)); /* before or after it came back: not known */
+	assert_true(clu_quorum_fencing_counts(&q, 100, 201));
+}
+
+/* All start at once: who is missing is fenced after there is quorum. The agent has never seen it (lost: its own start). */
+static void test_cluster_starts(void **state)
+{
+	struct clu_quorum q = {0};
+
+	(void)state;
+	clu_quorum_note(&q, true, 1003);
+	assert_true(clu_quorum_fencing_counts(&q, 1000, 1060));
+	assert_false(clu_quorum_fencing_counts(&q, 1000, 1001));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_quorum_without_a_gap),
+		cmocka_unit_test(test_quorum_was_lost),
+		cmocka_unit_test(test_cluster_starts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
