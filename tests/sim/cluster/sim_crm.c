@@ -121,8 +121,10 @@ static void fence_known(const struct fence *f, bool power)
 			sim_agent_history(sim_agent_of(&sim_nodes[i]), &h);
 	nodes[f->target].fate = FATE_FENCED;
 	for (unsigned v = 0; v < sim_nvms; v++)
-		if (vms[v].on == (int)f->target)
+		if (vms[v].on == (int)f->target) { /* and what was ordered there is void */
 			vms[v].on = -1;
+			vms[v].busy_until = 0;
+		}
 }
 
 static void fence_san_done(void *arg, bool ok)
@@ -309,15 +311,20 @@ static void think(void *arg)
 
 /* --- orders ----------------------------------------------------------------------------------- */
 
-void sim_crm_rogue_start(void)
+void sim_crm_start_on(unsigned vm, unsigned node)
 {
-	unsigned node = (unsigned)sim_below(sim_nnodes), vm = (unsigned)sim_below(sim_nvms);
-
 	/* Whoever does it: the agent takes no order without quorum. */
 	if (!sim_nodes[node].on || !sim_agent_of(&sim_nodes[node])->quorum.quorate)
 		return;
 	sim_say("somebody starts vm%u on %s", vm, sim_nodes[node].name);
 	sim_agent_start(sim_agent_of(&sim_nodes[node]), vm, NULL, NULL);
+}
+
+void sim_crm_rogue_start(void)
+{
+	unsigned node = (unsigned)sim_below(sim_nnodes);
+
+	sim_crm_start_on((unsigned)sim_below(sim_nvms), node);
 }
 
 void sim_crm_stop(void)

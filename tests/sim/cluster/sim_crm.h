@@ -21,6 +21,7 @@ extern bool sim_bmc_dead[];
 extern bool sim_has_hvsan, sim_has_power;
 /* Orders that pacemaker would not give now. */
 void sim_crm_rogue_start(void);
+void sim_crm_start_on(unsigned vm, unsigned node);
 void sim_crm_move(void);
 void sim_crm_stop(void);
 /* A process that runs that VM; NULL none. */

@@ -42,6 +42,19 @@ static void later(void (*mend)(void *arg), void *arg)
 	sim_at(CM_MIN(at, end_ns), mend, arg);
 }
 
+static void rogue_later(void *arg)
+{
+	(void)arg;
+	sim_crm_rogue_start();
+}
+
+/* Somebody starts VMs again and again, for so long. */
+static void impatient(uint64_t ms)
+{
+	for (unsigned i = 0; i < 3; i++)
+		sim_at(sim_now + sim_between(10, ms) * SIM_MS, rogue_later, NULL);
+}
+
 /* --- processes ------------------------------------------------------------------------------- */
 
 static void kill_core(void *arg)
@@ -100,6 +113,8 @@ static void thaw(void *arg)
 	sim_say("%s goes on", n->name);
 	sim_freeze(n, false);
 	sim_crm_changed();
+	if (sim_chance(400))
+		impatient(2500);
 }
 
 static void freeze(void *arg)
@@ -231,12 +246,6 @@ static void isolate(struct sim_node *n)
 	part();
 }
 
-static void rogue_later(void *arg)
-{
-	(void)arg;
-	sim_crm_rogue_start();
-}
-
 /* One node, and often something on it, too; and then somebody is impatient. */
 static void fault_lone(void)
 {
@@ -248,8 +257,8 @@ static void fault_lone(void)
 		stop(sim_agent_of(n)->core[v]);
 	if (what == 1)
 		freeze(n);
-	for (unsigned i = 0; i < 3 && what == 2; i++)
-		sim_at(sim_now + sim_between(1000, 6000) * SIM_MS, rogue_later, NULL);
+	if (what == 2)
+		impatient(6000);
 }
 
 static void san_back(void *arg)
@@ -345,12 +354,41 @@ static void compared(uint64_t nexus)
 	}
 }
 
+struct come_back {
+	unsigned vm, node;
+};
+
+static void come_back(void *arg)
+{
+	struct come_back *b = arg;
+
+	sim_crm_start_on(b->vm, b->node);
+}
+
+/* It stands still with evidence about a node, until that one is back and has the VM again. */
+static void slow_taker(struct sim_core *c)
+{
+	struct come_back *b = sim_alloc(sizeof *b);
+
+	b->vm = c->vm;
+	while (b->node < sim_nnodes - 1 && strcmp(sim_nodes[b->node].name, c->proof.node) != 0)
+		b->node++;
+	sim_stop(c->proc, true);
+	sim_at(sim_now + sim_between(22, 30) * SIM_S, cont, c);
+	for (unsigned i = 0; i < 5; i++)
+		sim_at(sim_now + sim_between(4, 21) * SIM_S, come_back, b);
+}
+
 /* A process has got its evidence, and does not act on it for long. */
 static void starts(struct sim_core *c)
 {
 	if (!armed_start || sim_now >= end_ns || (c->mode != SIM_RUN && sim_chance(700)))
 		return;
 	armed_start = false;
+	if (strncmp(c->proof.evidence, "powered-off", 11) == 0 && sim_chance(700)) {
+		slow_taker(c);
+		return;
+	}
 	if (sim_chance(700))
 		sim_at(sim_now + sim_between(1, 20) * SIM_MS, freeze, c->node);
 	else
@@ -365,14 +403,67 @@ static void power_cut_node(void *arg)
 		power_cut(c->node);
 }
 
+/* One is alone while another is fenced, comes back and gets VMs; then they change places. */
+struct swap {
+	struct sim_node *lone, *fenced;
+};
+
+static void swap_power(void *arg)
+{
+	power_cut(((struct swap *)arg)->fenced);
+}
+
+static void swap_starts(void *arg)
+{
+	for (unsigned v = 0; v < sim_nvms; v++)
+		sim_crm_start_on(v, ((struct swap *)arg)->fenced->index);
+}
+
+static void swap_wants(void *arg)
+{
+	for (unsigned v = 0; v < sim_nvms; v++)
+		sim_crm_start_on(v, ((struct swap *)arg)->lone->index);
+}
+
+static void swap_places(void *arg)
+{
+	struct swap *s = arg;
+
+	isolate(s->fenced);
+	for (unsigned i = 0; i < 4; i++)
+		sim_at(sim_now + sim_between(1000, 4000) * SIM_MS, swap_wants, s);
+}
+
+static void fault_swap(void)
+{
+	struct swap *s = sim_alloc(sizeof *s);
+	uint64_t at = sim_now;
+
+	s->lone = some_node();
+	s->fenced = some_node();
+	if (s->lone == s->fenced || sim_nnodes < 5 || at + 30 * SIM_S > end_ns)
+		return;
+	for (unsigned i = 0; i < sim_nnodes; i++)
+		sim_group[i] = &sim_nodes[i] == s->lone;
+	sim_say("%s is alone", s->lone->name);
+	sim_crm_changed();
+	sim_at(at + 3 * SIM_S, swap_power, s);
+	for (unsigned i = 0; i < 3; i++)
+		sim_at(at + sim_between(8, 26) * SIM_S, swap_starts, s);
+	sim_at(at + 27 * SIM_S, swap_places, s);
+}
+
 /* The destination has all, the source does not know it yet. */
 static void verified(struct sim_core *source, struct sim_core *dest)
 {
 	if (!armed_move || sim_now >= end_ns)
 		return;
 	armed_move = false;
-	if (sim_chance(600))
-		sim_move_break(dest);
+	if (sim_chance(600)) {
+		sim_move_break(source);
+		if (sim_chance(500))
+			sim_move_break(dest);
+	}
 	if (sim_chance(500))
 		san_cut(sim_chance(700) ? dest->node : source->node);
 	if (sim_chance(300))
@@ -389,7 +480,7 @@ static const struct {
 	{fault_kill, 8},    {fault_stop, 8},   {fault_freeze, 8},	 {fault_pause, 5},	 {fault_power, 4},
 	{fault_bmc, 4},	    {fault_part, 8},   {fault_san_cut, 10},	 {fault_break, 6},	 {fault_manners, 14},
 	{sim_crm_stop, 4},  {sim_crm_move, 25}, {sim_crm_rogue_start, 12}, {fault_lone, 10}, {fault_at_write, 10},
-	{fault_at_start, 8}, {fault_at_move, 16},
+	{fault_at_start, 8}, {fault_at_move, 16},	 {fault_swap, 6},
 };
 
 static void next(void *arg)

@@ -208,10 +208,7 @@ void sim_move_parted(struct sim_node *a, struct sim_node *b)
 
 void sim_move_break(struct sim_core *c)
 {
-	struct sim_core *peer = c->peer;
-
 	broken(c, 0);
-	broken(peer, 0);
 }
 
 /* --- mig_worker.h ---------------------------------------------------------------------------- */

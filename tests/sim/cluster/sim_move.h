@@ -24,7 +24,7 @@ bool sim_move_is_verified(const struct sim_core *c);
 void sim_move_inherit(void *core);
 /* What the nodes cannot reach of each other ends their connections. */
 void sim_move_parted(struct sim_node *a, struct sim_node *b);
-/* The connection of a move breaks; both ends hear of it. */
+/* The connection of a move breaks: this end hears of it. */
 void sim_move_break(struct sim_core *c);
 /* Told when a landing has all of the memory; set by the faults. */
 extern void (*sim_move_verified)(struct sim_core *source, struct sim_core *dest);
