@@ -36,4 +36,4 @@ tests_sim_cluster_sim_cluster_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=stor_block_read,--wrap=fen_evidence_fits,--wrap=clu_quorum_fencing_counts,--wrap=stor_dev_fence \
 	-Wl,--wrap=stor__cdb_pr_out,--wrap=stor__iscsi_keys,--wrap=stor__older_find,--wrap=stor__older_may_write \
 	-Wl,--wrap=stor_lease_commit,--wrap=stor_lease_resume,--wrap=stor_lease_accept,--wrap=stor_lease_valid_until \
-	-Wl,--wrap=stor_lease_take_over
+	-Wl,--wrap=stor_lease_take_over,--wrap=stor__act_wrote

@@ -12,7 +12,6 @@
 
 #include "common/cm_clock.h"
 #include "hvcore/vm/hv_vm_flush.h"
-#include "sharedstorage/dev/stor_timing.h"
 #include "tests/sim/cluster/sim_oracle.h"
 #include "tests/sim/cluster/sim_plant.h"
 #include "tests/sim/cluster/sim_proc.h"
@@ -283,8 +282,6 @@ uint64_t hv_vm_started_at_ns(const struct hv_vm *vm)
 
 void hv_vm_set_run_until(struct hv_vm *vm, uint64_t ns)
 {
-	if (ns && sim_plant_is(SIM_PLANT_FROM_ANSWER))
-		ns = cm_now_ns() + STOR_FAIL(vm->t_ms) * SIM_MS;
 	vm->until = ns;
 	vm->ahead = vm->proc->node->ahead;
 	/* A renewal that was under way in a pause that no clock shows is worth nothing either; nor is that promised. */

@@ -85,10 +85,11 @@ void *__wrap_calloc(size_t k, size_t n)
 
 void __wrap_free(void *p)
 {
-	struct sim_block *b = (struct sim_block *)p - 1;
+	struct sim_block *b;
 
 	if (!p)
 		return;
+	b = (struct sim_block *)p - 1;
 	if (b->owner)
 		TAILQ_REMOVE(b->owner, b, link);
 	__real_free(b->base);

@@ -257,6 +257,13 @@ WRAP(void, stor_lease_accept, struct stor_lease *lease, stor_lease_done_fn done,
 	}
 }
 
+WRAP(unsigned, stor__act_wrote, void *ctx, void *arg)
+{
+	if (planted == SIM_PLANT_FROM_ANSWER)
+		((struct stor_lease *)ctx)->write_start = cm_mark();
+	return __real_stor__act_wrote(ctx, arg);
+}
+
 WRAP(uint64_t, stor_lease_valid_until, const struct stor_lease *lease)
 {
 	if (lease == believed && (planted == SIM_PLANT_MERE_RESUME || planted == SIM_PLANT_MERE_ACCEPT))

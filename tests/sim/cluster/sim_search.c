@@ -7,7 +7,7 @@
 
 #include "tests/sim/cluster/sim_search.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/sim/cluster/sim_plant.h"
@@ -23,18 +23,10 @@ struct search {
 	void *arg;
 };
 
-static void search_free(void *arg)
-{
-	struct search *s = arg;
-
-	cm_timer_fini(&s->timer);
-	free(s);
-}
-
 static void search_end(struct search *s, const struct sim_proof *p, bool released)
 {
-	cm_timer_disarm(&s->timer);
-	cm_loop_defer(s->agent->proc->loop, search_free, s);
+	cm_timer_fini(&s->timer);
+	s->asked = 0; /* the memory is the world's: a late answer finds it */
 	s->done(p, released, s->arg);
 }
 
@@ -215,7 +207,7 @@ static void search_look(struct cm_timer *t, void *arg)
 void sim_search(struct sim_agent *a, unsigned vm, const struct sim_held *owner, uint64_t deadline_ns, sim_search_fn done,
 		void *arg)
 {
-	struct search *s = calloc(1, sizeof *s);
+	struct search *s = sim_alloc(sizeof *s);
 
 	*s = (struct search){.agent = a,
 			     .vm = vm,
