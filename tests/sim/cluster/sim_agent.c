@@ -24,9 +24,20 @@ struct sim_agent *sim_agent_of(const struct sim_node *node)
 	return node->agent;
 }
 
+static void agent_beats(struct cm_timer *t, void *arg)
+{
+	struct sim_agent *a = arg;
+
+	(void)clu_quorum_beat(&a->quorum, sim_wall_s(a->node));
+	cm_timer_arm_ms(t, CLU_QUORUM_BEAT_MS);
+}
+
 static void agent_main(void *arg)
 {
-	(void)arg;
+	struct sim_agent *a = arg;
+
+	cm_timer_init(&a->beat, a->proc->loop, agent_beats, a);
+	agent_beats(&a->beat, a);
 }
 
 struct sim_agent *sim_agent_new(struct sim_node *node)

@@ -27,6 +27,7 @@ struct sim_agent {
 	uint64_t view_ns; /* when it hears of the last one; in the world's time */
 	uint64_t started_wall_s, lost_wall_s[SIM_NODES];
 	struct clu_quorum quorum;
+	struct cm_timer beat;
 	struct sim_fencing history[SIM_HISTORY];
 	unsigned nhistory;
 	struct sim_core *core[SIM_VMS];

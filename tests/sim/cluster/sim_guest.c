@@ -77,7 +77,8 @@ static void check_alone(const struct hv_vm *vm, const char *how)
 	const struct hv_vm *o;
 
 	TAILQ_FOREACH (o, &guests, link)
-		if (o != vm && o->index == vm->index && may_run(o))
+		if (o != vm && o->index == vm->index && may_run(o) && !sim_was_blind(vm->proc->node) &&
+		    !sim_was_blind(o->proc->node))
 			sim_found("VM %u runs twice: on %s (pid %u, %s) and on %s (pid %u)", vm->index,
 				  vm->proc->node->name, vm->proc->pid, how, o->proc->node->name, o->proc->pid);
 }

@@ -38,6 +38,11 @@ uint64_t sim_when(const struct sim_node *n, uint64_t local_ns)
 	return local_ns <= now ? sim_now : sim_now + scale(local_ns - now, -n->ppm);
 }
 
+bool sim_was_blind(const struct sim_node *n)
+{
+	return n->blind_ns && sim_now - n->blind_ns < 5 * SIM_S;
+}
+
 uint64_t sim_wall_s(const struct sim_node *n)
 {
 	return (uint64_t)((int64_t)sim_now + n->skew_ns) / SIM_S;
@@ -224,7 +229,8 @@ void sim_pause(struct sim_node *n, bool pause, bool shown)
 	if (shown)
 		n->ahead += gone;
 	else
-		n->blind++;
+		n->blind_ns = sim_now;
+	n->blind += !shown;
 	all_go_on(n);
 }
 

@@ -24,6 +24,7 @@ struct sim_node {
 	bool on, frozen, paused; /* frozen: no process runs; paused: by its hypervisor, the clock stands still too */
 	bool san_cut;
 	unsigned blind; /* pauses that no clock of it shows */
+	uint64_t blind_ns; /* the last of them ended */
 	uint64_t lbase, gbase, ahead;
 	uint64_t went_on_ns; /* the last freeze or pause ended; in the world's time */
 	int ppm;
@@ -56,6 +57,8 @@ extern struct sim_proc *sim_self; /* whose code runs; NULL: nobody's */
 void sim_nodes_begin(unsigned n);
 uint64_t sim_local(const struct sim_node *node);	     /* its clock of now */
 uint64_t sim_when(const struct sim_node *node, uint64_t local_ns); /* in the world's time, if nothing stops it */
+/* It was paused a moment ago, and nothing on it can know that: what it decides on its old picture is not promised. */
+bool sim_was_blind(const struct sim_node *node);
 uint64_t sim_wall_s(const struct sim_node *node);
 
 struct sim_proc *sim_spawn(struct sim_node *node, const char *name, void (*main)(void *arg), void *arg);

@@ -175,6 +175,7 @@ static void search_fenced(struct search *s)
 	struct fen_fencer_word w = {.action = "off", .succeeded = true, .lost_wall_s = a->lost_wall_s[s->owner_index]};
 	char e[FEN_EVIDENCE_MAX];
 
+	(void)clu_quorum_beat(&a->quorum, sim_wall_s(a->node));
 	if (!f || !clu_quorum_fencing_counts(&a->quorum, w.lost_wall_s, f->wall_s)) {
 		search_silent(s);
 		return;
