@@ -26,6 +26,7 @@ static struct {
 	uint64_t lone_ns; /* without quorum since then; 0: it has */
 	bool dropped;	  /* the others have a view without it */
 } nodes[SIM_NODES];
+static uint64_t lone_ns; /* no-quorum-policy: so long after its loss VMs are stopped */
 static struct {
 	uint64_t busy_until; /* an order is under way */
 	uint64_t order;
@@ -265,7 +266,7 @@ static void lone(unsigned i)
 {
 	struct sim_agent *a = sim_agent_of(&sim_nodes[i]);
 
-	if (!lives(i) || !nodes[i].lone_ns || sim_now - nodes[i].lone_ns < 3 * SIM_S)
+	if (!lives(i) || !nodes[i].lone_ns || sim_now - nodes[i].lone_ns < lone_ns)
 		return;
 	for (unsigned v = 0; v < sim_nvms; v++)
 		if (a->core[v] && !a->core[v]->gone)
@@ -406,6 +407,7 @@ void sim_crm_begin(void)
 	memset(nodes, 0, sizeof nodes);
 	memset(vms, 0, sizeof vms);
 	sim_reaches = reaches;
+	lone_ns = (sim_chance(500) ? 3 : 3600) * SIM_S;
 	for (unsigned v = 0; v < sim_nvms; v++)
 		vms[v].on = -1;
 	for (unsigned i = 0; i < sim_nnodes; i++) {
