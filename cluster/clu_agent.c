@@ -240,7 +240,7 @@ struct clu_agent *clu_agent_new(struct cm_loop *loop, const struct clu_conf *con
 	}
 	a->events = clu_events_new(a->node);
 	a->watchdog = agent_watchdog_new(a);
-	a->members = clu_members_new(&member_ops);
+	a->members = clu_members_new(a, &member_ops);
 	a->landings = clu_landings_new();
 	a->deaths = clu_deaths_new();
 	a->conns = clu__conns_new(&clu__verbs);

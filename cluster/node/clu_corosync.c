@@ -191,6 +191,12 @@ static void on_quorum_io(struct cm_io *io, unsigned events, void *arg)
 		lost(c, "quorum", cs);
 }
 
+void clu_corosync_look(struct clu_corosync *c)
+{
+	if (c->up)
+		on_quorum_io(&c->quorum_io, CM_READ, c);
+}
+
 /* --- connecting ------------------------------------------------------------------------------- */
 /* nodelist.node.INDEX.{nodeid,name,ring0_addr..} into c->nodes. */
 static cs_error_t read_nodes(struct clu_corosync *c)

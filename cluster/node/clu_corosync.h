@@ -70,6 +70,11 @@ void clu_corosync_set_group(struct clu_corosync *c, const char *name);
 void clu_corosync_free(struct clu_corosync *c);
 bool clu_corosync_is_up(const struct clu_corosync *c);
 bool clu_corosync_is_quorate(const struct clu_corosync *c);
+/*
+ * Reads what corosync has said and nobody has read yet, and tells it (ops->quorum, ops->down). For who is about to
+ * believe in who is a member: after a standstill of this process its timers may come before its descriptors. Not from a callback.
+ */
+void clu_corosync_look(struct clu_corosync *c);
 /* Sends to all members; queued while corosync reorganises. CM_E_NO_CLUSTER when down, -ENOBUFS when too
  * much is queued, -EMSGSIZE. What was queued when the connection breaks is lost. */
 int clu_corosync_send(struct clu_corosync *c, const void *data, size_t len);

@@ -36,13 +36,28 @@ struct clu_members {
 	char name[CLU_COROSYNC_NODES][64];
 	unsigned n;
 	struct clu_quorum quorum;
+	struct cm_timer beat;
 };
 
-struct clu_members *clu_members_new(const struct clu_member_ops *ops)
+static void member_beat(struct clu_members *m)
+{
+	if (clu_quorum_beat(&m->quorum, cm_wall_ns() / CM_NS_PER_S))
+		cm_notice("this process stood still: what pacemaker says of earlier fencings does not count here any more");
+}
+
+static void member_beats(struct cm_timer *t, void *arg)
+{
+	member_beat(arg);
+	cm_timer_arm_ms(t, CLU_QUORUM_BEAT_MS);
+}
+
+struct clu_members *clu_members_new(struct clu_agent *a, const struct clu_member_ops *ops)
 {
 	struct clu_members *m = calloc(1, sizeof *m);
 
 	CM_ASSERT(m);
+	cm_timer_init(&m->beat, a->loop, member_beats, m);
+	cm_timer_arm_ms(&m->beat, 0);
 	m->ops = ops;
 	m->started_wall_s = cm_wall_ns() / CM_NS_PER_S;
 	return m;
@@ -50,6 +65,8 @@ struct clu_members *clu_members_new(const struct clu_member_ops *ops)
 
 void clu_members_free(struct clu_members *m)
 {
+	if (m)
+		cm_timer_fini(&m->beat);
 	free(m);
 }
 
@@ -86,8 +103,9 @@ uint64_t clu_member_lost_wall_s(const struct clu_agent *a, const char *node)
 	return m->started_wall_s;
 }
 
-bool clu_member_fencing_counts(const struct clu_agent *a, const char *node, uint64_t fenced_wall_s)
+bool clu_member_fencing_counts(struct clu_agent *a, const char *node, uint64_t fenced_wall_s)
 {
+	member_beat(a->members); /* its timer may come later in this turn */
 	return clu_quorum_fencing_counts(&a->members->quorum, clu_member_lost_wall_s(a, node), fenced_wall_s);
 }
 

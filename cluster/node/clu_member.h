@@ -24,7 +24,7 @@ struct clu_member_ops {
 	void (*lost)(struct clu_agent *a, const char *node);
 };
 
-struct clu_members *clu_members_new(const struct clu_member_ops *ops); /* ops is borrowed */
+struct clu_members *clu_members_new(struct clu_agent *a, const struct clu_member_ops *ops); /* both are borrowed */
 void clu_members_free(struct clu_members *m);
 /* What the adapter to corosync tells goes to a->members; arg: the agent. */
 extern const struct clu_corosync_ops clu_member_corosync_ops;
@@ -34,7 +34,7 @@ bool clu_member_is(const struct clu_agent *a, const char *node);
  * member since. */
 uint64_t clu_member_lost_wall_s(const struct clu_agent *a, const char *node);
 /* Is a successful fencing of node at that wall clock second about its life of now (node/clu_quorum.h)? */
-bool clu_member_fencing_counts(const struct clu_agent *a, const char *node, uint64_t fenced_wall_s);
+bool clu_member_fencing_counts(struct clu_agent *a, const char *node, uint64_t fenced_wall_s);
 /* Where the agent of a node is reached; NULL if it is not known. A clu_address_fn. */
 const char *clu_member_address(const char *node, void *agent);
 /* Refuses work that needs quorum: CM_E_NO_QUORUM or CM_E_NO_CLUSTER; 0 when standalone. */

@@ -7,6 +7,20 @@
 
 #include "cluster/node/clu_quorum.h"
 
+#include "common/cm_clock.h"
+
+bool clu_quorum_beat(struct clu_quorum *q, uint64_t now_wall_s)
+{
+	struct cm_mark now = cm_mark();
+	bool stood = q->beat.now_ns && now.now_ns - q->beat.now_ns + cm_jump_ns(&q->beat) >
+					       CLU_QUORUM_STAND_MS * CM_NS_PER_MS;
+
+	q->beat = now;
+	if (stood)
+		q->since_wall_s = now_wall_s;
+	return stood;
+}
+
 bool clu_quorum_note(struct clu_quorum *q, bool quorate, uint64_t now_wall_s)
 {
 	if (quorate == q->quorate)

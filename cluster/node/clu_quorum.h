@@ -4,7 +4,10 @@
  * one of the whole cluster only for that time: whoever was alone meanwhile did not see who came
  * back, and an old "was fenced" may be about an earlier life of a node that lives.
  *
- * Pure. Thread: [any].
+ * A process that stood still may have missed the same without a change of its own picture: from its standstill on
+ * it knows nothing of what was before.
+ *
+ * Thread: [loop].
  */
 #ifndef CLU_QUORUM_H
 #define CLU_QUORUM_H
@@ -12,10 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/cm_jump.h"
+
+#define CLU_QUORUM_BEAT_MS  200u
+#define CLU_QUORUM_STAND_MS 1000u /* corosync's token is no shorter: who stood still for less was not dropped */
+
 struct clu_quorum {
 	bool quorate;
 	uint64_t since_wall_s; /* of quorate */
+	struct cm_mark beat;   /* the last one; now_ns 0: none yet */
 };
+
+/* Now and then, and before a fencing is believed. True: this process, or its host, stood still since the last time. */
+bool clu_quorum_beat(struct clu_quorum *q, uint64_t now_wall_s);
 
 /* What corosync says, as of now_wall_s. True: that is news. */
 bool clu_quorum_note(struct clu_quorum *q, bool quorate, uint64_t now_wall_s);

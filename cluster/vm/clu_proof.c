@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "cluster/node/clu_agent_int.h"
+#include "cluster/node/clu_corosync.h"
 #include "cluster/node/clu_member.h"
 #include "cluster/node/clu_peer.h"
 #include "cluster/pcmk/clu_pcmk.h"
@@ -291,6 +292,8 @@ static void search_look(struct cm_timer *t, void *arg)
 	struct clu_agent *a = s->agent;
 
 	(void)t;
+	if (a->corosync) /* who is a member now, and not before this process stood still? */
+		clu_corosync_look(a->corosync);
 	if (strcmp(s->owner.node, a->node) == 0)
 		search_self(s);
 	else if (!a->pcmk)

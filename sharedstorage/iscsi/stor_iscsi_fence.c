@@ -47,7 +47,10 @@ static void fence_adm_failed(struct stor_iscsi *d, const struct stor_adm *a, con
 	fence_end(d, a->cmd.status == STOR_SCSI_CONFLICT ? CM_E_SAN_CONFLICT : CM_E_SAN_SENSE, all);
 }
 
-/* How many keys are registered; -1: no answer, or ours is not among them, and the job has ended. */
+/*
+ * How many keys are registered; -1: no answer, or ours is not among them, and the job has ended. Then a new session has to
+ * register: nothing else may go out on this one for long that would be refused.
+ */
 static int fence_look(struct stor_iscsi *d, const struct stor_adm *a, uint64_t keys[ISCSI_KEYS])
 {
 	int n = stor__adm_keys(a, keys);
@@ -59,6 +62,7 @@ static int fence_look(struct stor_iscsi *d, const struct stor_adm *a, uint64_t k
 	for (int i = 0; i < n; i++)
 		if (keys[i] == d->key)
 			return n;
+	stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: our key is not registered any more", d->label);
 	fence_end(d, CM_E_SAN_CONFLICT, "our own key is gone: somebody shut us out");
 	return -1;
 }

@@ -194,7 +194,7 @@ class Rig:
     def process(self, node, **more):
         more["spawned"] = lambda process: self.spawned.append((node, process))
         if self.watchdogs:
-            more["options"] = [{"key": "watchdog", "value": os.path.join(self.path, "wd%d" % node)}]
+            more["options"] = [{"key": "watchdog", "value": os.path.join(self.path, "wd%d" % node)}, {"key": "watchdog-required", "value": "1"}]
         one = Process(node, engine=self.engine, memory_mib=32, cmdline=CMDLINE, vm=self.config, die_with_us=True, **more)
         self.all.append(one)
         return one

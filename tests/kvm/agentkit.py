@@ -106,6 +106,18 @@ class Agent:
         """pids of the hvcore processes of this agent."""
         return self.children() if self.daemon.poll() is None else []
 
+    def orphans(self):
+        """pids of its hvcore processes, whoever is their parent now: they hold logs in its folder."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/exe").split(" ")[0].startswith(corekit.HVCORE) and any(
+                        os.readlink(f"/proc/{pid}/fd/{fd}").startswith(self.here) for fd in os.listdir(f"/proc/{pid}/fd")):
+                    found.append(int(pid))
+            except OSError:
+                continue
+        return found
+
     def close(self):
         pids = []
         if self.daemon.poll() is None:
@@ -113,6 +125,7 @@ class Agent:
             pids = self.children()
             self.daemon.kill()
         self.daemon.wait()
+        pids += self.orphans()
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)

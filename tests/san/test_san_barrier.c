@@ -228,6 +228,48 @@ static void test_vacated(void **state)
 	assert_false(b.shut[0].key);
 }
 
+struct fenced {
+	bool done;
+	int rc;
+};
+
+static void on_fenced(int rc, const struct cm_err *err, void *arg)
+{
+	struct fenced *d = arg;
+
+	(void)err;
+	d->rc = rc;
+	d->done = true;
+}
+
+static int fence(struct fix *f, struct party *p, uint64_t key)
+{
+	struct stor_key victim = {.key = key};
+	struct fenced d = {.done = false};
+
+	stor_dev_fence(p->own.dev, &victim, 1, on_fenced, &d);
+	SAN_UNTIL(f->loop, d.done);
+	return d.rc;
+}
+
+/* A fencer that was shut out itself meanwhile, and sends nothing else that would tell it: a new session registers anew. */
+static void test_fencer_without_key(void **state)
+{
+	NOT_JOINED();
+	struct fix *f = *state;
+	uint32_t incarnation;
+
+	party_open(f, &f->a, "node-a", 1);
+	party_open(f, &f->b, "node-b", 2);
+	party_enters(f, &f->a);
+	party_enters(f, &f->b);
+	incarnation = stor_dev_incarnation(f->b.own.dev);
+	assert_int_equal(fence(f, &f->a, stor_dev_pr_key(f->b.own.dev)), 0);
+	assert_int_equal(fence(f, &f->b, stor_pr_key(7, 1)), CM_E_SAN_CONFLICT);
+	SAN_UNTIL(f->loop, stor_dev_incarnation(f->b.own.dev) != incarnation && stor_dev_usable(f->b.own.dev));
+	assert_int_equal(fence(f, &f->b, stor_pr_key(7, 1)), 0);
+}
+
 int main(int argc, char **argv)
 {
 #define SLOPPY(t) cmocka_unit_test_setup_teardown(t, setup_sloppy, fix_teardown)
@@ -236,7 +278,7 @@ int main(int argc, char **argv)
 		T(test_two_fencers),  T(test_answer_lost),	      T(test_taker_dies),    T(test_own_session),
 		SLOPPY(test_own_session),
 		T(test_second_store), T(test_second_store_exclusive), T(test_many_sessions), T(test_room),
-		T(test_vacated),
+		T(test_vacated),      T(test_fencer_without_key),
 	};
 
 	fix_args(argc, argv);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "cluster/node/clu_quorum.h"
+#include "common/cm_clock.h"
 
 static void test_quorum_without_a_gap(void **state)
 {
@@ -53,12 +54,35 @@ static void test_cluster_starts(void **state)
 	assert_false(clu_quorum_fencing_counts(&q, 1000, 1001));
 }
 
+/* Its picture did not change, but it was dropped and taken back meanwhile: what was before is not believed. */
+static void test_process_stood_still(void **state)
+{
+	struct clu_quorum q = {0};
+
+	(void)state;
+	cm_clock_set_virtual(true, CM_NS_PER_S);
+	clu_quorum_note(&q, true, 50);
+	assert_false(clu_quorum_beat(&q, 100));
+	cm_clock_advance(CLU_QUORUM_BEAT_MS * CM_NS_PER_MS);
+	assert_false(clu_quorum_beat(&q, 100));
+	assert_true(clu_quorum_fencing_counts(&q, 100, 110));
+	cm_clock_advance((CLU_QUORUM_STAND_MS + 1) * CM_NS_PER_MS);
+	assert_true(clu_quorum_beat(&q, 120));
+	assert_false(clu_quorum_fencing_counts(&q, 100, 110));
+	assert_true(clu_quorum_fencing_counts(&q, 100, 121));
+	cm_jump_pretend((CLU_QUORUM_STAND_MS + 1) * CM_NS_PER_MS); /* its host was paused: another clock tells */
+	assert_true(clu_quorum_beat(&q, 130));
+	assert_false(clu_quorum_fencing_counts(&q, 100, 121));
+	cm_clock_set_virtual(false, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quorum_without_a_gap),
 		cmocka_unit_test(test_quorum_was_lost),
 		cmocka_unit_test(test_cluster_starts),
+		cmocka_unit_test(test_process_stood_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
