@@ -247,7 +247,7 @@ class Rig:
         """What the agent of the new owner's node has to say of the last one, or None: it runs or nobody can tell yet."""
         for node, process in self.spawned:
             if process.pid == owner["owner_pid"] and "n%d" % node == owner["owner_node"]:
-                if watch or is_stopped(process):
+                if self.watchdogs and (watch or is_stopped(process)):
                     return {"kind": 4, "evidence": "watch %s" % owner["owner_node"]}
                 if process.poll() is None:
                     return None
@@ -358,6 +358,11 @@ class Rig:
 
     def restart(self, rng, watch):
         """Both are gone or frozen: a start on either node, or on both at once. Woken up afterwards, a frozen one must end."""
+        if not self.watchdogs:  # nobody can tell what a frozen process will do: its node is switched off
+            for _, process in self.spawned:
+                if is_stopped(process):
+                    process.kill()
+                    process.wait()
         nodes = [rng.randrange(2)]
         if rng.random() < 0.25:
             nodes = [0, 1]
