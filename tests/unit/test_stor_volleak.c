@@ -69,6 +69,12 @@ static void use_up(struct stor_volume *vol)
 	vk_close_dev(disk);
 }
 
+static void let_go(struct stor_volume *vol, struct stor_dev *dev)
+{
+	stor_volume_free(vol);
+	vk_close_dev(dev);
+}
+
 static void leave_creation(struct stor_volume *vol)
 {
 	assert_int_equal(cm_fault_arm("stor.disk.claimed=error:5", NULL), 0);
@@ -98,6 +104,7 @@ static void repair_beside(void (*fn)(struct other *o))
 	assert_int_equal(r.doubly_used_extents, 0);
 	use_up(vol);
 	must_read(other.disk, 0, 1);
+	let_go(vol, dev);
 }
 
 static void finish(void)
@@ -105,6 +112,7 @@ static void finish(void)
 	vk_check_clean(other.vol, false, 0);
 	if (other.disk)
 		vk_close_dev(other.disk);
+	let_go(other.vol, other.dev);
 }
 
 static void grow_and_write(struct other *o)
@@ -239,6 +247,7 @@ static void test_grow_over_leak(void **state)
 	must_read(other.disk, 0, 1);
 	must_read(other.disk, 6, 2);
 	finish();
+	let_go(vol, dev);
 }
 
 /* --- work that the repair ends, or that comes late ------------------------------------------ */
@@ -326,8 +335,8 @@ static void create_in_vain(struct stor_volume *vol)
 }
 
 /* Thawed, the work harms nobody: what the disk has is read back. */
-static void must_stay(pid_t pid, struct stor_volume *vol, const char *name, unsigned extents,
-		      unsigned seed)
+static void must_stay(pid_t pid, struct stor_volume *vol, struct stor_dev *dev, const char *name,
+		      unsigned extents, unsigned seed)
 {
 	struct stor_dev *disk;
 	int rc;
@@ -339,6 +348,7 @@ static void must_stay(pid_t pid, struct stor_volume *vol, const char *name, unsi
 		must_read(disk, i, seed + i);
 	vk_close_dev(disk);
 	vk_check_clean(vol, false, 0);
+	let_go(vol, dev);
 	vk_stop();
 	vk_end_file();
 }
@@ -354,7 +364,7 @@ static void late_growth(const char *point)
 	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), 0);
 	assert_int_equal(r.unfinished, 1);
 	use_up(vol);
-	must_stay(pid, vol, "rest", 8, 200);
+	must_stay(pid, vol, dev, "rest", 8, 200);
 }
 
 static void test_late_growth(void **state)
@@ -395,7 +405,7 @@ static void test_late_growth_again(void **state)
 	use_up(vol);
 	assert_int_equal(stor_volume_disk_info(vol, "t", &di, NULL), 0);
 	assert_int_equal(di.allocated_bytes, 10 * VK_EXTENT);
-	must_stay(pid, vol, "t", 10, 0);
+	must_stay(pid, vol, dev, "t", 10, 0);
 }
 
 /* A creation that was frozen: the disk was deleted, and another one has its name and its slot. */
@@ -409,7 +419,7 @@ static void test_late_creation(void **state)
 	assert_int_equal(stor_volume_disk_delete(vol, "late", NULL), 0);
 	assert_int_equal(stor_volume_disk_create(vol, "late", 4 * VK_EXTENT, true, NULL), 0);
 	write_all(vol, "late", 4);
-	must_stay(pid, vol, "late", 4, 0);
+	must_stay(pid, vol, dev, "late", 4, 0);
 }
 
 /* Nobody but the VM that writes first clears an extent: a tool could be late. */
@@ -439,6 +449,7 @@ static void test_thick_writes_no_data(void **state)
 		assert_memory_equal(data, back, sizeof data);
 	}
 	vk_close_dev(disk);
+	let_go(vol, dev);
 }
 
 /* The volume grew since it was opened: a repair never takes it back to that size. */
@@ -455,10 +466,12 @@ static void test_volume_grown(void **state)
 	vol2 = vk_attach(&dev2, false);
 	assert_int_equal(stor_volume_grow(vol2, &extents, NULL), 0);
 	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), 0);
-	stor_volume_free(vol2);
+	let_go(vol2, dev2);
 	vol2 = vk_attach(&dev2, false);
 	assert_int_equal(stor_volume_info(vol2, &vi, NULL), 0);
 	assert_int_equal(vi.extents, extents);
+	let_go(vol2, dev2);
+	let_go(vol, dev);
 }
 
 #define ROW(t) cmocka_unit_test_setup_teardown(t, vk_setup, vk_teardown)
