@@ -320,13 +320,16 @@ static bool client_hear(struct daemon *d, struct client *c)
 	return true;
 }
 
+/* More than a socket holds (net.unix.max_dgram_qlen): who sends without end has no right to all of our time. */
+#define HEAR_MOST 1024
+
 /* Everything that clients had said when this is called. */
 static void clients_hear(struct daemon *d)
 {
-	while (client_accept(d))
+	for (int n = 0; n < HEAR_MOST && client_accept(d); n++)
 		;
 	for (int i = 0; i < MAX_CLIENTS; i++)
-		while (d->client[i].sock >= 0 && client_hear(d, &d->client[i]))
+		for (int n = 0; n < HEAR_MOST && d->client[i].sock >= 0 && client_hear(d, &d->client[i]); n++)
 			;
 }
 
