@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import pairplan  # noqa: E402
 
-KINDS = ("dual_active", "lost_writes", "corrupted", "late_writes", "lost_vms", "leaked")
+KINDS = ("dual_active", "lost_writes", "corrupted", "late_writes", "given_away", "lost_vms", "leaked")
 BATCH_S = 1800
 
 

@@ -36,6 +36,8 @@ MUTANTS = {
               "\t\tio->cmd.cdb = stor__cdb_sync();\n", "\t\tio->cmd.cdb = stor__cdb_tur();\n"),
     "wait": ("proof (d) does not wait", "fencing/fen_shut_out.c",
              "w->asked_ns < w->since_ns + shut_wait_ms(&w->seen) * CM_NS_PER_MS", "w->asked_ns < w->since_ns + 0 * shut_wait_ms(&w->seen)"),
+    "claim": ("a VM has no claim on a volume without its block", "hvcore/hv_disks_claim.c",
+              "!stor_uuid_equal(&id, &d->home) && cm_fault(\"core.claim.elsewhere\") < 0;", "!stor_uuid_equal(&id, &d->home);"),
     "resume": ("the source goes on without asking the block", "migration/mig_src_fsm.c",
                "\tstor_lease_resume(m->cfg.lease, back_done, m);\n\treturn SRC_EV_NONE;\n",
                "\t(void)back_done;\n\treturn SRC_EV_BACK_OK;\n"),

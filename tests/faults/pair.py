@@ -17,7 +17,7 @@ sys.path.insert(0, HERE)
 import pairjudge  # noqa: E402
 import pairplan  # noqa: E402
 import pairrig  # noqa: E402
-from pairrig import Lost  # noqa: E402
+from pairrig import GivenAway, Lost  # noqa: E402
 
 
 HOLD_MS = 300
@@ -64,6 +64,8 @@ class Injector:
             rig.san.ctl("drop all")
         elif fault == "rival":
             self.rival(vm)
+        elif fault == "disk-verbs":
+            rig.disk_verbs()
         if "kill" in fault and vm.alive():
             vm.kill()
         if fault.endswith("twice"):
@@ -203,6 +205,8 @@ def run(opts, say=print):
             begin = time.monotonic()
             try:
                 injector.one(p)
+            except GivenAway as e:
+                found.add("given_away", "%s: %s" % (json.dumps(p), e))
             except (Lost, AssertionError) as e:
                 found.add("lost_vms", "%s: %s" % (json.dumps(p), e))
             done += 1

@@ -12,7 +12,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(HERE), "san"), os.path.join(os.path
 import corekit  # noqa: E402
 import labsan_oracle  # noqa: E402
 
-KINDS = ("dual_active", "lost_writes", "corrupted", "late_writes", "lost_vms", "leaked")
+KINDS = ("dual_active", "lost_writes", "corrupted", "late_writes", "given_away", "lost_vms", "leaked")
 
 
 class Findings(dict):

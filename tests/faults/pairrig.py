@@ -34,6 +34,10 @@ class Lost(Exception):
     """The VM does not come back."""
 
 
+class GivenAway(Exception):
+    """Somebody was let have what the VM uses."""
+
+
 def codes():
     """{name: number} of common/cm_err.h's list."""
     with open(os.path.join(ROOT, "common", "cm_err.h"), encoding="utf-8") as f:
@@ -161,7 +165,7 @@ class Rig:
     watchdogs: each node has a hvwatchdogd, which kills a process that is frozen for longer than its lease."""
 
     def __init__(self, path, engine, layout, t_ms, watchdogs=True):
-        self.path, self.engine, self.t_ms = path, engine, t_ms
+        self.path, self.engine, self.layout, self.t_ms = path, engine, layout, t_ms
         self.watchdogs = [self.watchdog(n) for n in range(2)] if watchdogs else []
         self.codes = codes()
         self.san = sankit.San(path, ("thin,size=64M", "thin,size=64M", "thin,size=32M", "thin,size=32M"), cache="volatile")
@@ -288,6 +292,21 @@ class Rig:
         if not start.done():
             self.spawned[-1][1].kill()
         return start.result(60)
+
+    def disk_verbs(self):
+        """What an operator may try with a disk of the VM that runs, on the volume that does not have its ownership block."""
+        if self.layout != "volumes":
+            return
+        agent = sankit.Agent(self.path, self.t_ms)
+        try:
+            for verb in (("disk", "delete", "v1/a"), ("disk", "rename", "v1/a", "z")):
+                try:
+                    agent.hvctl(*verb)
+                except RuntimeError:
+                    continue
+                raise GivenAway(" ".join(verb))
+        finally:
+            agent.close()
 
     def rival(self):
         """A start on the other node although nobody is dead: its own look at the lease decides. True: it got the VM, and whoever had

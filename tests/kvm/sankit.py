@@ -77,12 +77,12 @@ class San:
 
 
 class Agent:
-    """hvclusterd --standalone."""
+    """hvclusterd --standalone. One that is started again in the same folder knows the volumes of the one before."""
 
     def __init__(self, path, io_timeout_ms=500):
         self.dir = os.path.join(path, "agent")
-        os.makedirs(os.path.join(self.dir, "run"))
-        os.makedirs(os.path.join(self.dir, "state"))
+        os.makedirs(os.path.join(self.dir, "run"), exist_ok=True)
+        os.makedirs(os.path.join(self.dir, "state"), exist_ok=True)
         conf = os.path.join(self.dir, "conf")
         with open(conf, "w", encoding="ascii") as f:
             f.write(f"node = n0\nrun_dir = {self.dir}/run\nstate_dir = {self.dir}/state\nstandalone = yes\n"
