@@ -24,8 +24,10 @@ class Findings(dict):
 def beats(processes, found):
     """No two processes' beats overlap; none is missing within a process. Of a process that was frozen and that nobody killed, one
     beat counts for less: its instruction had been executed, and is reported, with the time of now, after the thaw."""
-    runs = []
+    runs, end = [], time.monotonic() + 20
     for p in processes:
+        while p.beats.open and not p.alive() and time.monotonic() < end:
+            time.sleep(0.005)  # what it said before its end is read still
         seen = p.beats.seen[:-1] if p.thawed and len(p.beats.seen) > 1 else p.beats.seen
         if seen:
             runs.append((seen[0][0], seen[-1][0], p))

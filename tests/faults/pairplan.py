@@ -4,6 +4,7 @@ import random
 
 SOURCE = ["mig.src.connect", "mig.src.connected", "mig.src.hello", "mig.src.welcome", "mig.src.round.first", "mig.src.round.later",
           "mig.src.pause", "mig.src.flushed", "mig.src.round.last", "mig.src.state", "mig.src.verified", "mig.src.committed", "mig.src.told"]
+RUNNING = ["mig.src.hello", "mig.src.welcome", "mig.src.round.first", "mig.src.round.later"]
 TARGET = ["mig.dst.hello", "mig.dst.welcome", "mig.land.memory", "mig.dst.landed", "mig.dst.loaded", "mig.dst.verified", "mig.dst.took"]
 LEASE = ["lease_write", "lease_written"]
 BATCH = 20  # injections on one SAN
@@ -25,6 +26,8 @@ def one(rng):
     mode = rng.choice(["live", "live", "quick"])
     side = rng.choice(["source", "target"])
     point = rng.choice(SOURCE if side == "source" or not fault_is_of_process(fault) else TARGET)
+    if fault == "san-delay" and rng.random() < 0.7:
+        point = rng.choice(RUNNING)  # a write that is stuck when the vCPUs stop
     if mode == "quick" and point in ("mig.src.round.first", "mig.src.round.later"):
         point = "mig.src.round.last"  # a quick move has no rounds
     plan = {"what": "move", "fault": fault, "mode": mode, "side": side, "point": point, "watch": rng.random() < 0.1,

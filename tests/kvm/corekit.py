@@ -99,6 +99,7 @@ class Beats(threading.Thread):
         self.listener.bind(path)
         self.listener.listen(4)
         self.seen, self.lines = [], []
+        self.open = False  # somebody is connected: more may come
         self.start()
 
     def run(self):
@@ -107,9 +108,11 @@ class Beats(threading.Thread):
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            self.open = True
             with connection, connection.makefile("rb") as stream:
                 for line in stream:
                     self.take(line.decode().rstrip("\n").split(" ", 2))
+            self.open = False
 
     def take(self, words):
         if len(words) == 3 and words[1] == "b":
