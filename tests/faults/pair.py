@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,7 +27,7 @@ INITIATOR = "iqn.2026-01.invalid.hvcluster:n"
 
 class Injector:
     def __init__(self, rig, rng):
-        self.rig, self.rng = rig, rng
+        self.rig, self.rng, self.later = rig, rng, None
 
     def one(self, p):
         rig, before = self.rig, self.rig.here
@@ -34,12 +35,16 @@ class Injector:
             self.loss(p)
         else:
             self.move(p)
-        rig.san.ctl("clear")
-        rig.san.ctl("release")
+        if not p["fault"].startswith("san-delay-kill"):
+            rig.san.ctl("clear")
+            rig.san.ctl("release")
         for one in (rig.here, rig.there):
             if one and not one.is_stopped() and one.alive():
                 one.fault("")
         rig.settle(self.rng, p["watch"])
+        if self.later:
+            self.later.join()
+            self.later = None
         rig.here.fault("")
         self.check_kept(p, before)
 
@@ -73,8 +78,10 @@ class Injector:
             if took:
                 rig.here = took
         if fault.startswith("san-delay"):
-            # The new owner's barrier has to wait for what is stuck in the array.
-            rig.pool.submit(self.release_later)
+            # The new owner's barrier has to wait for what is stuck in the array: it lands while he starts, or soon after.
+            rig.san.ctl("clear")
+            self.later = threading.Timer(self.rng.choice([0.5, 1.5]), rig.san.ctl, ["release"])
+            self.later.start()
 
     def rival(self, vm):
         """The owner hears nothing of the SAN for a while, and pacemaker wants the VM elsewhere."""
@@ -85,11 +92,6 @@ class Injector:
         rig.san.ctl("unhang " + nexus)
         if took and not rig.gone(rig.lost, 30):
             raise AssertionError("a process that lost the VM does not end: " + rig.lost.stderr()[-600:])
-
-    def release_later(self):
-        time.sleep(0.7)
-        self.rig.san.ctl("clear")
-        self.rig.san.ctl("release")
 
     def power_cut(self):
         self.rig.san.ctl("power-cut keep=%d seed=%d" % (self.rng.choice([0, 0, 50]), self.rng.randrange(1000)))
@@ -111,6 +113,12 @@ class Injector:
             thread.start()
         elif fault == "none":
             thread.start()
+        elif fault == "back-kill":
+            victim.fault(p["point"] + "=error:5@1")
+            thread.start()
+            thread.join(30)
+            time.sleep(self.rng.random() * 0.4)
+            victim.kill()
         else:
             # Its loop may be what sleeps there, so nobody can wake it up: long enough for what happens meanwhile.
             rig.here.fault("%s=delay:%d@1" % (p["point"], HOLD_MS))

@@ -11,7 +11,8 @@ BATCH = 20  # injections on one SAN
 
 # {fault: weight}. Of a move: what happens to one end at a phase. Of a loss: what the running VM's process meets.
 MOVE = {"none": 4, "kill": 8, "error": 6, "stop": 1, "cancel": 3, "net-cut": 3, "net-silent": 1, "net-spoil": 2,
-        "san-hang": 2, "san-drop": 4, "san-delay": 4, "san-refuse": 2, "power-cut": 2}
+        "san-hang": 2, "san-drop": 4, "san-delay": 4, "san-refuse": 2, "power-cut": 2,
+        "back-kill": 2}
 LOSS = {"kill": 5, "stop": 1, "san-delay-kill": 5, "san-delay-kill-twice": 3, "san-lost-answer-kill": 3, "power-cut": 4, "san-drop": 2,
         "lease-kill": 3, "rival": 2, "disk-verbs": 1}
 SECOND = ["kill-source", "kill-target", "san-drop", "power-cut"]
@@ -28,6 +29,8 @@ def one(rng):
     point = rng.choice(SOURCE if side == "source" or not fault_is_of_process(fault) else TARGET)
     if fault == "san-delay" and rng.random() < 0.7:
         point = rng.choice(RUNNING)  # a write that is stuck when the vCPUs stop
+    if fault == "back-kill":  # it goes on after "verified", and dies soon: what landed must not have the VM
+        side, point = "source", "mig.src.verified"
     if mode == "quick" and point in ("mig.src.round.first", "mig.src.round.later"):
         point = "mig.src.round.last"  # a quick move has no rounds
     plan = {"what": "move", "fault": fault, "mode": mode, "side": side, "point": point, "watch": rng.random() < 0.1,
