@@ -99,15 +99,16 @@ class Tree:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def hunt(opts, build):
-    """{"caught", "injections", "by"}: batches until one finds something."""
+def hunt(opts, build, say):
+    """{"caught", "injections", "by"}: batches until one finds something. A batch that broke has found nothing."""
     done, by = 0, ""
-    for r in campaign.Batches(opts, build).run(range(LIMIT // pairplan.BATCH), campaign.is_bad):
+    for r in campaign.Batches(opts, build).run(range(LIMIT // pairplan.BATCH), lambda r: bool(r.get("findings"))):
         if "skipped" in r:
             raise RuntimeError(r["skipped"])
-        done += r.get("injections", 1)
-        if campaign.is_bad(r) and not by:
-            by = ", ".join(sorted(r["findings"])) if "findings" in r else "a process that broke"
+        if "broken" in r:
+            say("batch %d broke: %s" % (r["batch"], r["broken"]))
+        done += r.get("injections", 0)
+        by = by or ", ".join(sorted(r.get("findings", {})))
     return {"caught": bool(by), "injections": done, "by": by}
 
 
@@ -121,7 +122,7 @@ def run(opts, names=None, say=print):
             text = place(tree.src, name)
             tree.write(path, text.replace(old, new))
             tree.make("all")
-            row = dict(name=name, what=what, **hunt(opts, tree.build))
+            row = dict(name=name, what=what, **hunt(opts, tree.build, say))
             rows.append(row)
             tree.write(path, text)
             say("%-8s %-55s %s after %d injections%s" % (name, what, "caught" if row["caught"] else "MISSED", row["injections"],

@@ -154,7 +154,7 @@ class Injector:
             rig.san.ctl("unhang " + nexus)
         elif fault == "san-delay":
             rig.san.ctl("delay ms=%d class=%s count=8" % (self.rng.choice([50, 300, 700]),
-                                                           self.rng.choice(["write,sync", "write,sync", "caw", "pr"])))
+                                                           self.rng.choice(["write", "write", "write,sync", "caw", "pr"])))
         elif fault == "san-refuse":
             rig.san.ctl("error what=%s class=%s count=2" % (self.rng.choice(["busy", "02/04/01", "0b/00/00", "full"]),
                                                             self.rng.choice(["write,sync", "caw", "pr"])))
