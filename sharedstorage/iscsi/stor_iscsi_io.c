@@ -190,7 +190,7 @@ static void io_check(struct stor_io *io)
 	if (c->key == STOR_KEY_ATTENTION && (++io->tries < IO_TRIES || !stor__io_is_admin(io))) {
 		if (io->tries % IO_TRIES == 0)
 			return io_not_now(io);
-		if (c->asc == 0x29 || (c->asc == 0x2a && c->ascq >= 3 && c->ascq <= 5))
+		if (sense == STOR_SENSE_LOOK)
 			return io_revalidate(io);
 		return stor__io_queue_first(io);
 	}

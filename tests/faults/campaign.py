@@ -11,8 +11,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import pairplan  # noqa: E402
+from pairplan import KINDS  # noqa: E402
 
-KINDS = ("dual_active", "lost_writes", "corrupted", "late_writes", "given_away", "lost_vms", "leaked")
 BATCH_S = 1800
 
 

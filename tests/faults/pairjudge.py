@@ -8,11 +8,11 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(os.path.dirname(HERE), "san"), os.path.join(os.path.dirname(HERE), "kvm")]
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "san"), os.path.join(os.path.dirname(HERE), "kvm")]
 import corekit  # noqa: E402
 import labsan_oracle  # noqa: E402
+from pairplan import KINDS  # noqa: E402
 
-KINDS = ("dual_active", "lost_writes", "corrupted", "late_writes", "given_away", "lost_vms", "leaked")
 
 
 class Findings(dict):

@@ -2,6 +2,8 @@
 """What goes wrong, when: the matrix of phases x faults for two hosts without a cluster, drawn by a seed. Pure."""
 import random
 
+# What may be found, in the order of the campaign's table.
+KINDS = ("dual_active", "lost_writes", "corrupted", "late_writes", "given_away", "lost_vms", "leaked")
 SOURCE = ["mig.src.connect", "mig.src.connected", "mig.src.hello", "mig.src.welcome", "mig.src.round.first", "mig.src.round.later",
           "mig.src.pause", "mig.src.flushed", "mig.src.round.last", "mig.src.state", "mig.src.verified", "mig.src.committed", "mig.src.told"]
 RUNNING = ["mig.src.hello", "mig.src.welcome", "mig.src.round.first", "mig.src.round.later"]

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+import agentkit  # noqa: E402
 import corekit  # noqa: E402
 
 NO_NETWORK = corekit.own_network()
@@ -40,3 +41,16 @@ def disk(tmp_path):
     with open(path, "wb") as f:
         f.truncate(32 << 20)
     return str(path)
+
+
+@pytest.fixture
+def agents():
+    """Makes standalone agents; all of them are gone after the test."""
+    made = []
+
+    def make(**how):
+        made.append(agentkit.Agent(**how))
+        return made[-1]
+    yield make
+    for agent in reversed(made):
+        agent.close()

@@ -9,23 +9,11 @@ import signal
 import pytest
 
 import sankit
-from agentkit import Agent, wait_for
+from agentkit import wait_for
 from test_move import Fleet
 
 GUEST = "mode=beat,step,writer rate=200 pages=256"
 DISK = "data/d"
-
-
-@pytest.fixture
-def agents():
-    made = []
-
-    def make(**how):
-        made.append(Agent(**how))
-        return made[-1]
-    yield make
-    for agent in reversed(made):
-        agent.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import corekit
-from agentkit import Agent, wait_for
+from agentkit import wait_for
 
 GUEST = "mode=beat,step,writer,clock clockfail=1 rate=200 pages=1024"
 BOOT = bytes([corekit.BEAT_START])
@@ -22,18 +22,6 @@ AFTER_SEAL = ["image.sealed", "image.saved"]
 # Where a restore may be: up to the consumption the image is good for another try.
 BEFORE_CONSUME = ["image.look", "core.claim", "core-build", "mig.image.restore", "mig.store.read", "mig.land.memory", "image.consume"]
 AFTER_CONSUME = ["stor.image.gone", "image.consumed"]
-
-
-@pytest.fixture
-def agents():
-    made = []
-
-    def make(**how):
-        made.append(Agent(**how))
-        return made[-1]
-    yield make
-    for agent in reversed(made):
-        agent.close()
 
 
 @pytest.fixture

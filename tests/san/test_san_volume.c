@@ -30,14 +30,6 @@
 #define EXTENTS 40u
 #define BYTES	8192u
 
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                    \
-			_exit(2);                                                                  \
-		}                                                                                  \
-	} while (0)
-
 static enum san_kind kind = SAN_LABSAN;
 
 static void disk_name(unsigned host, char out[8])
@@ -80,9 +72,9 @@ static void prepare(unsigned host, int go)
 		disk_name(i, name);
 		if (stor_volume_disk_create(vol, name, EXTENTS * VK_EXTENT, false, &err))
 			fprintf(stderr, "%s\n", err.text);
-		MUST(err.code == 0);
+		VK_MUST(err.code == 0);
 	}
-	MUST(vk_flush(dev) == 0);
+	VK_MUST(vk_flush(dev) == 0);
 }
 
 /* Writes extent i of the disk; several threads of one host at once, as a guest's queue would. */
@@ -102,7 +94,7 @@ static void *writes(void *arg)
 		unsigned e = w->host % 2 ? n : (n * 7 + w->host) % EXTENTS; /* in order, or not */
 
 		vk_fill(a, sizeof a, w->host * 100 + e);
-		MUST(vk_disk_io(w->disk, true, (uint64_t)e * VK_EXTENT + 512 * e, a, sizeof a) ==
+		VK_MUST(vk_disk_io(w->disk, true, (uint64_t)e * VK_EXTENT + 512 * e, a, sizeof a) ==
 		     0);
 	}
 	return NULL;
@@ -118,15 +110,15 @@ static void host_main(unsigned host, int go)
 
 	disk_name(host, name);
 	disk = vk_open_dev(vol, name, &rc);
-	MUST(rc == 0);
-	MUST(read(go, &c, 1) == 1);
+	VK_MUST(rc == 0);
+	VK_MUST(read(go, &c, 1) == 1);
 	for (unsigned i = 0; i < WRITERS; i++) {
 		w[i] = (struct writer){.disk = disk, .host = host, .first = i};
-		MUST(pthread_create(&w[i].thread, NULL, writes, &w[i]) == 0);
+		VK_MUST(pthread_create(&w[i].thread, NULL, writes, &w[i]) == 0);
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		pthread_join(w[i].thread, NULL);
-	MUST(vk_flush(disk) == 0);
+	VK_MUST(vk_flush(disk) == 0);
 	vk_close_dev(disk);
 	stor_volume_free(vol);
 	vk_close_dev(dev);
@@ -144,20 +136,20 @@ static void verify(unsigned host, int go)
 
 	(void)host;
 	(void)go;
-	MUST(stor_volume_check(vol, false, NULL, NULL, &r, NULL) == 0);
-	MUST(r.leaked_extents == 0 && r.doubly_used_extents == 0);
-	MUST(r.bad_structures == 0 && r.unfinished == 0);
+	VK_MUST(stor_volume_check(vol, false, NULL, NULL, &r, NULL) == 0);
+	VK_MUST(r.leaked_extents == 0 && r.doubly_used_extents == 0);
+	VK_MUST(r.bad_structures == 0 && r.unfinished == 0);
 	for (unsigned h = 0; h <= HOSTS; h++) {
 		disk_name(h, name);
-		MUST(stor_volume_disk_info(vol, name, &info, NULL) == 0);
-		MUST(info.allocated_bytes == EXTENTS * VK_EXTENT);
+		VK_MUST(stor_volume_disk_info(vol, name, &info, NULL) == 0);
+		VK_MUST(info.allocated_bytes == EXTENTS * VK_EXTENT);
 		disk = vk_open_dev(vol, name, &rc);
-		MUST(rc == 0);
+		VK_MUST(rc == 0);
 		for (unsigned e = 0; e < EXTENTS; e++) {
 			vk_fill(a, sizeof a, h * 100 + e);
-			MUST(vk_disk_io(disk, false, (uint64_t)e * VK_EXTENT + 512 * e, b,
+			VK_MUST(vk_disk_io(disk, false, (uint64_t)e * VK_EXTENT + 512 * e, b,
 					sizeof b) == 0);
-			MUST(memcmp(a, b, sizeof a) == 0);
+			VK_MUST(memcmp(a, b, sizeof a) == 0);
 		}
 		vk_close_dev(disk);
 	}

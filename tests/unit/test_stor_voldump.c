@@ -50,14 +50,6 @@ static void golden_name(char *out, size_t cap, const char *dir, uint32_t sector,
 	snprintf(out, cap, "%s/volume-%u.%s", dir, sector, kind);
 }
 
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                    \
-			exit(2);                                                                   \
-		}                                                                                  \
-	} while (0)
-
 static void make_block(struct stor_volume *vol, const struct stor_uuid *vm, const char *node,
 		       uint32_t sector)
 {
@@ -75,7 +67,7 @@ static void make_block(struct stor_volume *vol, const struct stor_uuid *vm, cons
 			.pid = 42, .host_slot = 1, .watchdog = STOR_WATCHDOG_SOFT, .keys = {{.key = 0x4856000100000001, .lun = 7}}};
 		snprintf(b.owner.node, sizeof b.owner.node, "%s", node);
 	}
-	MUST(stor_volume_vm_block(vol, vm, true, &at, NULL) == 0);
+	VK_MUST(stor_volume_vm_block(vol, vm, true, &at, NULL) == 0);
 	stor_block_encode(&b, next, sector);
 	vk_poke((off_t)at, next, sector);
 }
@@ -205,9 +197,9 @@ static void make_write(struct stor_dev *d, int rc)
 {
 	uint8_t a[8192];
 
-	MUST(rc == 0);
+	VK_MUST(rc == 0);
 	vk_fill(a, sizeof a, 1);
-	MUST(vk_disk_io(d, true, VK_EXTENT - 4096, a, sizeof a) == 0);
+	VK_MUST(vk_disk_io(d, true, VK_EXTENT - 4096, a, sizeof a) == 0);
 	vk_close_dev(d);
 }
 
@@ -227,33 +219,33 @@ static void make_volume(struct stor_volume *vol, uint32_t sector)
 	uint16_t slot;
 	int rc;
 
-	MUST(stor_volume_host_slot(vol, "node1", &slot, NULL) == 0);
-	MUST(stor_volume_host_slot(vol, "node2", &slot, NULL) == 0);
+	VK_MUST(stor_volume_host_slot(vol, "node1", &slot, NULL) == 0);
+	VK_MUST(stor_volume_host_slot(vol, "node2", &slot, NULL) == 0);
 	make_block(vol, &vm_web, "node1", sector);
 	make_block(vol, &vm_db, NULL, sector);
 	make_block(vol, &vm_gone, NULL, sector);
-	MUST(stor_volume_vm_forget(vol, &vm_gone, NULL) == 0);
+	VK_MUST(stor_volume_vm_forget(vol, &vm_gone, NULL) == 0);
 	vk_poke((72 + 1000) * (off_t)sector, broken, sizeof broken);
-	MUST(stor_volume_disk_create(vol, "web", 4 * VK_EXTENT, false, NULL) == 0);
+	VK_MUST(stor_volume_disk_create(vol, "web", 4 * VK_EXTENT, false, NULL) == 0);
 	d = vk_open_dev(vol, "web", &rc);
 	make_write(d, rc);
-	MUST(claim_web(vol, &vm_web) == 0);
-	MUST(stor_volume_disk_create(vol, "thick", 2 * VK_EXTENT, true, NULL) == 0);
-	MUST(read_thick(vol) == 0);
-	MUST(stor_volume_image_create(vol, &vm_web, 3 * VK_EXTENT, NULL) == 0);
+	VK_MUST(claim_web(vol, &vm_web) == 0);
+	VK_MUST(stor_volume_disk_create(vol, "thick", 2 * VK_EXTENT, true, NULL) == 0);
+	VK_MUST(read_thick(vol) == 0);
+	VK_MUST(stor_volume_image_create(vol, &vm_web, 3 * VK_EXTENT, NULL) == 0);
 	d = vk_open_image(vol, &vm_web, &rc);
 	make_write(d, rc);
-	MUST(stor_volume_image_seal(vol, &vm_web, NULL) == 0);
-	MUST(stor_volume_disk_create(vol, "going", VK_EXTENT, true, NULL) == 0);
+	VK_MUST(stor_volume_image_seal(vol, &vm_web, NULL) == 0);
+	VK_MUST(stor_volume_disk_create(vol, "going", VK_EXTENT, true, NULL) == 0);
 	cm_fault_arm("stor.disk.deleting=error:5", NULL);
-	MUST(stor_volume_disk_delete(vol, "going", NULL) == -5);
+	VK_MUST(stor_volume_disk_delete(vol, "going", NULL) == -5);
 	cm_fault_arm("stor.disk.claimed=error:5", NULL);
-	MUST(stor_volume_disk_create(vol, "coming", VK_EXTENT, false, NULL) == -5);
+	VK_MUST(stor_volume_disk_create(vol, "coming", VK_EXTENT, false, NULL) == -5);
 	cm_fault_arm("", NULL);
-	MUST(stor_volume_config_put(vol, &vm_web, "web", "old\n", 4, NULL) == 0);
-	MUST(stor_volume_config_put(vol, &vm_web, "web", conf_web, strlen(conf_web), NULL) == 0);
-	MUST(stor_volume_config_put(vol, &vm_db, "db", "x\n", 2, NULL) == 0);
-	MUST(stor_volume_config_drop(vol, &vm_db, NULL) == 0);
+	VK_MUST(stor_volume_config_put(vol, &vm_web, "web", "old\n", 4, NULL) == 0);
+	VK_MUST(stor_volume_config_put(vol, &vm_web, "web", conf_web, strlen(conf_web), NULL) == 0);
+	VK_MUST(stor_volume_config_put(vol, &vm_db, "db", "x\n", 2, NULL) == 0);
+	VK_MUST(stor_volume_config_drop(vol, &vm_db, NULL) == 0);
 }
 
 static void save(const char *dir, uint32_t sector, const char *text)
@@ -265,23 +257,23 @@ static void save(const char *dir, uint32_t sector, const char *text)
 	FILE *f;
 
 	for (uint64_t i = 0; i < GOLDEN_BYTES / sector; i++) {
-		MUST(pread(vk_file(), one, sector, (off_t)(i * sector)) == (ssize_t)sector);
+		VK_MUST(pread(vk_file(), one, sector, (off_t)(i * sector)) == (ssize_t)sector);
 		if (one[0] == 0 && memcmp(one, one + 1, sector - 1) == 0)
 			continue;
-		MUST(n + 8 + sector <= PLAIN_MAX);
+		VK_MUST(n + 8 + sector <= PLAIN_MAX);
 		cm_put_le64(plain + n, i);
 		memcpy(plain + n + 8, one, sector);
 		n += 8 + sector;
 	}
 	bytes = compressBound(n);
 	packed = malloc(bytes);
-	MUST(compress2(packed, &bytes, plain, n, 9) == Z_OK);
+	VK_MUST(compress2(packed, &bytes, plain, n, 9) == Z_OK);
 	golden_name(path, sizeof path, dir, sector, "z");
 	f = fopen(path, "wb");
-	MUST(f && fwrite(packed, 1, bytes, f) == bytes && fclose(f) == 0);
+	VK_MUST(f && fwrite(packed, 1, bytes, f) == bytes && fclose(f) == 0);
 	golden_name(path, sizeof path, dir, sector, "dump");
 	f = fopen(path, "wb");
-	MUST(f && fputs(text, f) >= 0 && fclose(f) == 0);
+	VK_MUST(f && fputs(text, f) >= 0 && fclose(f) == 0);
 	free(plain);
 	free(packed);
 }

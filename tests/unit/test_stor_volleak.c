@@ -253,14 +253,6 @@ static void test_grow_over_leak(void **state)
 /* --- work that the repair ends, or that comes late ------------------------------------------ */
 
 /* Another host's work, in a process of its own: frozen at a fault point, it goes on later. */
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x)) {                                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                    \
-			_exit(2);                                                                  \
-		}                                                                                  \
-	} while (0)
-
 static pid_t child(void (*fn)(struct stor_volume *vol), bool format, const char *point)
 {
 	struct stor_volume *vol;
@@ -275,7 +267,7 @@ static pid_t child(void (*fn)(struct stor_volume *vol), bool format, const char 
 	vk_start();
 	vol = vk_attach(&dev, format);
 	snprintf(spec, sizeof spec, "%s=stop", point);
-	MUST(cm_fault_arm(spec, NULL) == 0);
+	VK_MUST(cm_fault_arm(spec, NULL) == 0);
 	fn(vol);
 	_exit(0);
 }
@@ -318,20 +310,20 @@ static void nothing(struct stor_volume *vol)
 
 static void with_thick(struct stor_volume *vol)
 {
-	MUST(stor_volume_disk_create(vol, "t", 4 * VK_EXTENT, true, NULL) == 0);
+	VK_MUST(stor_volume_disk_create(vol, "t", 4 * VK_EXTENT, true, NULL) == 0);
 }
 
 static void grow_in_vain(struct stor_volume *vol)
 {
 	struct cm_err err = CM_ERR_INIT;
 
-	MUST(stor_volume_disk_resize(vol, "t", 8 * VK_EXTENT, &err) == CM_E_DISK_BUSY);
-	MUST(strstr(err.text, "growth of disk t was ended"));
+	VK_MUST(stor_volume_disk_resize(vol, "t", 8 * VK_EXTENT, &err) == CM_E_DISK_BUSY);
+	VK_MUST(strstr(err.text, "growth of disk t was ended"));
 }
 
 static void create_in_vain(struct stor_volume *vol)
 {
-	MUST(stor_volume_disk_create(vol, "late", 4 * VK_EXTENT, true, NULL) == CM_E_DISK_BUSY);
+	VK_MUST(stor_volume_disk_create(vol, "late", 4 * VK_EXTENT, true, NULL) == CM_E_DISK_BUSY);
 }
 
 /* Thawed, the work harms nobody: what the disk has is read back. */

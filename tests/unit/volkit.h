@@ -11,12 +11,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "sharedstorage/volume/stor_disk.h"
 #include "sharedstorage/volume/stor_volume.h"
 
 #define VK_BYTES  (64u << 20)
 #define VK_EXTENT (1u << 20)
+
+/* Of a process that a test has forked: cmocka does not hear it, its exit code 2 says it. */
+#define VK_MUST(x)                                                                                 \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                    \
+			_exit(2);                                                                  \
+		}                                                                                  \
+	} while (0)
 
 extern char vk_path[];	      /* the file */
 extern uint16_t vk_host_slot; /* iSCSI: with a reservation key of its own; 0: none */
