@@ -113,6 +113,12 @@ class Injector:
             thread.start()
         elif fault == "none":
             thread.start()
+        elif fault == "stuck":  # the pause comes while the array has a write
+            rig.san.ctl("delay ms=900 class=write count=1")
+            end = time.monotonic() + 2
+            while not any(lun["tasks"] for lun in rig.san.ctl("luns")["luns"]) and time.monotonic() < end:
+                time.sleep(0.002)
+            thread.start()
         elif fault == "back-kill":
             victim.fault(p["point"] + "=error:5@1")
             thread.start()

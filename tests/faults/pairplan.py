@@ -14,7 +14,7 @@ BATCH = 20  # injections on one SAN
 # {fault: weight}. Of a move: what happens to one end at a phase. Of a loss: what the running VM's process meets.
 MOVE = {"none": 4, "kill": 8, "error": 6, "stop": 1, "cancel": 3, "net-cut": 3, "net-silent": 1, "net-spoil": 2,
         "san-hang": 2, "san-drop": 4, "san-delay": 6, "san-refuse": 2, "power-cut": 2,
-        "back-kill": 2}
+        "back-kill": 2, "stuck": 3}
 LOSS = {"kill": 5, "stop": 1, "san-delay-kill": 8, "san-delay-kill-twice": 6, "san-lost-answer-kill": 3, "power-cut": 4, "san-drop": 2,
         "lease-kill": 3, "rival": 2, "disk-verbs": 1}
 SECOND = ["kill-source", "kill-target", "san-drop", "power-cut"]
