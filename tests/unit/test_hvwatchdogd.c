@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -28,6 +29,7 @@
 struct fix {
 	char dir[64], sock[96], dev[96], table[112];
 	int pid, fifo;
+	unsigned files; /* that hvwatchdogd starts with at most; 0: as we have it */
 };
 
 static void start(struct fix *f)
@@ -39,6 +41,13 @@ static void start(struct fix *f)
 	f->pid = fork();
 	if (!f->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (f->files) {
+			struct rlimit r;
+
+			getrlimit(RLIMIT_NOFILE, &r);
+			r.rlim_cur = f->files;
+			setrlimit(RLIMIT_NOFILE, &r);
+		}
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(126);
 		execl(bin ? bin : "./hvwatchdogd", "hvwatchdogd", "--socket", f->sock, "--test-device", f->dev,
@@ -323,6 +332,36 @@ static void test_comes_back(void **state)
 	start(f);
 }
 
+/* It is started with fewer descriptors than it had promises: who was promised death does not live for want of one. */
+static void test_few_descriptors(void **state)
+{
+	struct fix *f = *state;
+	uint64_t soon = cm_now_ns(), until;
+	int pids[12], status, fd;
+	long at[12];
+
+	for (unsigned i = 0; i < 12; i++) {
+		pids[i] = client(f, 60000, 'S');
+		at[i] = row_of(f, pids[i]);
+		wait_stopped(pids[i]);
+	}
+	end(f, SIGKILL);
+	fd = open(f->table, O_RDWR | O_CLOEXEC);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(pwrite(fd, &soon, sizeof soon, at[i]), sizeof soon);
+	f->files = 10;
+	start(f);
+	for (unsigned i = 0; i < 12; i++) {
+		do { /* a row is emptied when its process has ended, and not before */
+			usleep(1000);
+			assert_int_equal(pread(fd, &until, sizeof until, at[i]), sizeof until);
+		} while (until);
+		assert_int_equal(waitpid(pids[i], &status, WNOHANG), pids[i]);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	close(fd);
+}
+
 /* Who only has the number of a process that was watched is not killed, nor anybody by a table of another boot. */
 static void test_table_of_others(void **state)
 {
@@ -427,7 +466,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_kills), T(test_spares), T(test_feeds), T(test_stays_armed),
-					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others),
+					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors),
 					   T(test_late_daemon), T(test_newest_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
