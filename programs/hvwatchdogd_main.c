@@ -31,6 +31,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -138,19 +139,36 @@ static void row_put(struct daemon *d, const struct client *c)
 	r->until_ns = c->until_ns;
 }
 
-/* Whom our predecessor watched, we watch. */
-static void rows_take(struct daemon *d)
+static bool pidfd_ended(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
+}
+
+/* Whom our predecessor watched, we watch. -1: of one of them it is not known whether it has ended. */
+static int rows_take(struct daemon *d)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		struct row *r = &d->table->row[i];
 		struct client *c = &d->client[i];
+		uint64_t born;
 
 		if (!r->until_ns)
 			continue;
 		c->pidfd = (int)syscall(SYS_pidfd_open, (int)r->pid, 0);
-		if (c->pidfd >= 0 && process_born((int)r->pid) == r->born) {
+		if (c->pidfd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENODEV)) {
+			say("process %d cannot be watched: %s", (int)r->pid, strerror(errno));
+			return -1;
+		}
+		born = c->pidfd >= 0 ? process_born((int)r->pid) : 0;
+		if (c->pidfd >= 0 && !born && !pidfd_ended(c->pidfd)) {
+			say("the start of process %d cannot be read", (int)r->pid);
+			return -1;
+		}
+		if (born && born == r->born) {
 			c->state = CLIENT_WATCHED;
 			c->pid = (int)r->pid;
 			c->born = r->born;
@@ -165,6 +183,7 @@ static void rows_take(struct daemon *d)
 	}
 	if (n)
 		say("watching %u processes that an earlier hvwatchdogd watched", n);
+	return 0;
 }
 
 static int table_open(struct daemon *d, const char *path)
@@ -190,8 +209,19 @@ static int table_open(struct daemon *d, const char *path)
 		memcpy(d->table->boot, boot, sizeof boot);
 		memcpy(d->table->magic, "HVWDTAB1", 8);
 	}
-	rows_take(d);
-	return 0;
+	return rows_take(d);
+}
+
+/* Two descriptors for each client: as many as we may have. */
+static void files_raise(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r))
+		say("the limit of descriptors cannot be raised: %s", strerror(errno));
 }
 
 /* --- clients ------------------------------------------------------------------------ */
@@ -574,6 +604,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	d.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	files_raise();
 	if (d.signals < 0 || table_open(&d, table_path))
 		return 1;
 	/* Whom we have to kill already, before anybody can wait for us. */
