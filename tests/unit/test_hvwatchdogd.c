@@ -32,14 +32,12 @@ struct fix {
 	unsigned files; /* that hvwatchdogd starts with at most; 0: as we have it */
 };
 
-static void start(struct fix *f)
+static int launch(struct fix *f)
 {
 	const char *bin = getenv("HVWATCHDOGD");
-	struct stat st;
+	int pid = fork();
 
-	unlink(f->sock);
-	f->pid = fork();
-	if (!f->pid) {
+	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (f->files) {
 			struct rlimit r;
@@ -54,6 +52,15 @@ static void start(struct fix *f)
 		      "--timeout", "1", "--grace", "300", NULL);
 		_exit(127);
 	}
+	return pid;
+}
+
+static void start(struct fix *f)
+{
+	struct stat st;
+
+	unlink(f->sock);
+	f->pid = launch(f);
 	while (stat(f->sock, &st))
 		usleep(1000);
 }
@@ -462,11 +469,32 @@ static void test_newest_connection(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* A second one, started by mistake: it knows the promises of now and hears no later ones. It has to leave. */
+static void test_second_daemon(void **state)
+{
+	struct fix *f = *state;
+	int fd = connect_wd(f), first = f->pid, status;
+	struct fen_wd_msg m;
+
+	assert_true(tell(fd, FEN_WD_ALIVE, 60000));
+	f->pid = launch(f);
+	assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	f->pid = first;
+	assert_int_equal(say(fd, FEN_WD_HELLO, 0), 0);
+	m = answer(fd);
+	assert_int_equal(m.type, FEN_WD_HELLO);
+	close(fd);
+	fd = connect_wd(f); /* its socket is there, too */
+	assert_true(tell(fd, FEN_WD_BYE, 0));
+	close(fd);
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_kills), T(test_spares), T(test_feeds), T(test_stays_armed),
-					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors),
+					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon),
 					   T(test_late_daemon), T(test_newest_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
