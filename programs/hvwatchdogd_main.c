@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -186,6 +187,15 @@ static int rows_take(struct daemon *d)
 	return 0;
 }
 
+/* Of two with one table each would hear half of what is said, and kill by it. The lock goes with the descriptor, at our end. */
+static bool table_is_ours(int fd, const char *path)
+{
+	struct stat here, there;
+
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &here) == 0 && lstat(path, &there) == 0 &&
+	       here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+}
+
 static int table_open(struct daemon *d, const char *path)
 {
 	char boot[40] = "";
@@ -197,13 +207,16 @@ static int table_open(struct daemon *d, const char *path)
 	}
 	close(fd);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && !table_is_ours(fd, path)) {
+		say("another hvwatchdogd has the table %s", path);
+		return -1;
+	}
 	if (fd >= 0 && posix_fallocate(fd, 0, sizeof *d->table) == 0)
 		d->table = mmap(NULL, sizeof *d->table, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (!d->table || d->table == MAP_FAILED) {
 		say("cannot open the table %s: %s", path, strerror(errno));
 		return -1;
 	}
-	close(fd);
 	if (memcmp(d->table->magic, "HVWDTAB1", 8) || memcmp(d->table->boot, boot, sizeof boot)) {
 		memset(d->table, 0, sizeof *d->table);
 		memcpy(d->table->boot, boot, sizeof boot);
