@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -469,6 +470,45 @@ static void test_newest_connection(void **state)
 	assert_int_equal(status, 0);
 }
 
+/*
+ * It was stopped when it had to kill, and whom it kills then does not die: what counts for who waits is the promised
+ * instant and the grace after it, so the device gets nothing more. (Its tracer holds the victim at its exit.)
+ */
+static void test_late_and_in_vain(void **state)
+{
+	struct fix *f = *state;
+	int pid = client(f, 60000, 'S'), fd = connect_wd(f), status, dev;
+	uint64_t soon = cm_now_ns();
+	char last;
+
+	assert_int_equal(ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXIT), 0);
+	dev = open(f->table, O_RDWR | O_CLOEXEC);
+	/* Its successor has the promise, and is stopped before it can be kept. */
+	soon += 3000 * CM_NS_PER_MS;
+	assert_int_equal(pwrite(dev, &soon, sizeof soon, row_of(f, pid)), sizeof soon);
+	close(dev);
+	close(fd);
+	end(f, SIGKILL);
+	start(f);
+	fd = connect_wd(f);
+	kill(f->pid, SIGSTOP);
+	wait_stopped(f->pid);
+	while (cm_now_ns() < soon + 300 * CM_NS_PER_MS)
+		usleep(1000);
+	fed(f, &last);
+	kill(f->pid, SIGCONT);
+	do
+		assert_int_equal(say(fd, FEN_WD_HELLO, 0), 0);
+	while (answer(fd).reset_ms); /* until it says that it gave up */
+	assert_int_equal(fed(f, &last), 0);
+	close(fd);
+	ptrace(PTRACE_CONT, pid, NULL, NULL);
+	do
+		assert_int_equal(waitpid(pid, &status, __WALL), pid);
+	while (!WIFSIGNALED(status) && (ptrace(PTRACE_CONT, pid, NULL, NULL), true));
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
 /* A second one, started by mistake: it knows the promises of now and hears no later ones. It has to leave. */
 static void test_second_daemon(void **state)
 {
@@ -494,7 +534,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_kills), T(test_spares), T(test_feeds), T(test_stays_armed),
-					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon),
+					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon), T(test_late_and_in_vain),
 					   T(test_late_daemon), T(test_newest_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
