@@ -441,9 +441,18 @@ static void device_open_when_safe(struct daemon *d)
 	d->failed = device_open(d) != 0;
 }
 
+/* Whoever waits for a host to be reset counts from what was promised, not from when we got to it. */
+static bool device_may_be_fed(const struct daemon *d, uint64_t now)
+{
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		if (d->client[i].state == CLIENT_KILLED && now >= d->client[i].until_ns + d->grace_ns)
+			return false;
+	return d->device >= 0 && !d->starving;
+}
+
 static void device_feed(struct daemon *d, uint64_t now)
 {
-	if (d->device < 0 || d->starving || now < d->fed_ns + d->feed_every_ns)
+	if (now < d->fed_ns + d->feed_every_ns || !device_may_be_fed(d, now))
 		return;
 	if (write(d->device, "\0", 1) == 1)
 		d->fed_ns = now;
@@ -473,7 +482,7 @@ static int wait_ms(const struct daemon *d, uint64_t now)
 {
 	uint64_t next = now + CM_NS_PER_S;
 
-	if (d->device >= 0 && !d->starving && d->fed_ns + d->feed_every_ns < next)
+	if (device_may_be_fed(d, now) && d->fed_ns + d->feed_every_ns < next)
 		next = d->fed_ns + d->feed_every_ns;
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		const struct client *c = &d->client[i];
