@@ -29,8 +29,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -138,19 +140,36 @@ static void row_put(struct daemon *d, const struct client *c)
 	r->until_ns = c->until_ns;
 }
 
-/* Whom our predecessor watched, we watch. */
-static void rows_take(struct daemon *d)
+static bool pidfd_ended(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
+}
+
+/* Whom our predecessor watched, we watch. -1: of one of them it is not known whether it has ended. */
+static int rows_take(struct daemon *d)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		struct row *r = &d->table->row[i];
 		struct client *c = &d->client[i];
+		uint64_t born;
 
 		if (!r->until_ns)
 			continue;
 		c->pidfd = (int)syscall(SYS_pidfd_open, (int)r->pid, 0);
-		if (c->pidfd >= 0 && process_born((int)r->pid) == r->born) {
+		if (c->pidfd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENODEV)) {
+			say("process %d cannot be watched: %s", (int)r->pid, strerror(errno));
+			return -1;
+		}
+		born = c->pidfd >= 0 ? process_born((int)r->pid) : 0;
+		if (c->pidfd >= 0 && !born && !pidfd_ended(c->pidfd)) {
+			say("the start of process %d cannot be read", (int)r->pid);
+			return -1;
+		}
+		if (born && born == r->born) {
 			c->state = CLIENT_WATCHED;
 			c->pid = (int)r->pid;
 			c->born = r->born;
@@ -165,6 +184,16 @@ static void rows_take(struct daemon *d)
 	}
 	if (n)
 		say("watching %u processes that an earlier hvwatchdogd watched", n);
+	return 0;
+}
+
+/* Of two with one table each would hear half of what is said, and kill by it. The lock goes with the descriptor, at our end. */
+static bool table_is_ours(int fd, const char *path)
+{
+	struct stat here, there;
+
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &here) == 0 && lstat(path, &there) == 0 &&
+	       here.st_ino == there.st_ino && here.st_dev == there.st_dev;
 }
 
 static int table_open(struct daemon *d, const char *path)
@@ -178,20 +207,34 @@ static int table_open(struct daemon *d, const char *path)
 	}
 	close(fd);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && !table_is_ours(fd, path)) {
+		say("another hvwatchdogd has the table %s", path);
+		return -1;
+	}
 	if (fd >= 0 && posix_fallocate(fd, 0, sizeof *d->table) == 0)
 		d->table = mmap(NULL, sizeof *d->table, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (!d->table || d->table == MAP_FAILED) {
 		say("cannot open the table %s: %s", path, strerror(errno));
 		return -1;
 	}
-	close(fd);
 	if (memcmp(d->table->magic, "HVWDTAB1", 8) || memcmp(d->table->boot, boot, sizeof boot)) {
 		memset(d->table, 0, sizeof *d->table);
 		memcpy(d->table->boot, boot, sizeof boot);
 		memcpy(d->table->magic, "HVWDTAB1", 8);
 	}
-	rows_take(d);
-	return 0;
+	return rows_take(d);
+}
+
+/* Two descriptors for each client: as many as we may have. */
+static void files_raise(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r))
+		say("the limit of descriptors cannot be raised: %s", strerror(errno));
 }
 
 /* --- clients ------------------------------------------------------------------------ */
@@ -398,9 +441,18 @@ static void device_open_when_safe(struct daemon *d)
 	d->failed = device_open(d) != 0;
 }
 
+/* Whoever waits for a host to be reset counts from what was promised, not from when we got to it. */
+static bool device_may_be_fed(const struct daemon *d, uint64_t now)
+{
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		if (d->client[i].state == CLIENT_KILLED && now >= d->client[i].until_ns + d->grace_ns)
+			return false;
+	return d->device >= 0 && !d->starving;
+}
+
 static void device_feed(struct daemon *d, uint64_t now)
 {
-	if (d->device < 0 || d->starving || now < d->fed_ns + d->feed_every_ns)
+	if (now < d->fed_ns + d->feed_every_ns || !device_may_be_fed(d, now))
 		return;
 	if (write(d->device, "\0", 1) == 1)
 		d->fed_ns = now;
@@ -430,7 +482,7 @@ static int wait_ms(const struct daemon *d, uint64_t now)
 {
 	uint64_t next = now + CM_NS_PER_S;
 
-	if (d->device >= 0 && !d->starving && d->fed_ns + d->feed_every_ns < next)
+	if (device_may_be_fed(d, now) && d->fed_ns + d->feed_every_ns < next)
 		next = d->fed_ns + d->feed_every_ns;
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		const struct client *c = &d->client[i];
@@ -574,6 +626,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	d.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	files_raise();
 	if (d.signals < 0 || table_open(&d, table_path))
 		return 1;
 	/* Whom we have to kill already, before anybody can wait for us. */

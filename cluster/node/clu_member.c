@@ -106,6 +106,8 @@ uint64_t clu_member_lost_wall_s(const struct clu_agent *a, const char *node)
 bool clu_member_fencing_counts(struct clu_agent *a, const char *node, uint64_t fenced_wall_s)
 {
 	member_beat(a->members); /* its timer may come later in this turn */
+	if (fenced_wall_s > cm_wall_ns() / CM_NS_PER_S) /* from before a clock was set back */
+		return false;
 	return clu_quorum_fencing_counts(&a->members->quorum, clu_member_lost_wall_s(a, node), fenced_wall_s);
 }
 

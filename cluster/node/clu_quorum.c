@@ -8,6 +8,14 @@
 #include "cluster/node/clu_quorum.h"
 
 #include "common/cm_clock.h"
+#include "common/cm_err.h"
+
+/* A second that comes twice is none to compare with: what is known is known since the latest that there was. */
+static uint64_t quorum_latest(struct clu_quorum *q, uint64_t now_wall_s)
+{
+	q->latest_wall_s = CM_MAX(q->latest_wall_s, now_wall_s);
+	return q->latest_wall_s;
+}
 
 bool clu_quorum_beat(struct clu_quorum *q, uint64_t now_wall_s)
 {
@@ -16,8 +24,9 @@ bool clu_quorum_beat(struct clu_quorum *q, uint64_t now_wall_s)
 					       CLU_QUORUM_STAND_MS * CM_NS_PER_MS;
 
 	q->beat = now;
-	if (stood)
-		q->since_wall_s = now_wall_s;
+	if (stood || now_wall_s < q->latest_wall_s)
+		q->since_wall_s = quorum_latest(q, now_wall_s);
+	quorum_latest(q, now_wall_s);
 	return stood;
 }
 
@@ -26,7 +35,7 @@ bool clu_quorum_note(struct clu_quorum *q, bool quorate, uint64_t now_wall_s)
 	if (quorate == q->quorate)
 		return false;
 	q->quorate = quorate;
-	q->since_wall_s = now_wall_s;
+	q->since_wall_s = quorum_latest(q, now_wall_s);
 	return true;
 }
 

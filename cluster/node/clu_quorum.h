@@ -5,7 +5,7 @@
  * back, and an old "was fenced" may be about an earlier life of a node that lives.
  *
  * A process that stood still may have missed the same without a change of its own picture: from its standstill on
- * it knows nothing of what was before.
+ * it knows nothing of what was before. Nor does one whose wall clock was set back, until that clock is where it was.
  *
  * Thread: [loop].
  */
@@ -23,6 +23,7 @@
 struct clu_quorum {
 	bool quorate;
 	uint64_t since_wall_s; /* of quorate */
+	uint64_t latest_wall_s; /* that was ever seen */
 	struct cm_mark beat;   /* the last one; now_ns 0: none yet */
 };
 

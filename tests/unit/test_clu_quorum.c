@@ -76,6 +76,32 @@ static void test_process_stood_still(void **state)
 	cm_clock_set_virtual(false, 0);
 }
 
+/*
+ * NTP sets the clock back from 1000 to 850. A node that was fenced at 990, came back and is lost now was fenced "after"
+ * that by these numbers: before the step and after it the same second comes twice.
+ */
+static void test_clock_set_back(void **state)
+{
+	struct clu_quorum q = {0};
+
+	(void)state;
+	cm_clock_set_virtual(true, CM_NS_PER_S);
+	clu_quorum_note(&q, true, 50);
+	clu_quorum_beat(&q, 1000);
+	cm_clock_advance(CLU_QUORUM_BEAT_MS * CM_NS_PER_MS);
+	clu_quorum_beat(&q, 850);
+	assert_false(clu_quorum_fencing_counts(&q, 855, 990));
+	/* Not for ever, and no loss of quorum or standstill in between makes it forget. */
+	clu_quorum_note(&q, false, 860);
+	clu_quorum_note(&q, true, 870);
+	cm_clock_advance((CLU_QUORUM_STAND_MS + 1) * CM_NS_PER_MS);
+	clu_quorum_beat(&q, 880);
+	assert_false(clu_quorum_fencing_counts(&q, 855, 990));
+	clu_quorum_beat(&q, 1001);
+	assert_true(clu_quorum_fencing_counts(&q, 1001, 1002));
+	cm_clock_set_virtual(false, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +109,7 @@ int main(void)
 		cmocka_unit_test(test_quorum_was_lost),
 		cmocka_unit_test(test_cluster_starts),
 		cmocka_unit_test(test_process_stood_still),
+		cmocka_unit_test(test_clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

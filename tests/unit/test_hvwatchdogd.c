@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -28,23 +30,38 @@
 struct fix {
 	char dir[64], sock[96], dev[96], table[112];
 	int pid, fifo;
+	unsigned files; /* that hvwatchdogd starts with at most; 0: as we have it */
 };
 
-static void start(struct fix *f)
+static int launch(struct fix *f)
 {
 	const char *bin = getenv("HVWATCHDOGD");
-	struct stat st;
+	int pid = fork();
 
-	unlink(f->sock);
-	f->pid = fork();
-	if (!f->pid) {
+	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (f->files) {
+			struct rlimit r;
+
+			getrlimit(RLIMIT_NOFILE, &r);
+			r.rlim_cur = f->files;
+			setrlimit(RLIMIT_NOFILE, &r);
+		}
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(126);
 		execl(bin ? bin : "./hvwatchdogd", "hvwatchdogd", "--socket", f->sock, "--test-device", f->dev,
 		      "--timeout", "1", "--grace", "300", NULL);
 		_exit(127);
 	}
+	return pid;
+}
+
+static void start(struct fix *f)
+{
+	struct stat st;
+
+	unlink(f->sock);
+	f->pid = launch(f);
 	while (stat(f->sock, &st))
 		usleep(1000);
 }
@@ -323,6 +340,36 @@ static void test_comes_back(void **state)
 	start(f);
 }
 
+/* It is started with fewer descriptors than it had promises: who was promised death does not live for want of one. */
+static void test_few_descriptors(void **state)
+{
+	struct fix *f = *state;
+	uint64_t soon = cm_now_ns(), until;
+	int pids[12], status, fd;
+	long at[12];
+
+	for (unsigned i = 0; i < 12; i++) {
+		pids[i] = client(f, 60000, 'S');
+		at[i] = row_of(f, pids[i]);
+		wait_stopped(pids[i]);
+	}
+	end(f, SIGKILL);
+	fd = open(f->table, O_RDWR | O_CLOEXEC);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(pwrite(fd, &soon, sizeof soon, at[i]), sizeof soon);
+	f->files = 10;
+	start(f);
+	for (unsigned i = 0; i < 12; i++) {
+		do { /* a row is emptied when its process has ended, and not before */
+			usleep(1000);
+			assert_int_equal(pread(fd, &until, sizeof until, at[i]), sizeof until);
+		} while (until);
+		assert_int_equal(waitpid(pids[i], &status, WNOHANG), pids[i]);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	close(fd);
+}
+
 /* Who only has the number of a process that was watched is not killed, nor anybody by a table of another boot. */
 static void test_table_of_others(void **state)
 {
@@ -423,11 +470,71 @@ static void test_newest_connection(void **state)
 	assert_int_equal(status, 0);
 }
 
+/*
+ * It was stopped when it had to kill, and whom it kills then does not die: what counts for who waits is the promised
+ * instant and the grace after it, so the device gets nothing more. (Its tracer holds the victim at its exit.)
+ */
+static void test_late_and_in_vain(void **state)
+{
+	struct fix *f = *state;
+	int pid = client(f, 60000, 'S'), fd = connect_wd(f), status, dev;
+	uint64_t soon = cm_now_ns();
+	char last;
+
+	assert_int_equal(ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXIT), 0);
+	dev = open(f->table, O_RDWR | O_CLOEXEC);
+	/* Its successor has the promise, and is stopped before it can be kept. */
+	soon += 3000 * CM_NS_PER_MS;
+	assert_int_equal(pwrite(dev, &soon, sizeof soon, row_of(f, pid)), sizeof soon);
+	close(dev);
+	close(fd);
+	end(f, SIGKILL);
+	start(f);
+	fd = connect_wd(f);
+	kill(f->pid, SIGSTOP);
+	wait_stopped(f->pid);
+	while (cm_now_ns() < soon + 300 * CM_NS_PER_MS)
+		usleep(1000);
+	fed(f, &last);
+	kill(f->pid, SIGCONT);
+	do
+		assert_int_equal(say(fd, FEN_WD_HELLO, 0), 0);
+	while (answer(fd).reset_ms); /* until it says that it gave up */
+	assert_int_equal(fed(f, &last), 0);
+	close(fd);
+	ptrace(PTRACE_CONT, pid, NULL, NULL);
+	do
+		assert_int_equal(waitpid(pid, &status, __WALL), pid);
+	while (!WIFSIGNALED(status) && (ptrace(PTRACE_CONT, pid, NULL, NULL), true));
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
+/* A second one, started by mistake: it knows the promises of now and hears no later ones. It has to leave. */
+static void test_second_daemon(void **state)
+{
+	struct fix *f = *state;
+	int fd = connect_wd(f), first = f->pid, status;
+	struct fen_wd_msg m;
+
+	assert_true(tell(fd, FEN_WD_ALIVE, 60000));
+	f->pid = launch(f);
+	assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	f->pid = first;
+	assert_int_equal(say(fd, FEN_WD_HELLO, 0), 0);
+	m = answer(fd);
+	assert_int_equal(m.type, FEN_WD_HELLO);
+	close(fd);
+	fd = connect_wd(f); /* its socket is there, too */
+	assert_true(tell(fd, FEN_WD_BYE, 0));
+	close(fd);
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_kills), T(test_spares), T(test_feeds), T(test_stays_armed),
-					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others),
+					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon), T(test_late_and_in_vain),
 					   T(test_late_daemon), T(test_newest_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
