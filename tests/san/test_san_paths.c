@@ -272,15 +272,19 @@ static void late(struct stor_req *req, int rc)
 static void another_lun(struct fix *f, unsigned host_slot)
 {
 	struct stor_dev_opts o = opts;
-	struct iovec iov = {f->data, 4096};
-	int rc[4] = {1, 1, 1, 1};
-	struct stor_req r[4];
+	static struct stor_req r[4]; /* a test that fails leaves them under way */
+	static struct iovec iov;
+	static int rc[4];
 
+	iov = (struct iovec){f->data, 4096};
 	o.host_slot = (uint16_t)host_slot;
+	o.io_timeout_ms = 10000;
 	assert_int_equal(san_open(&f->h, f->loop, f->both, &o), 0);
-	san_ctl(&f->t, "delay ms=3600000 class=pr");
+	assert_int_equal(write_some(f), 0);
+	san_ctl(&f->t, "delay ms=3600000 class=pr,other");
 	san_ctl(&f->t, "remap 0 1");
 	for (unsigned i = 0; i < 4; i++) {
+		rc[i] = 1;
 		stor_req_writev(&r[i], DATA + i * 4096, &iov, 1, late, &rc[i]);
 		stor_dev_submit(f->h.dev, &r[i]);
 		san_turn_ms(f->loop, 300);
