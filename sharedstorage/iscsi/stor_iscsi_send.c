@@ -363,7 +363,8 @@ void stor__iscsi_pump(struct stor_iscsi *d)
 
 	if (d->sess)
 		window_look(d);
-	while (d->sess && !d->holding && !d->why.code && (io = io_next(d))) {
+	/* While a reset or another LUN is looked into, more would go to nobody knows which disk. */
+	while (d->sess && !d->holding && !d->revalidating && !d->why.code && (io = io_next(d))) {
 		int rc;
 
 		TAILQ_REMOVE(io_queue(io), io, link);

@@ -408,6 +408,14 @@ struct stor_sess *stor__sess_new(const struct stor_sess_cfg *cfg, struct cm_err 
 
 /* --- commands ---------------------------------------------------------------------------- */
 
+/* Sense data of an earlier command: this one was not executed, however well that one ended (SPC-4 4.5.7). */
+static bool sess_deferred(const struct scsi_task *task)
+{
+	unsigned code = task->sense.error_type & 0x7f;
+
+	return code == 0x71 || code == 0x73;
+}
+
 static void sess_cmd_done(struct iscsi_context *ctx, int status, void *data, void *arg)
 {
 	struct stor_cmd *c = arg;
@@ -429,6 +437,8 @@ static void sess_cmd_done(struct iscsi_context *ctx, int status, void *data, voi
 		c->key = (uint8_t)task->sense.key;
 		c->asc = (uint8_t)(task->sense.ascq >> 8);
 		c->ascq = (uint8_t)task->sense.ascq;
+		if (sess_deferred(task) && (c->key <= STOR_KEY_RECOVERED || c->key == STOR_KEY_COMPLETED))
+			c->key = STOR_KEY_ABORTED;
 	}
 	if (task->residual_status == SCSI_RESIDUAL_UNDERFLOW)
 		c->actual_bytes -= (uint32_t)CM_MIN(task->residual, (size_t)c->length_bytes);

@@ -65,14 +65,22 @@ static int reader_take(struct stor_volume *vol, const struct reading *r, struct 
 	return rc ? cm_err_set(err, rc, "%s", own.text) : 0;
 }
 
-/* The disk is there, and no other VM writes to it. Its slot changes: whoever saw no reader does not take it away. */
+/*
+ * The disk is there, and no other VM writes to it. Its slot changes: whoever saw no reader does not take it away. A claim
+ * that a writer left behind ends here: when that VM starts again, it must look for readers like every newcomer.
+ */
 static int edit_touch(struct stor_volume *vol, struct stor_diskslot *d, const void *arg, struct cm_err *err)
 {
 	const struct reading *r = arg;
+	int rc;
 
 	if (!stor_uuid_equal(&d->id, r->disk))
 		return stor__vol_no_disk(vol, d->name, err); /* another one of that name by now */
-	return stor_uuid_equal(&d->vm, &r->claim->vm) ? 0 : stor__claim_unused(vol, d, d->name, err);
+	if (stor_uuid_equal(&d->vm, &r->claim->vm))
+		return 0;
+	rc = stor__claim_unused(vol, d, d->name, err);
+	d->held = false;
+	return rc;
 }
 
 static int edit_look(struct stor_volume *vol, struct stor_diskslot *d, const void *arg, struct cm_err *err)

@@ -42,13 +42,17 @@ int stor_volume_disk_unclaim(struct stor_volume *vol, const char *disk, bool sur
 
 /* --- what volume check says ----------------------------------------------- */
 
-/* Its name; NULL: it is gone, and nobody reads it. */
+/* Its name; NULL: it is gone, and nobody reads it. A slot that is damaged may be its own. */
 static const char *disk_of(const struct stor_slots *t, const struct stor_uuid *id)
 {
+	const char *none = NULL;
+
 	for (unsigned i = 0; i < STOR_VOL_DISKS; i++)
 		if (t->d[i].kind == STOR_DISKSLOT_DISK && stor_uuid_equal(&t->d[i].id, id))
 			return t->d[i].name;
-	return NULL;
+		else if (t->bad[i])
+			none = "(in a damaged slot)";
+	return none;
 }
 
 static int check_claim(struct stor_volume *vol, struct stor_slots *t, unsigned i, bool repair, char *said,

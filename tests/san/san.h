@@ -101,6 +101,7 @@ struct san_cmd {
 	bool told; /* its answer is to be told_key and told_code, though it is executed */
 	uint8_t told_key;
 	uint16_t told_code;
+	bool nothing; /* it moves no byte, and GOOD says so */
 	uint8_t bhs[SAN_BHS];
 	uint8_t cdb[16];
 	uint16_t lun_no;
@@ -272,6 +273,7 @@ struct san_rule {
 	long skip;		 /* commands it lets pass first */
 	uint64_t ms;
 	bool done; /* SENSE: the command is executed, and answered so */
+	bool deferred; /* SENSE: of an earlier command (SPC-4 4.5.7); this one is not executed */
 	uint8_t status, key, asc, ascq;
 };
 

@@ -185,7 +185,7 @@ void san_cmd_done(struct san_cmd *cmd)
 
 static void execute(struct san_cmd *cmd)
 {
-	if (cmd->status || !cmd->op || cmd->op->run(cmd))
+	if (cmd->status || cmd->nothing || !cmd->op || cmd->op->run(cmd))
 		san_cmd_done(cmd);
 }
 

@@ -283,6 +283,27 @@ static void do_release(struct san *san, FILE *out, char **w, int n)
 	fprintf(out, "{\"ok\":true,\"commands\":%u}", hits);
 }
 
+/* The array maps two LUN numbers the other way round, and says so as arrays do. */
+static void do_remap(struct san *san, FILE *out, char **w, int n)
+{
+	unsigned int no[2];
+	struct san_lun *was;
+
+	for (int i = 0; i < 2; i++)
+		if (n != 2 || sscanf(w[i], "%u", &no[i]) != 1 || no[i] >= san->nluns) {
+			san_ctl_fail(out, "usage", "remap LUN LUN");
+			return;
+		}
+	was = san->luns[no[0]];
+	san->luns[no[0]] = san->luns[no[1]];
+	san->luns[no[1]] = was;
+	for (int i = 0; i < 2; i++) {
+		san->luns[no[i]]->no = no[i];
+		san_ua_all(san, san->luns[no[i]], NULL, 0x3f0e);
+	}
+	fprintf(out, "{\"ok\":true}");
+}
+
 static void do_attention(struct san *san, FILE *out, char **w, int n)
 {
 	unsigned int i, asc, ascq, hits = 0;
@@ -453,6 +474,7 @@ static const struct verb verbs[] = {
 	{"stall", do_stall, "LUN|all"},
 	{"unstall", do_unstall, "LUN|all"},
 	{"release", do_release, "[NEXUS|IQN|all]"},
+	{"remap", do_remap, "LUN LUN"},
 	{"attention", do_attention, "NEXUS|IQN|all ASC/ASCQ"},
 	{"power-cut", do_power_cut, "[keep=PERCENT] [seed=N]"},
 	{"power-on", do_power_on, ""},

@@ -65,7 +65,8 @@ static int parse_sense(struct san_rule *r, const char *s)
 	} statuses[] = {{"busy", SAN_BUSY},
 			{"full", SAN_TASK_FULL},
 			{"conflict", SAN_CONFLICT},
-			{"aborted", SAN_TASK_ABORTED}};
+			{"aborted", SAN_TASK_ABORTED},
+			{"nothing", SAN_GOOD}};
 
 	for (size_t i = 0; i < SAN_LEN(statuses); i++)
 		if (strcmp(s, statuses[i].word) == 0) {
@@ -118,6 +119,9 @@ static int parse_word(struct san *san, struct san_rule *r, const char *w)
 		rc = snprintf(r->portal, sizeof r->portal, "%s", w + 7) > 0 ? 0 : -EINVAL;
 	} else if (strcmp(w, "done=yes") == 0) {
 		r->done = true;
+		rc = 0;
+	} else if (strcmp(w, "deferred=yes") == 0) {
+		r->deferred = true;
 		rc = 0;
 	} else if (strncmp(w, "what=", 5) == 0) {
 		rc = parse_sense(r, w + 5);
@@ -217,9 +221,11 @@ static bool apply(struct san_cmd *cmd, const struct san_rule *r)
 			break;
 		}
 		san_sense(cmd, r->key, (uint16_t)(r->asc << 8 | r->ascq));
+		cmd->sense[0] = r->deferred ? 0x71 : 0x70;
 		return false;
 	case SAN_RULE_STATUS:
 		cmd->status = r->status;
+		cmd->nothing = r->status == SAN_GOOD;
 		return false;
 	case SAN_RULE_DROP_BEFORE:
 		cmd->cut = true;

@@ -21,6 +21,8 @@ static uint8_t residual(const struct san_cmd *cmd, uint32_t *count)
 	uint32_t total = cmd->in_len ? cmd->in_len : cmd->is_write ? cmd->cdb_len : 0;
 
 	*count = 0;
+	if (cmd->nothing)
+		total = 0;
 	if (cmd->status == SAN_CHECK && !cmd->is_write)
 		total = 0;
 	if (total > cmd->edtl) {

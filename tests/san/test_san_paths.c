@@ -224,6 +224,93 @@ static void test_no_write_same(void **state)
 	}
 }
 
+/* --- answers that are easily taken for another one ---------------------------------------------------- */
+
+static void written(struct fix *f, uint64_t at)
+{
+	uint8_t back[4096];
+
+	assert_int_equal(san_rw(&f->h, false, at, back, sizeof back, 0), 0);
+	assert_memory_equal(back, f->data, sizeof back);
+}
+
+/* Sense data of an earlier command (SPC-4 4.5.7): this one was not executed, however well that one ended. */
+static void test_deferred(void **state)
+{
+	static const char *const earlier[] = {"00/00/00", "01/0c/01", "0f/00/00"};
+	struct fix *f = *state;
+	struct stor_req r;
+
+	assert_int_equal(san_open(&f->h, f->loop, f->both, &opts), 0);
+	for (unsigned i = 0; i < CM_ARRAY_LEN(earlier); i++) {
+		stor_req_write_zeroes(&r, DATA, 4096, false, NULL, NULL);
+		assert_int_equal(san_do(&f->h, &r), 0);
+		san_ctl(&f->t, "error what=%s deferred=yes class=write count=1", earlier[i]);
+		assert_int_equal(write_some(f), 0);
+		written(f, DATA);
+	}
+}
+
+/* GOOD, with a residual count that says that nothing was taken: no success. */
+static void test_moved_nothing(void **state)
+{
+	struct fix *f = *state;
+
+	assert_int_equal(san_open(&f->h, f->loop, f->both, &opts), 0);
+	san_ctl(&f->t, "error what=nothing class=write count=1");
+	assert_int_equal(write_some(f), CM_E_IO);
+	assert_int_equal(write_some(f), 0);
+	written(f, DATA);
+}
+
+static void late(struct stor_req *req, int rc)
+{
+	*(int *)req->arg = rc;
+}
+
+/* The LUN number stands for another disk for a while: what was said to be written is on ours. */
+static void another_lun(struct fix *f, unsigned host_slot)
+{
+	struct stor_dev_opts o = opts;
+	static struct stor_req r[4]; /* a test that fails leaves them under way */
+	static struct iovec iov;
+	static int rc[4];
+
+	iov = (struct iovec){f->data, 4096};
+	o.host_slot = (uint16_t)host_slot;
+	o.io_timeout_ms = 10000;
+	assert_int_equal(san_open(&f->h, f->loop, f->both, &o), 0);
+	assert_int_equal(write_some(f), 0);
+	san_ctl(&f->t, "delay ms=3600000 class=pr,other");
+	san_ctl(&f->t, "remap 0 1");
+	for (unsigned i = 0; i < 4; i++) {
+		rc[i] = 1;
+		stor_req_writev(&r[i], DATA + i * 4096, &iov, 1, late, &rc[i]);
+		stor_dev_submit(f->h.dev, &r[i]);
+		san_turn_ms(f->loop, 300);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(rc[i], 1);
+	san_ctl(&f->t, "remap 0 1");
+	san_ctl(&f->t, "clear");
+	san_ctl(&f->t, "release all");
+	for (unsigned i = 0; i < 4; i++) {
+		SAN_UNTIL(f->loop, rc[i] <= 0);
+		assert_int_equal(rc[i], 0);
+		written(f, DATA + i * 4096);
+	}
+}
+
+static void test_another_lun(void **state)
+{
+	another_lun(*state, 3);
+}
+
+static void test_another_lun_without_key(void **state)
+{
+	another_lun(*state, 0);
+}
+
 /* --- a full pool ------------------------------------------------------------------------------ */
 
 static void test_no_space(void **state)
@@ -283,7 +370,9 @@ int main(int argc, char **argv)
 		T(test_redirected),	    T(test_redirected_in_a_circle),
 		T(test_redirected_to_a_name), T(test_identity),
 		T(test_no_write_same),	    T(test_no_space),
-		T(test_no_space_limit),
+		T(test_no_space_limit),	    T(test_deferred),
+		T(test_moved_nothing),	    T(test_another_lun),
+		T(test_another_lun_without_key),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

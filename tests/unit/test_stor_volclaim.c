@@ -385,6 +385,47 @@ static void test_readers(void **state)
 	assert_int_equal(repair(NULL), 0); /* nothing is left of it */
 }
 
+/* X died and left its claim behind; Y reads since then. X, which starts again, is a newcomer and not the one who has it. */
+static void test_reader_after_crash(void **state)
+{
+	struct cm_err err = CM_ERR_INIT;
+
+	(void)state;
+	start_x(1);
+	set_owner(&vm_x, 1, NULL);
+	set_owner(&vm_y, 1, "n2");
+	assert_int_equal(reads(&vm_y, 1, NULL), 0);
+	set_owner(&vm_x, 2, "n1");
+	assert_int_equal(claim(&vm_x, 2, &err), CM_E_DISK_BUSY);
+	assert_non_null(strstr(err.text, "n2"));
+	assert_int_equal(reads_no_more(&vm_y, 1), 0);
+	assert_int_equal(claim(&vm_x, 2, NULL), 0);
+}
+
+/* Y reads a disk whose slot is damaged now: that nobody can tell which disk it is does not mean that nobody reads it. */
+static void test_reader_of_damaged(void **state)
+{
+	struct stor_volume_report r;
+	struct stor_disk_info info;
+	uint8_t sector[512], junk = 0x5a;
+	struct stor_super s;
+	off_t at;
+
+	(void)state;
+	set_owner(&vm_y, 1, "n2");
+	assert_int_equal(reads(&vm_y, 1, NULL), 0);
+	assert_int_equal(stor_volume_disk_info(v[B].vol, "d", &info, NULL), 0);
+	assert_int_equal(pread(v[B].fd, sector, sizeof sector, 0), (ssize_t)sizeof sector);
+	assert_int_equal(stor_super_decode(sector, sizeof sector, &s), 0);
+	at = (off_t)((s.disks_at + info.index) * s.sector_bytes);
+	assert_int_equal(pread(v[B].fd, sector, sizeof sector, at), (ssize_t)sizeof sector);
+	assert_int_equal(pwrite(v[B].fd, &junk, 1, at + 100), 1);
+	assert_int_equal(stor_volume_check(v[B].vol, true, NULL, NULL, &r, NULL), CM_E_DISK_BUSY);
+	assert_int_equal(pwrite(v[B].fd, sector, sizeof sector, at), (ssize_t)sizeof sector);
+	assert_int_equal(readers(), 1);
+	assert_int_equal(stor_volume_disk_delete(v[B].vol, "d", NULL), CM_E_DISK_BUSY);
+}
+
 /* Y begins to read while a verb looks whether X does, or did, in this moment. */
 static void y_reads(void)
 {
@@ -528,6 +569,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_saved_state_fits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_readers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reader_comes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reader_after_crash, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reader_of_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_saved_state_in_use, setup, teardown),
