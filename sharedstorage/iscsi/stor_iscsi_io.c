@@ -222,6 +222,11 @@ static void io_good(struct stor_io *io)
 
 	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
+	if (d->revalidating && r->op != STOR_OP_CAW) {
+		/* A reset is looked into, or whether this is our LUN still: done is what is done again afterwards. */
+		io->done_bytes = 0;
+		return io_revalidate(io);
+	}
 	stor__io_not_refused(io, true);
 	if (r->op == STOR_OP_CAW)
 		caw_is_there(d, true);
@@ -233,12 +238,8 @@ static void io_good(struct stor_io *io)
 		io->done_bytes = r->length_bytes;
 	if (io->done_bytes < r->length_bytes)
 		return stor__io_queue_first(io);
-	if (r->op == STOR_OP_FLUSH) {
-		/* a reset is being looked into: what was flushed is known only afterwards */
-		if (d->revalidating)
-			return io_revalidate(io);
+	if (r->op == STOR_OP_FLUSH)
 		return io_end(io, stor__flush_done(io));
-	}
 	stor__flush_write_done(d, r);
 	io_end(io, 0);
 }
