@@ -220,7 +220,7 @@ static void io_good(struct stor_io *io)
 	struct stor_iscsi *d = io->dev;
 	struct stor_req *r = io->req;
 
-	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
+	if ((io->cmd.dir == STOR_DIR_IN || r->op == STOR_OP_WRITE) && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
 	if (d->revalidating && r->op != STOR_OP_CAW) {
 		/* A reset is looked into, or whether this is our LUN still: done is what is done again afterwards. */
