@@ -98,15 +98,20 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	stor__iscsi_pump(d);
 }
 
-/* Reset, or reservations changed: go on only if our key is there still. */
+/*
+ * Reset, or reservations changed: go on only if our key is there still. Without a key nothing tells whether the LUN is
+ * another one now (3F/xx); the next session looks at its serial number.
+ */
 static void io_revalidate(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 
-	if (!d->key)
+	if (!d->key && io->cmd.status == STOR_SCSI_CHECK && io->cmd.key == STOR_KEY_ATTENTION && io->cmd.asc == 0x3f)
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: the array has changed its LUNs: is it still ours?", d->label);
+	else if (!d->key)
 		return stor__io_queue_first(io);
 	TAILQ_INSERT_TAIL(&d->held, io, link);
-	if (d->revalidating)
+	if (d->revalidating || d->why.code)
 		return;
 	d->revalidating = true;
 	stor__adm_read_keys(d, revalidated, NULL);
