@@ -227,7 +227,7 @@ static void io_good(struct stor_io *io)
 
 	if ((io->cmd.dir == STOR_DIR_IN || r->op == STOR_OP_WRITE) && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
-	if (d->revalidating && r->op != STOR_OP_CAW) {
+	if ((d->revalidating || d->why.code) && r->op != STOR_OP_CAW) {
 		/* A reset is looked into, or whether this is our LUN still: done is what is done again afterwards. */
 		io->done_bytes = 0;
 		return io_revalidate(io);

@@ -318,6 +318,11 @@ static void test_another_lun_without_key(void **state)
 	another_lun(*state, 0, false);
 }
 
+static void test_another_lun_without_key_under_way(void **state)
+{
+	another_lun(*state, 0, true);
+}
+
 /* --- a full pool ------------------------------------------------------------------------------ */
 
 static void test_no_space(void **state)
@@ -380,6 +385,7 @@ int main(int argc, char **argv)
 		T(test_no_space_limit),	    T(test_deferred),
 		T(test_moved_nothing),	    T(test_another_lun),
 		T(test_another_lun_without_key), T(test_another_lun_under_way),
+		T(test_another_lun_without_key_under_way),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
