@@ -98,15 +98,20 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	stor__iscsi_pump(d);
 }
 
-/* Reset, or reservations changed: go on only if our key is there still. */
+/*
+ * Reset, or reservations changed: go on only if our key is there still. Without a key nothing tells whether the LUN is
+ * another one now (3F/xx); the next session looks at its serial number.
+ */
 static void io_revalidate(struct stor_io *io)
 {
 	struct stor_iscsi *d = io->dev;
 
-	if (!d->key)
+	if (!d->key && io->cmd.status == STOR_SCSI_CHECK && io->cmd.key == STOR_KEY_ATTENTION && io->cmd.asc == 0x3f)
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: the array has changed its LUNs: is it still ours?", d->label);
+	else if (!d->key)
 		return stor__io_queue_first(io);
 	TAILQ_INSERT_TAIL(&d->held, io, link);
-	if (d->revalidating)
+	if (d->revalidating || d->why.code)
 		return;
 	d->revalidating = true;
 	stor__adm_read_keys(d, revalidated, NULL);
@@ -220,8 +225,13 @@ static void io_good(struct stor_io *io)
 	struct stor_iscsi *d = io->dev;
 	struct stor_req *r = io->req;
 
-	if (io->cmd.dir == STOR_DIR_IN && io->cmd.actual_bytes != io->cmd.length_bytes)
+	if ((io->cmd.dir == STOR_DIR_IN || r->op == STOR_OP_WRITE) && io->cmd.actual_bytes != io->cmd.length_bytes)
 		return io_end(io, CM_E_IO); /* fewer bytes than the sectors have */
+	if ((d->revalidating || d->why.code) && r->op != STOR_OP_CAW) {
+		/* A reset is looked into, or whether this is our LUN still: done is what is done again afterwards. */
+		io->done_bytes = 0;
+		return io_revalidate(io);
+	}
 	stor__io_not_refused(io, true);
 	if (r->op == STOR_OP_CAW)
 		caw_is_there(d, true);
@@ -233,12 +243,8 @@ static void io_good(struct stor_io *io)
 		io->done_bytes = r->length_bytes;
 	if (io->done_bytes < r->length_bytes)
 		return stor__io_queue_first(io);
-	if (r->op == STOR_OP_FLUSH) {
-		/* a reset is being looked into: what was flushed is known only afterwards */
-		if (d->revalidating)
-			return io_revalidate(io);
+	if (r->op == STOR_OP_FLUSH)
 		return io_end(io, stor__flush_done(io));
-	}
 	stor__flush_write_done(d, r);
 	io_end(io, 0);
 }

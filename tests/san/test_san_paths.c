@@ -269,7 +269,7 @@ static void late(struct stor_req *req, int rc)
 }
 
 /* The LUN number stands for another disk for a while: what was said to be written is on ours. */
-static void another_lun(struct fix *f, unsigned host_slot)
+static void another_lun(struct fix *f, unsigned host_slot, bool at_once)
 {
 	struct stor_dev_opts o = opts;
 	static struct stor_req r[4]; /* a test that fails leaves them under way */
@@ -287,7 +287,8 @@ static void another_lun(struct fix *f, unsigned host_slot)
 		rc[i] = 1;
 		stor_req_writev(&r[i], DATA + i * 4096, &iov, 1, late, &rc[i]);
 		stor_dev_submit(f->h.dev, &r[i]);
-		san_turn_ms(f->loop, 300);
+		if (!at_once || i == 3)
+			san_turn_ms(f->loop, 300);
 	}
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(rc[i], 1);
@@ -303,12 +304,23 @@ static void another_lun(struct fix *f, unsigned host_slot)
 
 static void test_another_lun(void **state)
 {
-	another_lun(*state, 3);
+	another_lun(*state, 3, false);
+}
+
+/* Those that were under way already may have gone to the other disk: they are no success, and are sent again. */
+static void test_another_lun_under_way(void **state)
+{
+	another_lun(*state, 3, true);
 }
 
 static void test_another_lun_without_key(void **state)
 {
-	another_lun(*state, 0);
+	another_lun(*state, 0, false);
+}
+
+static void test_another_lun_without_key_under_way(void **state)
+{
+	another_lun(*state, 0, true);
 }
 
 /* --- a full pool ------------------------------------------------------------------------------ */
@@ -372,7 +384,8 @@ int main(int argc, char **argv)
 		T(test_no_write_same),	    T(test_no_space),
 		T(test_no_space_limit),	    T(test_deferred),
 		T(test_moved_nothing),	    T(test_another_lun),
-		T(test_another_lun_without_key),
+		T(test_another_lun_without_key), T(test_another_lun_under_way),
+		T(test_another_lun_without_key_under_way),
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
