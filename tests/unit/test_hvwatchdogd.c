@@ -509,6 +509,39 @@ static void test_late_and_in_vain(void **state)
 	assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
+/* One process takes all the connections that it gets. Others are heard all the same. */
+static void test_greedy(void **state)
+{
+	struct fix *f = *state;
+	int told[2], pid, fd;
+	char c;
+
+	assert_int_equal(pipe(told), 0);
+	pid = fork();
+	if (!pid) {
+		struct rlimit r;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		getrlimit(RLIMIT_NOFILE, &r);
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		for (unsigned i = 0; i < 1100; i++)
+			connect_wd(f);
+		if (write(told[1], "c", 1) != 1)
+			_exit(3);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(told[0], &c, 1), 1);
+	fd = connect_wd(f);
+	assert_true(tell(fd, FEN_WD_HELLO, 0));
+	close(fd);
+	kill(pid, SIGKILL);
+	end_of(pid);
+	close(told[0]);
+	close(told[1]);
+}
+
 /* A second one, started by mistake: it knows the promises of now and hears no later ones. It has to leave. */
 static void test_second_daemon(void **state)
 {
@@ -534,7 +567,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_kills), T(test_spares), T(test_feeds), T(test_stays_armed),
-					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon), T(test_late_and_in_vain),
+					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon), T(test_greedy), T(test_late_and_in_vain),
 					   T(test_late_daemon), T(test_newest_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
