@@ -286,8 +286,12 @@ static bool client_accept(struct daemon *d)
 	*c = (struct client){.state = CLIENT_QUIET, .sock = sock, .pid = cred.pid, .order = ++d->orders};
 	c->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
 	c->born = process_born(cred.pid);
-	if (c->pidfd < 0 || !c->born || client_has_many(d, c))
+	if (c->pidfd < 0 || !c->born || client_has_many(d, c)) {
 		client_drop(d, c);
+	} else if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) && errno == EPERM) {
+		say("a client was refused: process %d may not be killed by this one: it needs CAP_KILL", c->pid);
+		client_drop(d, c); /* else an heir would wait for what never happens */
+	}
 	return true;
 }
 
