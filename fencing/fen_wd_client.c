@@ -36,12 +36,25 @@ static bool client_is_silent(const struct fen_wd_client *c)
 	return c->looks >= FEN_WD_LOOKS;
 }
 
-/* Connects again now and, if that fails, with pauses that grow. */
+/* Later, and later still. */
+static void client_pause(struct fen_wd_client *c)
+{
+	cm_timer_arm_ms(&c->again, c->pause_ms);
+	c->pause_ms = CM_MIN(2 * c->pause_ms, STOR_RECONNECT_MAX(c->io_timeout_ms));
+}
+
+/* Connects again, now if it has been of use, and with pauses that grow. */
 static void client_lost(struct fen_wd_client *c, const char *why)
 {
+	bool answered = c->answered;
+
 	client_drop(c, why);
-	c->pause_ms = STOR_RECONNECT_MIN(c->io_timeout_ms);
-	cm_timer_arm_ms(&c->again, 0);
+	if (answered) {
+		c->pause_ms = STOR_RECONNECT_MIN(c->io_timeout_ms);
+		cm_timer_arm_ms(&c->again, 0);
+	} else {
+		client_pause(c);
+	}
 }
 
 static void client_say(struct fen_wd_client *c, enum fen_wd_type type)
@@ -65,7 +78,7 @@ static void client_hear(struct fen_wd_client *c)
 	int rc = 0;
 
 	while (c->fd >= 0 && (rc = fen_wd_recv(c->fd, &m)) == 0) {
-		c->answered = true;
+		c->answered = m.type != FEN_WD_ERROR;
 		c->reset_ms = m.reset_ms;
 		if (m.type == FEN_WD_ERROR)
 			rc = CM_E_PROTO;
@@ -120,8 +133,7 @@ static void client_connect(struct fen_wd_client *c)
 	if (c->fd < 0) {
 		c->fd = -1;
 		snprintf(c->why, sizeof c->why, "%s", err.text);
-		cm_timer_arm_ms(&c->again, c->pause_ms);
-		c->pause_ms = CM_MIN(2 * c->pause_ms, STOR_RECONNECT_MAX(c->io_timeout_ms));
+		client_pause(c);
 		return;
 	}
 	cm_io_init(&c->io, c->loop, c->fd, client_readable, c);

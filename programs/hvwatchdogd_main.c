@@ -249,6 +249,23 @@ static void client_drop(struct daemon *d, struct client *c)
 	row_put(d, c);
 }
 
+static bool client_same_process(const struct client *a, const struct client *b)
+{
+	return a != b && b->state != CLIENT_FREE && a->pid == b->pid && a->born == b->born;
+}
+
+/* One that is needed, and some that are being closed: nobody takes the table from the others. */
+#define MAX_OF_ONE 8
+
+static bool client_has_many(const struct daemon *d, const struct client *c)
+{
+	int n = 0;
+
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		n += client_same_process(c, &d->client[i]);
+	return n >= MAX_OF_ONE;
+}
+
 static bool client_accept(struct daemon *d)
 {
 	int sock = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), i;
@@ -269,8 +286,12 @@ static bool client_accept(struct daemon *d)
 	*c = (struct client){.state = CLIENT_QUIET, .sock = sock, .pid = cred.pid, .order = ++d->orders};
 	c->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
 	c->born = process_born(cred.pid);
-	if (c->pidfd < 0 || !c->born)
+	if (c->pidfd < 0 || !c->born || client_has_many(d, c)) {
 		client_drop(d, c);
+	} else if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) && errno == EPERM) {
+		say("a client was refused: process %d may not be killed by this one: it needs CAP_KILL", c->pid);
+		client_drop(d, c); /* else an heir would wait for what never happens */
+	}
 	return true;
 }
 
@@ -282,11 +303,6 @@ static void client_answer(const struct daemon *d, const struct client *c, enum f
 		m.reset_ms = (uint32_t)d->timeout_ms + (uint32_t)(d->grace_ns / CM_NS_PER_MS);
 	if (fen_wd_send(c->sock, &m))
 		return; /* a client that does not read its answers hurts nobody */
-}
-
-static bool client_same_process(const struct client *a, const struct client *b)
-{
-	return a != b && b->state != CLIENT_FREE && a->pid == b->pid && a->born == b->born;
 }
 
 /* It speaks. False: its process has spoken by a newer connection. Whom we have killed stays so, by whatever connection. */

@@ -194,10 +194,41 @@ static void test_comes_back(void **state)
 	assert_non_null(strstr(f->c.why, "release"));
 }
 
+/* It refuses: its table is full, or it is of another release. Asked again and again, but not without a pause. */
+static void test_refused(void **state)
+{
+	struct fix *f = *state;
+
+	daemon_begins(f);
+	fen_wd_client_init(&f->c, f->loop, f->path, T_MS, on_changed, f);
+	for (char how = 'a'; how <= 'b'; how++) {
+		uint64_t end = cm_now_ns() + 2 * T_MS * CM_NS_PER_MS;
+		unsigned n = 0;
+
+		while (cm_now_ns() < end) {
+			cm_loop_turn(f->loop, 1);
+			f->fd = accept(f->listener, NULL, NULL);
+			if (f->fd < 0)
+				continue;
+			n++;
+			if (how == 'b')
+				answers(f, FEN_WD_ERROR, 0);
+			close(f->fd);
+		}
+		assert_in_range(n, 0, 2 * T_MS / STOR_RECONNECT_MIN(T_MS));
+	}
+	f->fd = -1;
+	assert_int_equal(fen_wd_client_level(&f->c), STOR_WATCHDOG_NONE);
+	daemon_accepts(f); /* it has not given up */
+	hears(f, FEN_WD_HELLO);
+	answers(f, FEN_WD_HELLO, 0);
+	assert_int_equal(fen_wd_client_level(&f->c), STOR_WATCHDOG_SOFT);
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-	const struct CMUnitTest tests[] = {T(test_only_answers_count), T(test_silent), T(test_comes_back)};
+	const struct CMUnitTest tests[] = {T(test_only_answers_count), T(test_silent), T(test_comes_back), T(test_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@
 struct fix {
 	char dir[64], sock[96], dev[96], table[112];
 	int pid, fifo;
+	uid_t uid;	/* of hvwatchdogd; 0: ours */
 	unsigned files; /* that hvwatchdogd starts with at most; 0: as we have it */
 };
 
@@ -49,6 +50,8 @@ static int launch(struct fix *f)
 		}
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(126);
+		if (f->uid && setresuid(f->uid, f->uid, f->uid))
+			_exit(125);
 		execl(bin ? bin : "./hvwatchdogd", "hvwatchdogd", "--socket", f->sock, "--test-device", f->dev,
 		      "--timeout", "1", "--grace", "300", NULL);
 		_exit(127);
@@ -509,6 +512,57 @@ static void test_late_and_in_vain(void **state)
 	assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
+/* One process takes all the connections that it gets. Others are heard all the same. */
+static void test_greedy(void **state)
+{
+	struct fix *f = *state;
+	int told[2], pid, fd;
+	char c;
+
+	assert_int_equal(pipe(told), 0);
+	pid = fork();
+	if (!pid) {
+		struct rlimit r;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		getrlimit(RLIMIT_NOFILE, &r);
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		for (unsigned i = 0; i < 1100; i++)
+			connect_wd(f);
+		if (write(told[1], "c", 1) != 1)
+			_exit(3);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(told[0], &c, 1), 1);
+	fd = connect_wd(f);
+	assert_true(tell(fd, FEN_WD_HELLO, 0));
+	close(fd);
+	kill(pid, SIGKILL);
+	end_of(pid);
+	close(told[0]);
+	close(told[1]);
+}
+
+/* It may not kill us: then it does not say that it will. */
+static void test_no_right_to_kill(void **state)
+{
+	struct fix *f = *state;
+	int fd;
+
+	if (geteuid())
+		skip();
+	end(f, SIGTERM);
+	assert_int_equal(chown(f->dir, 65534, 65534), 0);
+	assert_int_equal(chown(f->dev, 65534, 65534), 0);
+	f->uid = 65534;
+	start(f);
+	fd = connect_wd(f);
+	assert_false(tell(fd, FEN_WD_ALIVE, 60000));
+	close(fd);
+}
+
 /* A second one, started by mistake: it knows the promises of now and hears no later ones. It has to leave. */
 static void test_second_daemon(void **state)
 {
@@ -534,7 +588,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_kills), T(test_spares), T(test_feeds), T(test_stays_armed),
-					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon), T(test_late_and_in_vain),
+					   T(test_bad_messages), T(test_comes_back), T(test_table_of_others), T(test_few_descriptors), T(test_second_daemon), T(test_no_right_to_kill), T(test_greedy), T(test_late_and_in_vain),
 					   T(test_late_daemon), T(test_newest_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
