@@ -323,6 +323,41 @@ static void test_another_lun_without_key_under_way(void **state)
 	another_lun(*state, 0, true);
 }
 
+/* A new VM's block is taken from zeroes, which another disk has, too: what was taken there is not ours. */
+static void test_another_lun_block(void **state)
+{
+	static const uint8_t zero[512];
+	static struct stor_req w[2], caw;
+	static struct iovec iov;
+	static int rc[3];
+	struct fix *f = *state;
+	struct stor_dev_opts o = opts;
+	uint8_t back[512];
+
+	iov = (struct iovec){f->data, 4096};
+	o.io_timeout_ms = 10000;
+	assert_int_equal(san_open(&f->h, f->loop, f->both, &o), 0);
+	assert_int_equal(write_some(f), 0);
+	san_ctl(&f->t, "delay ms=3600000 class=other");
+	san_ctl(&f->t, "remap 0 1");
+	for (unsigned i = 0; i < 2; i++) { /* each meets one attention */
+		rc[i] = 1;
+		stor_req_writev(&w[i], DATA, &iov, 1, late, &rc[i]);
+		stor_dev_submit(f->h.dev, &w[i]);
+	}
+	rc[2] = 1;
+	stor_req_caw(&caw, 2 * DATA, zero, f->data, 512, late, &rc[2]);
+	stor_dev_submit(f->h.dev, &caw);
+	san_turn_ms(f->loop, 300);
+	san_ctl(&f->t, "remap 0 1");
+	san_ctl(&f->t, "clear");
+	san_ctl(&f->t, "release all");
+	for (unsigned i = 0; i < 3; i++)
+		SAN_UNTIL(f->loop, rc[i] <= 0);
+	assert_int_equal(san_rw(&f->h, false, 2 * DATA, back, sizeof back, 0), 0);
+	assert_true(rc[2] != 0 || memcmp(back, f->data, sizeof back) == 0);
+}
+
 /* --- a full pool ------------------------------------------------------------------------------ */
 
 static void test_no_space(void **state)
@@ -384,7 +419,7 @@ int main(int argc, char **argv)
 		T(test_no_write_same),	    T(test_no_space),
 		T(test_no_space_limit),	    T(test_deferred),
 		T(test_moved_nothing),	    T(test_another_lun),
-		T(test_another_lun_without_key), T(test_another_lun_under_way),
+		T(test_another_lun_without_key), T(test_another_lun_under_way), T(test_another_lun_block),
 		T(test_another_lun_without_key_under_way),
 	};
 
