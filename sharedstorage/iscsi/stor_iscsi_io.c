@@ -288,6 +288,11 @@ static void caw_answered(struct stor_io *io)
 	enum stor_sense sense = stor__sense_class(c->status, c->key, c->asc, c->ascq);
 	char words[64];
 
+	if (stor__sense_done(sense) && (d->revalidating || d->why.code)) {
+		/* Zeroes are on every LUN: it may be another one's block. */
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE while the array has news", d->label);
+		return io_end(io, CM_E_LEASE_UNKNOWN);
+	}
 	if (stor__sense_done(sense))
 		return io_good(io);
 	if (sense == STOR_SENSE_MISCOMPARE)
