@@ -251,6 +251,22 @@ static void test_deferred(void **state)
 	}
 }
 
+/* An earlier write was said to be done and could not be kept, as another command learns: a flush must not say it is durable. */
+static void test_deferred_loss(void **state)
+{
+	struct fix *f = *state;
+	uint8_t back[4096];
+	struct stor_req r;
+
+	assert_int_equal(san_open(&f->h, f->loop, f->both, &opts), 0);
+	assert_int_equal(write_some(f), 0);
+	san_ctl(&f->t, "error what=03/0c/00 deferred=yes class=read count=1");
+	assert_int_equal(san_rw(&f->h, false, 2 * DATA, back, sizeof back, 0), 0);
+	stor_req_flush(&r, NULL, NULL);
+	assert_int_equal(san_do(&f->h, &r), CM_E_IO);
+	assert_int_equal(san_do(&f->h, &r), 0);
+}
+
 /* GOOD, with a residual count that says that nothing was taken: no success. */
 static void test_moved_nothing(void **state)
 {
@@ -417,7 +433,7 @@ int main(int argc, char **argv)
 		T(test_redirected),	    T(test_redirected_in_a_circle),
 		T(test_redirected_to_a_name), T(test_identity),
 		T(test_no_write_same),	    T(test_no_space),
-		T(test_no_space_limit),	    T(test_deferred),
+		T(test_no_space_limit),	    T(test_deferred), T(test_deferred_loss),
 		T(test_moved_nothing),	    T(test_another_lun),
 		T(test_another_lun_without_key), T(test_another_lun_under_way), T(test_another_lun_block),
 		T(test_another_lun_without_key_under_way),
