@@ -205,6 +205,10 @@ static void io_check(struct stor_io *io)
 	     sense == STOR_SENSE_SPACE) &&
 	    (++io->tries < 64 || !stor__io_is_admin(io)))
 		return io_not_now(io);
+	if (c->deferred && sense == STOR_SENSE_FAILED && (++io->tries < 64 || !stor__io_is_admin(io))) {
+		stor__flush_lost(d, words); /* an earlier one's; this one was not executed */
+		return io_not_now(io);
+	}
 	if (sense == STOR_SENSE_REFUSED && io_otherwise(io))
 		return;
 	if (sense == STOR_SENSE_PROTECT || sense == STOR_SENSE_SPACE)
