@@ -224,7 +224,7 @@ static void test_no_write_same(void **state)
 	}
 }
 
-/* --- answers that are easily taken for another one ---------------------------------------------------- */
+/* --- answers that are easily taken for another one ----------------------------------------- */
 
 static void written(struct fix *f, uint64_t at)
 {
