@@ -3,9 +3,9 @@
  * stor_volvm.c - ownership sectors of a volume: where a VM's block is, and who runs.
  *
  * A VM's block is searched from the hash of its UUID on. A new VM gets the first sector after the
- * hash that was never used. Sectors do not become unused again while VMs start (a forgotten one
- * stays marked until volume check --repair), so any two hosts that give a VM its first block choose
- * the same sector, and its COMPARE AND WRITE from zero decides. Parses data of the disk by
+ * hash that was never used. Any two hosts that give a VM its first block choose the same
+ * sector, and its COMPARE AND WRITE from zero decides; except while volume check --repair makes a forgotten one unused
+ * again: then both may win one, and stor_volume_vm_alone tells at least one of them of the other. Parses data of the disk by
  * stor_lease_disk.c only.
  */
 #include "config.h"
