@@ -109,6 +109,8 @@ static void claim_all(void *arg)
 	struct hv_disks *d = c->set;
 	int rc = cm_fault("core.claim");
 
+	if (rc == 0 && c->how != HV_DISKS_CLAIM_NONE && d->leased && d->store[d->lease_store].vol)
+		rc = stor_volume_vm_alone(d->store[d->lease_store].vol, &d->vm, d->lease_offset_bytes, &c->err);
 	for (unsigned i = 0; rc == 0 && i < d->disks; i++) {
 		struct hv_disk *k = &d->disk[i];
 

@@ -7,6 +7,7 @@
  * durable. If the target had a power cut with some in between, the next flush fails, and every
  * flush that was waiting when the loss was seen.
  *
+ * A deferred MEDIUM or HARDWARE ERROR (SPC-4 4.5.7) is such a loss, too.
  * A unit attention does not tell a power cut: 29/00 is also what a new nexus and, on some targets,
  * a LUN RESET gets. READ KEYS tells: PRGENERATION counts every change of the keys and begins at 0
  * with the power. So the unit was restarted if the count went back, or the keys changed while it
@@ -46,15 +47,13 @@ int stor__flush_done(struct stor_io *io)
 	return 0;
 }
 
-static void flush_lost(struct stor_iscsi *d)
+void stor__flush_lost(struct stor_iscsi *d, const char *why)
 {
 	struct stor_flushed *f = &d->flushed;
 
 	if (f->writes == f->safe)
 		return;
-	cm_error("%s: the SAN lost writes that were not flushed yet: it was restarted; the next "
-		 "flush fails",
-		 d->label);
+	cm_error("%s: the SAN lost writes that were not flushed yet: %s; the next flush fails", d->label, why);
 	f->safe = f->writes;
 	f->failing = true;
 	f->lost_ns = cm_now_ns();
@@ -75,7 +74,7 @@ void stor__flush_witness(struct stor_iscsi *d, const uint64_t *keys, unsigned nk
 	if (f->looked &&
 	    ((int32_t)(generation - f->generation) < 0 || !kept ||
 	     (generation == f->generation && (nkeys != f->nkeys || sum != f->keys_sum))))
-		flush_lost(d);
+		stor__flush_lost(d, "it was restarted");
 	if (!kept)
 		f->entered_key = 0;
 	for (unsigned i = 0; i < nkeys; i++)

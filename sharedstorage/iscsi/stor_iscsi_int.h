@@ -278,6 +278,8 @@ void stor__flush_write_done(struct stor_iscsi *d, const struct stor_req *req);
 void stor__flush_sent(struct stor_io *io);
 /* After SYNCHRONIZE CACHE succeeded: 0 or CM_E_IO. */
 int stor__flush_done(struct stor_io *io);
+/* Writes that are not flushed yet are lost: the next flush fails. */
+void stor__flush_lost(struct stor_iscsi *d, const char *why);
 /* Every answer to READ KEYS passes here. */
 void stor__flush_witness(struct stor_iscsi *d, const uint64_t *keys, unsigned nkeys,
 			 uint32_t generation);

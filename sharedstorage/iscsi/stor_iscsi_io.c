@@ -205,6 +205,10 @@ static void io_check(struct stor_io *io)
 	     sense == STOR_SENSE_SPACE) &&
 	    (++io->tries < 64 || !stor__io_is_admin(io)))
 		return io_not_now(io);
+	if (c->deferred && sense == STOR_SENSE_FAILED && (++io->tries < 64 || !stor__io_is_admin(io))) {
+		stor__flush_lost(d, words); /* an earlier one's; this one was not executed */
+		return io_not_now(io);
+	}
 	if (sense == STOR_SENSE_REFUSED && io_otherwise(io))
 		return;
 	if (sense == STOR_SENSE_PROTECT || sense == STOR_SENSE_SPACE)
@@ -288,6 +292,11 @@ static void caw_answered(struct stor_io *io)
 	enum stor_sense sense = stor__sense_class(c->status, c->key, c->asc, c->ascq);
 	char words[64];
 
+	if (stor__sense_done(sense) && (d->revalidating || d->why.code)) {
+		/* Zeroes are on every LUN: it may be another one's block. */
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE while the array has news", d->label);
+		return io_end(io, CM_E_LEASE_UNKNOWN);
+	}
 	if (stor__sense_done(sense))
 		return io_good(io);
 	if (sense == STOR_SENSE_MISCOMPARE)

@@ -432,12 +432,14 @@ static void sess_cmd_done(struct iscsi_context *ctx, int status, void *data, voi
 	s->ncmds--;
 	c->status = status;
 	c->key = c->asc = c->ascq = 0;
+	c->deferred = false;
 	c->actual_bytes = c->length_bytes;
 	if (status == SCSI_STATUS_CHECK_CONDITION) {
 		c->key = (uint8_t)task->sense.key;
 		c->asc = (uint8_t)(task->sense.ascq >> 8);
 		c->ascq = (uint8_t)task->sense.ascq;
-		if (sess_deferred(task) && (c->key <= STOR_KEY_RECOVERED || c->key == STOR_KEY_COMPLETED))
+		c->deferred = sess_deferred(task);
+		if (c->deferred && (c->key <= STOR_KEY_RECOVERED || c->key == STOR_KEY_COMPLETED))
 			c->key = STOR_KEY_ABORTED;
 	}
 	if (task->residual_status == SCSI_RESIDUAL_UNDERFLOW)

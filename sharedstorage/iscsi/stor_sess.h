@@ -40,7 +40,8 @@ struct stor_cmd {
 	/* answer */
 	int status;
 	uint8_t key, asc, ascq;
-	uint32_t actual_bytes; /* IN: how many came */
+	uint32_t actual_bytes; /* how many bytes of data were moved */
+	bool deferred; /* the sense data are of an earlier command; this one was not executed */
 	/* of the session */
 	TAILQ_ENTRY(stor_cmd) link;
 	struct stor_sess *sess;

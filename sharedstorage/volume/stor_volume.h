@@ -72,6 +72,13 @@ int stor_volume_vm_block(struct stor_volume *vol, const struct stor_uuid *vm, bo
  * (*b), or an error: it cannot be told. */
 int stor_volume_vm_owned(struct stor_volume *vol, const struct stor_uuid *vm, struct stor_block *b,
 			 struct cm_err *err) cm_must_check;
+/*
+ * By who has just become the owner by the block at that offset, before he uses anything: 0, or CM_E_LEASE_HELD if somebody
+ * owns the VM by another sector of the volume. Two hosts choose two only for a new VM while volume check --repair gives a
+ * sector back; each looks after its own is written, so at least one of them sees the other.
+ */
+int stor_volume_vm_alone(struct stor_volume *vol, const struct stor_uuid *vm, uint64_t offset_bytes,
+			 struct cm_err *err) cm_must_check;
 /* The VM is deleted: its sector can be given back (by volume check --repair). CM_E_LEASE_HELD if
  * somebody owns it. */
 int stor_volume_vm_forget(struct stor_volume *vol, const struct stor_uuid *vm,

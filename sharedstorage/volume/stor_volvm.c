@@ -3,9 +3,9 @@
  * stor_volvm.c - ownership sectors of a volume: where a VM's block is, and who runs.
  *
  * A VM's block is searched from the hash of its UUID on. A new VM gets the first sector after the
- * hash that was never used. Sectors do not become unused again while VMs start (a forgotten one
- * stays marked until volume check --repair), so any two hosts that give a VM its first block choose
- * the same sector, and its COMPARE AND WRITE from zero decides. Parses data of the disk by
+ * hash that was never used. Any two hosts that give a VM its first block choose the same
+ * sector, and its COMPARE AND WRITE from zero decides; except while volume check --repair makes a forgotten one unused
+ * again: then both may win one, and stor_volume_vm_alone tells at least one of them of the other. Parses data of the disk by
  * stor_lease_disk.c only.
  */
 #include "config.h"
@@ -21,20 +21,26 @@ unsigned stor__vol_vm_hash(const struct stor_uuid *vm)
 	return (vm->b[0] | (unsigned)vm->b[1] << 8 | (unsigned)vm->b[2] << 16) % STOR_VOL_VMS;
 }
 
-/* Index of the VM's sector, -1 none; *unused: the first never used one, -1 none; *unread: one that
+/* Index of the VM's sector (of two, the one that somebody owns), -1 none; *unused: the first never used one, -1 none; *unread: one that
  * cannot be read (it may be any VM's), -1 none, and why. */
 static int block_find(const struct stor_volume *vol, const uint8_t *region,
 		      const struct stor_uuid *vm, struct stor_block *b, int *unused, int *unread, int *why)
 {
 	uint32_t s = vol->super.sector_bytes;
+	struct stor_block is;
+	int found = -1;
 
 	*unused = *unread = -1;
 	for (unsigned n = 0; n < STOR_VOL_VMS; n++) {
 		unsigned i = (stor__vol_vm_hash(vm) + n) % STOR_VOL_VMS;
-		int rc = stor_block_decode(region + (size_t)i * s, s, b);
+		int rc = stor_block_decode(region + (size_t)i * s, s, &is);
 
-		if (rc == 0 && stor_uuid_equal(&b->vm, vm))
-			return (int)i;
+		if (rc == 0 && stor_uuid_equal(&is.vm, vm) && (found < 0 || is.state == STOR_BLOCK_RUNNING)) {
+			found = (int)i;
+			*b = is;
+			if (is.state == STOR_BLOCK_RUNNING)
+				break;
+		}
 		if (rc == -ENODATA && *unused < 0)
 			*unused = (int)i;
 		if (rc && rc != -ENODATA && !stor_forgotten_is(region + (size_t)i * s, s)) {
@@ -42,7 +48,7 @@ static int block_find(const struct stor_volume *vol, const uint8_t *region,
 			*why = rc;
 		}
 	}
-	return -1;
+	return found;
 }
 
 /* Nobody can tell whose it was: taking it for nobody's could let a VM run twice. */
@@ -98,6 +104,22 @@ int stor_volume_vm_owned(struct stor_volume *vol, const struct stor_uuid *vm, st
 	if (i < 0 && unread >= 0)
 		return block_unread(vol, unread, why, err);
 	return i >= 0 && b->state == STOR_BLOCK_RUNNING;
+}
+
+int stor_volume_vm_alone(struct stor_volume *vol, const struct stor_uuid *vm, uint64_t offset, struct cm_err *err)
+{
+	uint32_t s = vol->super.sector_bytes;
+	struct stor_block b;
+	int rc;
+	uint8_t *region = stor__vol_region(vol, vol->super.vms_at, STOR_VOL_VMS, &rc, err);
+
+	for (unsigned i = 0; region && i < STOR_VOL_VMS && rc == 0; i++)
+		if ((vol->super.vms_at + i) * s != offset && stor_block_decode(region + (size_t)i * s, s, &b) == 0 &&
+		    stor_uuid_equal(&b.vm, vm) && b.state == STOR_BLOCK_RUNNING)
+			rc = cm_err_set(err, CM_E_LEASE_HELD, "node %s owns the VM by another ownership sector (%u): start it again",
+					b.owner.node, i);
+	free(region);
+	return rc;
 }
 
 int stor_volume_vm_forget(struct stor_volume *vol, const struct stor_uuid *vm, struct cm_err *err)

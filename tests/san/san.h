@@ -498,6 +498,7 @@ int san_inject_add(struct san *san, enum san_rule_kind kind, char **words, int n
 		   const char **why);
 unsigned int san_inject_clear(struct san *san, unsigned int id);
 bool san_inject_apply(struct san_cmd *cmd);
+bool san_inject_remap(struct san *san, char **words);
 bool san_inject_nexus_match(const struct san_nexus *n, const char *what);
 const char *san_class_name(enum san_class cls);
 

@@ -283,25 +283,9 @@ static void do_release(struct san *san, FILE *out, char **w, int n)
 	fprintf(out, "{\"ok\":true,\"commands\":%u}", hits);
 }
 
-/* The array maps two LUN numbers the other way round, and says so as arrays do. */
 static void do_remap(struct san *san, FILE *out, char **w, int n)
 {
-	unsigned int no[2];
-	struct san_lun *was;
-
-	for (int i = 0; i < 2; i++)
-		if (n != 2 || sscanf(w[i], "%u", &no[i]) != 1 || no[i] >= san->nluns) {
-			san_ctl_fail(out, "usage", "remap LUN LUN");
-			return;
-		}
-	was = san->luns[no[0]];
-	san->luns[no[0]] = san->luns[no[1]];
-	san->luns[no[1]] = was;
-	for (int i = 0; i < 2; i++) {
-		san->luns[no[i]]->no = no[i];
-		san_ua_all(san, san->luns[no[i]], NULL, 0x3f0e);
-	}
-	fprintf(out, "{\"ok\":true}");
+	fputs(n == 2 && san_inject_remap(san, w) ? "{\"ok\":true}" : "{\"ok\":false,\"error\":\"remap LUN LUN\"}", out);
 }
 
 static void do_attention(struct san *san, FILE *out, char **w, int n)

@@ -263,3 +263,22 @@ bool san_inject_apply(struct san_cmd *cmd)
 	}
 	return true;
 }
+
+/* Two LUN numbers stand for each other's disk from now on, and all are told as arrays tell it. False: no such LUNs. */
+bool san_inject_remap(struct san *san, char **words)
+{
+	struct san_lun *was;
+	long no[2];
+
+	for (int i = 0; i < 2; i++)
+		if (parse_number(words[i], 0, (long)san->nluns - 1, &no[i]))
+			return false;
+	was = san->luns[no[0]];
+	san->luns[no[0]] = san->luns[no[1]];
+	san->luns[no[1]] = was;
+	for (int i = 0; i < 2; i++) {
+		san->luns[no[i]]->no = (unsigned int)no[i];
+		san_ua_all(san, san->luns[no[i]], NULL, 0x3f0e);
+	}
+	return true;
+}

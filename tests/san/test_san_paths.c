@@ -224,7 +224,7 @@ static void test_no_write_same(void **state)
 	}
 }
 
-/* --- answers that are easily taken for another one ---------------------------------------------------- */
+/* --- answers that are easily taken for another one ----------------------------------------- */
 
 static void written(struct fix *f, uint64_t at)
 {
@@ -249,6 +249,22 @@ static void test_deferred(void **state)
 		assert_int_equal(write_some(f), 0);
 		written(f, DATA);
 	}
+}
+
+/* An earlier write was said to be done and could not be kept, as another command learns: a flush must not say it is durable. */
+static void test_deferred_loss(void **state)
+{
+	struct fix *f = *state;
+	uint8_t back[4096];
+	struct stor_req r;
+
+	assert_int_equal(san_open(&f->h, f->loop, f->both, &opts), 0);
+	assert_int_equal(write_some(f), 0);
+	san_ctl(&f->t, "error what=03/0c/00 deferred=yes class=read count=1");
+	assert_int_equal(san_rw(&f->h, false, 2 * DATA, back, sizeof back, 0), 0);
+	stor_req_flush(&r, NULL, NULL);
+	assert_int_equal(san_do(&f->h, &r), CM_E_IO);
+	assert_int_equal(san_do(&f->h, &r), 0);
 }
 
 /* GOOD, with a residual count that says that nothing was taken: no success. */
@@ -323,6 +339,41 @@ static void test_another_lun_without_key_under_way(void **state)
 	another_lun(*state, 0, true);
 }
 
+/* A new VM's block is taken from zeroes, which another disk has, too: what was taken there is not ours. */
+static void test_another_lun_block(void **state)
+{
+	static const uint8_t zero[512];
+	static struct stor_req w[2], caw;
+	static struct iovec iov;
+	static int rc[3];
+	struct fix *f = *state;
+	struct stor_dev_opts o = opts;
+	uint8_t back[512];
+
+	iov = (struct iovec){f->data, 4096};
+	o.io_timeout_ms = 10000;
+	assert_int_equal(san_open(&f->h, f->loop, f->both, &o), 0);
+	assert_int_equal(write_some(f), 0);
+	san_ctl(&f->t, "delay ms=3600000 class=other");
+	san_ctl(&f->t, "remap 0 1");
+	for (unsigned i = 0; i < 2; i++) { /* each meets one attention */
+		rc[i] = 1;
+		stor_req_writev(&w[i], DATA, &iov, 1, late, &rc[i]);
+		stor_dev_submit(f->h.dev, &w[i]);
+	}
+	rc[2] = 1;
+	stor_req_caw(&caw, 2 * DATA, zero, f->data, 512, late, &rc[2]);
+	stor_dev_submit(f->h.dev, &caw);
+	san_turn_ms(f->loop, 300);
+	san_ctl(&f->t, "remap 0 1");
+	san_ctl(&f->t, "clear");
+	san_ctl(&f->t, "release all");
+	for (unsigned i = 0; i < 3; i++)
+		SAN_UNTIL(f->loop, rc[i] <= 0);
+	assert_int_equal(san_rw(&f->h, false, 2 * DATA, back, sizeof back, 0), 0);
+	assert_true(rc[2] != 0 || memcmp(back, f->data, sizeof back) == 0);
+}
+
 /* --- a full pool ------------------------------------------------------------------------------ */
 
 static void test_no_space(void **state)
@@ -382,9 +433,9 @@ int main(int argc, char **argv)
 		T(test_redirected),	    T(test_redirected_in_a_circle),
 		T(test_redirected_to_a_name), T(test_identity),
 		T(test_no_write_same),	    T(test_no_space),
-		T(test_no_space_limit),	    T(test_deferred),
+		T(test_no_space_limit),	    T(test_deferred), T(test_deferred_loss),
 		T(test_moved_nothing),	    T(test_another_lun),
-		T(test_another_lun_without_key), T(test_another_lun_under_way),
+		T(test_another_lun_without_key), T(test_another_lun_under_way), T(test_another_lun_block),
 		T(test_another_lun_without_key_under_way),
 	};
 

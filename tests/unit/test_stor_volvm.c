@@ -98,6 +98,37 @@ static void test_forget(void **state)
 	vk_close_dev(dev);
 }
 
+/* A VM's first start on two hosts, with a repair in between: one of them gets it. */
+static void test_first_block_beside_repair(void **state)
+{
+	static const struct stor_uuid gone = {{1, 2, 3, 9}}; /* the same hash */
+	static const uint8_t zero[512];
+	struct stor_block b = {.state = STOR_BLOCK_RUNNING, .vm = vm_a, .epoch = 1, .io_timeout_ms = 2000};
+	struct stor_dev *dev;
+	struct stor_volume *vol = vk_attach(&dev, true);
+	struct stor_volume_report r;
+	uint8_t sector[512];
+	uint64_t n1, n2;
+
+	(void)state;
+	set_owner(vol, &gone, NULL);
+	assert_int_equal(stor_volume_vm_forget(vol, &gone, NULL), 0);
+	assert_int_equal(stor_volume_vm_block(vol, &vm_a, true, &n1, NULL), 0); /* and stands still */
+	assert_int_equal(stor_volume_check(vol, true, NULL, NULL, &r, NULL), 0);
+	assert_int_equal(stor_volume_vm_block(vol, &vm_a, true, &n2, NULL), 0);
+	snprintf(b.owner.node, sizeof b.owner.node, "n2");
+	stor_block_encode(&b, sector, sizeof sector);
+	assert_int_equal(vk_caw(dev, n2, zero, sector, sizeof sector), 0);
+	assert_int_equal(stor_volume_vm_alone(vol, &vm_a, n2, NULL), 0);
+	/* the first one goes on with what it read */
+	snprintf(b.owner.node, sizeof b.owner.node, "n1");
+	stor_block_encode(&b, sector, sizeof sector);
+	if (vk_caw(dev, n1, zero, sector, sizeof sector) == 0)
+		assert_int_equal(stor_volume_vm_alone(vol, &vm_a, n1, NULL), CM_E_LEASE_HELD);
+	stor_volume_free(vol);
+	vk_close_dev(dev);
+}
+
 static void test_image(void **state)
 {
 	struct stor_dev *dev, *image;
@@ -297,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_claim, vk_setup, vk_teardown),
 		cmocka_unit_test_setup_teardown(test_forget, vk_setup, vk_teardown),
+		cmocka_unit_test_setup_teardown(test_first_block_beside_repair, vk_setup, vk_teardown),
 		cmocka_unit_test_setup_teardown(test_image, vk_setup, vk_teardown),
 		cmocka_unit_test_setup_teardown(test_config, vk_setup, vk_teardown),
 		cmocka_unit_test_setup_teardown(test_hosts, vk_setup, vk_teardown),
