@@ -11,7 +11,7 @@
  * What was promised outlives this process: each promise is in a table (a file in /run) before it is answered, and the next
  * hvwatchdogd keeps it. It opens the device, which feeds it, only when nobody of that table is overdue and alive.
  *
- * Deliberately small, and one file that can be read as a whole: one poll loop, fixed tables, no memory allocation once
+ * Deliberately small, to be read as a whole with hvwatchdogd_table.c: one poll loop, fixed tables, no memory allocation once
  * armed, memory locked, no log thread. It parses 24-byte messages of local processes (fencing/fen_wd.h), its own table, and
  * nothing else. Privilege: CAP_KILL to kill other users' processes, the device, the socket. Read fen_wd.h and
  * stor_timing.h first.
@@ -24,12 +24,10 @@
 #include <linux/watchdog.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -42,188 +40,7 @@
 
 #include "common/cm_clock.h"
 #include "fencing/fen_wd.h"
-
-#define MAX_CLIENTS 1024
-
-enum client_state { CLIENT_FREE, CLIENT_QUIET, CLIENT_WATCHED, CLIENT_KILLED };
-
-/* One connection; or, sock closed, the watch that it left behind. */
-struct client {
-	enum client_state state;
-	int sock;  /* -1: closed */
-	int pidfd; /* -1: gone */
-	int pid;
-	uint64_t born;	/* its start, in ticks of the kernel: pid and born are a process */
-	uint64_t order; /* of connections: a later one has a greater number */
-	bool spoke;
-	uint64_t until_ns, killed_ns;
-};
-
-/* The file: whom the next hvwatchdogd has to kill, and when. until_ns 0: an empty row. */
-struct row {
-	_Atomic uint64_t until_ns;
-	uint64_t pid, born;
-};
-struct table {
-	char magic[8], boot[40];
-	struct row row[MAX_CLIENTS]; /* of the client with the same index */
-};
-
-struct daemon {
-	struct client client[MAX_CLIENTS];
-	struct table *table;
-	uint64_t orders;
-	const char *path; /* of the device; NULL: none */
-	bool test_device, failed;
-	int timeout_s, timeout_ms; /* as wanted; as the device has it */
-	struct pollfd poll[2 * MAX_CLIENTS + 2];
-	int owner[2 * MAX_CLIENTS + 2]; /* client of each poll entry */
-	int listener, signals, device;
-	uint64_t feed_every_ns, fed_ns, grace_ns;
-	bool starving; /* somebody is overdue beyond help: the device is not fed any more */
-	bool stop;
-};
-
-static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *fmt, ...)
-{
-	char line[256];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof line - 1, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return;
-	if (n > (int)sizeof line - 2)
-		n = (int)sizeof line - 2;
-	line[n++] = '\n';
-	if (write(2, line, (size_t)n) < 0)
-		return; /* nobody reads: no reason to stop */
-}
-
-/* --- the table ------------------------------------------------------------------------- */
-
-/* The start of a process; 0: there is none. */
-static uint64_t process_born(int pid)
-{
-	char path[32], text[1024], *p;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	p = strrchr(text, ')'); /* the name may have anything in it */
-	for (int i = 0; p && i < 20; i++) /* field 22 */
-		p = strchr(p + 1, ' ');
-	return p ? strtoull(p + 1, NULL, 10) : 0;
-}
-
-static void row_put(struct daemon *d, const struct client *c)
-{
-	struct row *r = &d->table->row[c - d->client];
-
-	if (c->state < CLIENT_WATCHED) {
-		r->until_ns = 0;
-		return;
-	}
-	if (r->pid != (uint64_t)c->pid || r->born != c->born) {
-		r->until_ns = 0; /* we may be killed at any instruction */
-		r->pid = (uint64_t)c->pid;
-		r->born = c->born;
-	}
-	r->until_ns = c->until_ns;
-}
-
-static bool pidfd_ended(int pidfd)
-{
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-
-	return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
-}
-
-/* Whom our predecessor watched, we watch. -1: of one of them it is not known whether it has ended. */
-static int rows_take(struct daemon *d)
-{
-	unsigned n = 0;
-
-	for (int i = 0; i < MAX_CLIENTS; i++) {
-		struct row *r = &d->table->row[i];
-		struct client *c = &d->client[i];
-		uint64_t born;
-
-		if (!r->until_ns)
-			continue;
-		c->pidfd = (int)syscall(SYS_pidfd_open, (int)r->pid, 0);
-		if (c->pidfd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENODEV)) {
-			say("process %d cannot be watched: %s", (int)r->pid, strerror(errno));
-			return -1;
-		}
-		born = c->pidfd >= 0 ? process_born((int)r->pid) : 0;
-		if (c->pidfd >= 0 && !born && !pidfd_ended(c->pidfd)) {
-			say("the start of process %d cannot be read", (int)r->pid);
-			return -1;
-		}
-		if (born && born == r->born) {
-			c->state = CLIENT_WATCHED;
-			c->pid = (int)r->pid;
-			c->born = r->born;
-			c->until_ns = r->until_ns;
-			n++;
-			continue;
-		}
-		if (c->pidfd >= 0)
-			close(c->pidfd);
-		c->pidfd = -1;
-		r->until_ns = 0; /* it has ended */
-	}
-	if (n)
-		say("watching %u processes that an earlier hvwatchdogd watched", n);
-	return 0;
-}
-
-/* Of two with one table each would hear half of what is said, and kill by it. The lock goes with the descriptor, at our end. */
-static bool table_is_ours(int fd, const char *path)
-{
-	struct stat here, there;
-
-	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &here) == 0 && lstat(path, &there) == 0 &&
-	       here.st_ino == there.st_ino && here.st_dev == there.st_dev;
-}
-
-static int table_open(struct daemon *d, const char *path)
-{
-	char boot[40] = "";
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, boot, sizeof boot - 1) < 36) {
-		say("the boot id of this host cannot be read");
-		return -1;
-	}
-	close(fd);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0 && !table_is_ours(fd, path)) {
-		say("another hvwatchdogd has the table %s", path);
-		return -1;
-	}
-	if (fd >= 0 && posix_fallocate(fd, 0, sizeof *d->table) == 0)
-		d->table = mmap(NULL, sizeof *d->table, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (!d->table || d->table == MAP_FAILED) {
-		say("cannot open the table %s: %s", path, strerror(errno));
-		return -1;
-	}
-	if (memcmp(d->table->magic, "HVWDTAB1", 8) || memcmp(d->table->boot, boot, sizeof boot)) {
-		memset(d->table, 0, sizeof *d->table);
-		memcpy(d->table->boot, boot, sizeof boot);
-		memcpy(d->table->magic, "HVWDTAB1", 8);
-	}
-	return rows_take(d);
-}
+#include "programs/hvwatchdogd_table.h"
 
 /* Two descriptors for each client: as many as we may have. */
 static void files_raise(void)
@@ -234,7 +51,7 @@ static void files_raise(void)
 		return;
 	r.rlim_cur = r.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &r))
-		say("the limit of descriptors cannot be raised: %s", strerror(errno));
+		hvwatchdogd_say("the limit of descriptors cannot be raised: %s", strerror(errno));
 }
 
 /* --- clients ------------------------------------------------------------------------ */
@@ -246,7 +63,7 @@ static void client_drop(struct daemon *d, struct client *c)
 	if (c->pidfd >= 0)
 		close(c->pidfd);
 	*c = (struct client){.state = CLIENT_FREE, .sock = -1, .pidfd = -1};
-	row_put(d, c);
+	hvwatchdogd_row_put(d, c);
 }
 
 static bool client_same_process(const struct client *a, const struct client *b)
@@ -279,17 +96,17 @@ static bool client_accept(struct daemon *d)
 		if (d->client[i].state == CLIENT_FREE)
 			c = &d->client[i];
 	if (!c || getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &n) || cred.pid <= 0) {
-		say("a client was refused: %s", c ? "no credentials" : "the table is full");
+		hvwatchdogd_say("a client was refused: %s", c ? "no credentials" : "the table is full");
 		close(sock);
 		return true;
 	}
 	*c = (struct client){.state = CLIENT_QUIET, .sock = sock, .pid = cred.pid, .order = ++d->orders};
 	c->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
-	c->born = process_born(cred.pid);
+	c->born = hvwatchdogd_born(cred.pid);
 	if (c->pidfd < 0 || !c->born || client_has_many(d, c)) {
 		client_drop(d, c);
 	} else if (syscall(SYS_pidfd_send_signal, c->pidfd, 0, NULL, 0) && errno == EPERM) {
-		say("a client was refused: process %d may not be killed by this one: it needs CAP_KILL", c->pid);
+		hvwatchdogd_say("a client was refused: process %d may not be killed by this one: it needs CAP_KILL", c->pid);
 		client_drop(d, c); /* else an heir would wait for what never happens */
 	}
 	return true;
@@ -337,7 +154,7 @@ static void client_replaces_older(struct daemon *d, const struct client *c)
 			client_drop(d, o);
 		} else {
 			o->state = CLIENT_QUIET;
-			row_put(d, o);
+			hvwatchdogd_row_put(d, o);
 		}
 	}
 }
@@ -372,7 +189,7 @@ static bool client_hear(struct daemon *d, struct client *c)
 		c->state = m.type == FEN_WD_BYE ? CLIENT_QUIET : CLIENT_WATCHED;
 		c->until_ns = m.type == FEN_WD_BYE ? 0 : m.until_ns;
 	}
-	row_put(d, c);
+	hvwatchdogd_row_put(d, c);
 	client_replaces_older(d, c);
 	if (c->state != CLIENT_KILLED)
 		client_answer(d, c, m.type);
@@ -407,14 +224,14 @@ static void clients_judge(struct daemon *d, uint64_t now)
 		struct client *c = &d->client[i];
 
 		if (c->state == CLIENT_WATCHED && now >= c->until_ns) {
-			say("process %d outlived its time by %llu ms: killed", c->pid,
+			hvwatchdogd_say("process %d outlived its time by %llu ms: killed", c->pid,
 			    (unsigned long long)((now - c->until_ns) / CM_NS_PER_MS));
 			syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
 			c->state = CLIENT_KILLED;
 			c->killed_ns = now;
 		}
 		if (c->state == CLIENT_KILLED && now >= c->killed_ns + d->grace_ns && !d->starving) {
-			say("process %d does not die: the hardware watchdog is not fed any more", c->pid);
+			hvwatchdogd_say("process %d does not die: the hardware watchdog is not fed any more", c->pid);
 			d->starving = true;
 		}
 	}
@@ -429,20 +246,20 @@ static int device_open(struct daemon *d)
 
 	d->device = open(d->path, O_WRONLY | O_CLOEXEC);
 	if (d->device < 0) {
-		say("cannot open %s: %s", d->path, strerror(errno));
+		hvwatchdogd_say("cannot open %s: %s", d->path, strerror(errno));
 		return -1;
 	}
 	if (!d->test_device) {
 		if (ioctl(d->device, WDIOC_SETTIMEOUT, &s))
-			say("%s does not take a time-out of %d s: %s", d->path, s, strerror(errno));
+			hvwatchdogd_say("%s does not take a time-out of %d s: %s", d->path, s, strerror(errno));
 		if (ioctl(d->device, WDIOC_GETTIMEOUT, &s) || s < 1 || s > 3600) {
-			say("%s does not say its time-out: it is no watchdog that can be relied on", d->path);
+			hvwatchdogd_say("%s does not say its time-out: it is no watchdog that can be relied on", d->path);
 			return -1;
 		}
 	}
 	d->timeout_ms = s * 1000;
 	d->feed_every_ns = (uint64_t)s * CM_NS_PER_S / 4;
-	say("%s resets this host %d s after it was fed for the last time", d->path, s);
+	hvwatchdogd_say("%s resets this host %d s after it was fed for the last time", d->path, s);
 	return 0;
 }
 
@@ -482,12 +299,12 @@ static bool device_close(struct daemon *d)
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		watched |= d->client[i].state >= CLIENT_WATCHED;
 	if (watched)
-		say("ending with watched processes alive%s",
+		hvwatchdogd_say("ending with watched processes alive%s",
 		    d->device < 0 ? "" : ": the hardware watchdog stays armed");
 	if (d->device < 0)
 		return watched;
 	if (!watched && write(d->device, "V", 1) != 1)
-		say("the hardware watchdog could not be disarmed");
+		hvwatchdogd_say("the hardware watchdog could not be disarmed");
 	close(d->device);
 	return watched;
 }
@@ -565,14 +382,14 @@ static int listen_on(const char *path)
 	int fd;
 
 	if (strlen(path) >= sizeof a.sun_path) {
-		say("the socket's path is too long");
+		hvwatchdogd_say("the socket's path is too long");
 		return -1;
 	}
 	memcpy(a.sun_path, path, strlen(path));
 	unlink(path); /* of an earlier one */
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || chmod(path, 0666) || listen(fd, 64)) {
-		say("cannot listen on %s: %s", path, strerror(errno));
+		hvwatchdogd_say("cannot listen on %s: %s", path, strerror(errno));
 		return -1;
 	}
 	return fd;
@@ -643,7 +460,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	d.signals = signalfd(-1, &set, SFD_CLOEXEC);
 	files_raise();
-	if (d.signals < 0 || table_open(&d, table_path))
+	if (d.signals < 0 || hvwatchdogd_table_open(&d, table_path))
 		return 1;
 	/* Whom we have to kill already, before anybody can wait for us. */
 	clients_judge(&d, cm_now_ns());
@@ -652,8 +469,8 @@ int main(int argc, char **argv)
 	if (d.listener < 0)
 		return 1;
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		say("memory cannot be locked: %s", strerror(errno));
-	say("ready");
+		hvwatchdogd_say("memory cannot be locked: %s", strerror(errno));
+	hvwatchdogd_say("ready");
 	while (!d.stop && !d.failed)
 		turn(&d);
 	if (!device_close(&d) && !d.failed)

@@ -36,7 +36,7 @@ programs_hvcore_soft_LDADD = $(hvcore_libs) libenginesoft.a $(hvcore_syslibs)
 
 # Kills who outlives his lease; feeds the hardware watchdog. libc, cm_clock and the message format only.
 sbin_PROGRAMS += hvwatchdogd
-hvwatchdogd_SOURCES = programs/hvwatchdogd_main.c
+hvwatchdogd_SOURCES = programs/hvwatchdogd_main.c programs/hvwatchdogd_table.c programs/hvwatchdogd_table.h
 hvwatchdogd_LDADD = libfencing.a libcommon.a $(LIBS)
 
 # Pacemaker's entry for SAN fencing.
