@@ -73,6 +73,8 @@ void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
 	stor__iscsi_pump(d);
 }
 
+static void io_good(struct stor_io *io);
+
 static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t keys[ISCSI_KEYS];
@@ -93,7 +95,10 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	}
 	while ((io = TAILQ_FIRST(&d->held))) {
 		TAILQ_REMOVE(&d->held, io, link);
-		stor__io_queue(io);
+		if (io->good)
+			io_good(io);
+		else
+			stor__io_queue(io);
 	}
 	stor__iscsi_pump(d);
 }
@@ -151,8 +156,6 @@ static void io_conflict(struct stor_io *io)
 	stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: reservation conflict", d->label);
 	TAILQ_INSERT_TAIL(&d->held, io, link);
 }
-
-static void io_good(struct stor_io *io);
 
 /* WRITE SAME and UNMAP are optional, whatever the target's pages say: zeroes are written then, a hint is dropped. */
 static bool io_otherwise(struct stor_io *io)
@@ -293,9 +296,9 @@ static void caw_answered(struct stor_io *io)
 	char words[64];
 
 	if (stor__sense_done(sense) && (d->revalidating || d->why.code)) {
-		/* Zeroes are on every LUN: it may be another one's block. */
-		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE while the array has news", d->label);
-		return io_end(io, CM_E_LEASE_UNKNOWN);
+		io->good = true; /* zeroes are on every LUN: it may be another one's block */
+		TAILQ_INSERT_TAIL(&d->held, io, link);
+		return;
 	}
 	if (stor__sense_done(sense))
 		return io_good(io);
@@ -412,6 +415,8 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 	/* What was sent stays: its memory is in use until the target answers or the session dies.
 	 */
 	io->cancelled = true;
+	if (io->good)
+		return;
 	if (!io_unqueue(&d->first, io) && !io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
 	    !io_unqueue(&d->delayed, io))
 		return;
@@ -430,10 +435,10 @@ void stor__iscsi_io_down(struct stor_iscsi *d)
 	TAILQ_CONCAT(&d->held, &d->sendq, link);
 	cm_timer_disarm(&d->delay);
 	d->refused_ns = 0;
-	/* Held ones were refused, the others never sent: none of them happened. */
+	/* Held ones were refused or are done again, the others never sent; a COMPARE AND WRITE that was GOOD is unknown. */
 	while ((io = TAILQ_FIRST(&d->held))) {
 		TAILQ_REMOVE(&d->held, io, link);
-		io_lost(io, false);
+		io_lost(io, io->good);
 	}
 	stor__adm_down(d);
 	stor__iscsi_guard_down(d);
