@@ -67,7 +67,6 @@ struct stor_io {
 	unsigned tries;
 	bool refused;	/* by the target, for now: its time will come */
 	bool cancelled; /* while it was under way: it is not asked again */
-	bool good; /* a COMPARE AND WRITE that is done if READ KEYS shows that it was on our LUN */
 	struct iovec own[2]; /* CAW halves, or a buffer */
 	struct iovec *slice; /* a long request's part, or NULL */
 	uint8_t *buf;	     /* zero block or unmap list, or NULL */

@@ -73,8 +73,6 @@ void stor__iscsi_delay_tick(struct cm_timer *timer, void *arg)
 	stor__iscsi_pump(d);
 }
 
-static void io_good(struct stor_io *io);
-
 static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 {
 	uint64_t keys[ISCSI_KEYS];
@@ -95,10 +93,7 @@ static void revalidated(struct stor_iscsi *d, struct stor_adm *a, void *arg)
 	}
 	while ((io = TAILQ_FIRST(&d->held))) {
 		TAILQ_REMOVE(&d->held, io, link);
-		if (io->good)
-			io_good(io);
-		else
-			stor__io_queue(io);
+		stor__io_queue(io);
 	}
 	stor__iscsi_pump(d);
 }
@@ -156,6 +151,8 @@ static void io_conflict(struct stor_io *io)
 	stor__iscsi_bad(d, CM_E_SAN_CONFLICT, "%s: reservation conflict", d->label);
 	TAILQ_INSERT_TAIL(&d->held, io, link);
 }
+
+static void io_good(struct stor_io *io);
 
 /* WRITE SAME and UNMAP are optional, whatever the target's pages say: zeroes are written then, a hint is dropped. */
 static bool io_otherwise(struct stor_io *io)
@@ -296,9 +293,9 @@ static void caw_answered(struct stor_io *io)
 	char words[64];
 
 	if (stor__sense_done(sense) && (d->revalidating || d->why.code)) {
-		io->good = true; /* zeroes are on every LUN: it may be another one's block */
-		TAILQ_INSERT_TAIL(&d->held, io, link);
-		return;
+		/* Zeroes are on every LUN: it may be another one's block. */
+		stor__iscsi_bad(d, CM_E_SAN_LOST, "%s: a COMPARE AND WRITE while the array has news", d->label);
+		return io_end(io, CM_E_LEASE_UNKNOWN);
 	}
 	if (stor__sense_done(sense))
 		return io_good(io);
@@ -415,8 +412,6 @@ void stor__iscsi_cancel(struct stor_dev *dev, struct stor_req *req)
 	/* What was sent stays: its memory is in use until the target answers or the session dies.
 	 */
 	io->cancelled = true;
-	if (io->good)
-		return;
 	if (!io_unqueue(&d->first, io) && !io_unqueue(&d->sendq, io) && !io_unqueue(&d->held, io) &&
 	    !io_unqueue(&d->delayed, io))
 		return;
@@ -435,10 +430,10 @@ void stor__iscsi_io_down(struct stor_iscsi *d)
 	TAILQ_CONCAT(&d->held, &d->sendq, link);
 	cm_timer_disarm(&d->delay);
 	d->refused_ns = 0;
-	/* Held ones were refused or are done again, the others never sent; a COMPARE AND WRITE that was GOOD is unknown. */
+	/* Held ones were refused, the others never sent: none of them happened. */
 	while ((io = TAILQ_FIRST(&d->held))) {
 		TAILQ_REMOVE(&d->held, io, link);
-		io_lost(io, io->good);
+		io_lost(io, false);
 	}
 	stor__adm_down(d);
 	stor__iscsi_guard_down(d);
